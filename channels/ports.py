@@ -1,0 +1,93 @@
+"""The few protocols that channels speak.  A channel knows bytes and peers; it knows no store, event, task or setting.
+
+source       reads frames or files from a peer and hands each to `Intake.submit`
+destination  takes rendered deliveries from the relay and says of each what became of it
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+
+@dataclass(slots=True, frozen=True)
+class Answer:
+    """What the channel does for one inbound unit.
+
+    `reply` goes to the peer as it is (None: nothing is sent).  `close`: end the connection after it.
+    `accepted`: the unit is stored (a file may move to done/); False with `close`: our own outage, the peer sends again.
+    """
+
+    reply: bytes | None = None
+    close: bool = False
+    accepted: bool = True
+
+
+@dataclass(slots=True)
+class Inbound:
+    """One frame or file as received, and where its answer goes.
+
+    `answered` is called exactly once, in the event loop, after the commit that holds the bytes; for the frames of one
+    connection in the order in which they were submitted.
+    """
+
+    channel: str
+    peer: str  # "10.1.2.3:51234" or a file's name; never in logs above DEBUG when it is a file name
+    received_at: datetime
+    body: bytes
+    answered: Callable[[Answer], None]
+    broken: str | None = None  # framing said that this is no whole unit: truncated | oversize | noise
+    kind: str = "hl7v2"  # hl7v2 | x12
+
+
+class Intake(Protocol):
+    """Stores what a source received, then answers."""
+
+    def submit(self, inbound: Inbound) -> None:
+        """Take one unit.  Never raises and never blocks; the answer comes by `inbound.answered`."""
+        ...
+
+    @property
+    def accepting(self) -> bool:
+        """False while the store is away, the disk is short or the backlog is full: sources stop reading."""
+        ...
+
+    def when_accepting(self, resume: Callable[[], None]) -> None:
+        """Call `resume` once when `accepting` turns true again (at once when it is)."""
+        ...
+
+
+class Outcome(enum.Enum):
+    """What became of one delivery."""
+
+    CONFIRMED = "confirmed"
+    RETURNED = "unrouted"  # the broker took it and no queue wanted it (decision 22)
+    FAILED = "failed"  # nack or time-out: try again later
+    REFUSED = "parked"  # the destination will never take it
+
+
+@dataclass(slots=True, frozen=True)
+class Delivery:
+    """One event or file for a destination.  `key` orders: deliveries of one key never overtake each other."""
+
+    id: str  # event id or file name
+    key: str
+    routing_key: str
+    body: bytes
+    headers: dict[str, str]
+    content_type: str = "application/json"
+
+
+class Destination(Protocol):
+    """Takes batches; one outcome per delivery, in order.  Raises DeliveryError when it is away as a whole."""
+
+    async def deliver(self, batch: Sequence[Delivery]) -> list[Outcome]: ...
+
+    async def close(self) -> None: ...
+
+
+class DeliveryError(Exception):
+    """The destination is away: nothing of the batch may be taken as delivered; try the whole batch again later."""

@@ -1,0 +1,139 @@
+"""What `decide` takes besides the state, and what it gives back."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from datetime import datetime
+
+import msgspec
+
+from gateway.coordination.records import Merge, Record, TaskChange, Timer, Transition
+from mappings.events import CanonicalEvent
+
+JSON = None | bool | int | float | str | list["JSON"] | dict[str, "JSON"]
+
+
+class Cause(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a stimulus came from: for ids, evidence, logs and the envelope.  Holds no patient data but the control id."""
+
+    message_id: str  # our id of the journal entry, "m-<journal_id>"; timers and commands: the id of what set them off
+    item: int = 0
+    channel: str = ""
+    control_id: str = ""
+    received_at: datetime
+    lanes: tuple[int, ...] = ()  # lanes of the work row
+    config_version: int = 0
+    replayed: bool = False
+
+
+class TimerFired(msgspec.Struct, frozen=True, kw_only=True, tag="timer"):
+    """A stored timer came due.  `late`: it waited for a catch-up hold (decision 17)."""
+
+    timer: Timer
+    late: bool = False
+
+
+class Command(msgspec.Struct, frozen=True, kw_only=True, tag="command"):
+    """A person's act on a task: claim | release | complete | cancel | reassign.  `actor` is the person, not the key."""
+
+    name: str
+    task_id: str
+    actor: str
+    revision: int | None = None  # the revision the person saw
+    reason: str | None = None
+    outcome: str | None = None
+    owner: str | None = None  # reassign: the new owner; None: back to the queue
+    queue: str | None = None  # reassign: the new queue
+
+
+Stimulus = CanonicalEvent | TimerFired | Command
+
+
+class Emitted(msgspec.Struct, kw_only=True):
+    """An event for the bus, before its envelope.  `data` is JSON-ready and may hold PHI; the envelope never does."""
+
+    event_id: str
+    type: str
+    facility_id: str
+    patient_id: str
+    aggregate: str
+    aggregate_id: str
+    revision: int
+    occurred_at: datetime
+    recorded_at: datetime
+    data: dict[str, JSON]
+    changes: list[dict[str, JSON]] = msgspec.field(default_factory=list)  # {path, old, new}
+    flags: list[str] = msgspec.field(default_factory=list)  # late correction implied historical replayed
+    restricted: bool = False
+
+
+class RuleFailure(msgspec.Struct, frozen=True, kw_only=True):
+    """A rule raised: recorded, and the other rules went on."""
+
+    rule_id: str
+    error: str  # exception class name only: its text may quote a value
+
+
+class Changes(msgspec.Struct, kw_only=True):
+    """Everything one stimulus changes, to be written in one transaction."""
+
+    upserts: list[Record] = msgspec.field(default_factory=list)
+    deleted_timers: list[str] = msgspec.field(default_factory=list)
+    transitions: list[Transition] = msgspec.field(default_factory=list)
+    task_changes: list[TaskChange] = msgspec.field(default_factory=list)
+    merges: list[Merge] = msgspec.field(default_factory=list)
+    emitted: list[Emitted] = msgspec.field(default_factory=list)
+    failures: list[RuleFailure] = msgspec.field(default_factory=list)
+    outcome: str = "processed"  # processed | filtered | parked
+    reason: str | None = None  # why filtered or parked, a word and a colon: "no-patient-id"
+
+
+class Ids:
+    """Derives ids from what caused them: the same stimulus gives the same ids on every re-run (decision 23).
+
+    `salt` is secret to the installation, so that an id tells nothing about the patient behind it.
+    """
+
+    def __init__(self, salt: bytes, cause: Cause) -> None:
+        self._salt = salt
+        self._origin = f"{cause.message_id}/{cause.item}/"
+        self._next: dict[str, int] = {}
+
+    def new(self, prefix: str) -> str:
+        """`prefix` is a short kind: pat, enc, apt, cov, aut, tsk, tmr, trn, evt, mrg."""
+        index = self._next.get(prefix, 0)
+        self._next[prefix] = index + 1
+        text = f"{self._origin}{prefix}{index}".encode()
+        return f"{prefix}_{hashlib.blake2b(text, key=self._salt, digest_size=10).hexdigest()}"
+
+
+class CoordinationSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Defaults of domain reference 6.3; `facilities` maps our facility id to its zone and calendar."""
+
+    facilities: Mapping[str, tuple[str, str]] = msgspec.field(default_factory=dict)  # id -> (zone, calendar)
+    default_zone: str = "America/New_York"
+    contact_bd: int = 2
+    followup_high_cd: int = 7
+    followup_std_cd: int = 14
+    followup_none_cd: int = 30
+    tcm_extra_dispositions: tuple[str, ...] = ()
+    unbooked_check_h: int = 24
+    auth_admit_check_h: int = 12
+    auth_notice_h: int = 24
+    auth_expedited_h: int = 72
+    auth_standard_cd: int = 7
+    readmit_cd: int = 30
+    verify_valid_cd: int = 3
+    p2p_bd: int = 2
+    appeal_file_cd: int = 60
+    tombstone_h: int = 72
+    reopen_window_d: int = 30
+    office_opens: str = "08:00"
+    office_closes: str = "17:00"
+    followup_types: tuple[str, ...] = ("FOLLOWUP", "HFU", "FU")
+    followup_location_types: tuple[str, ...] = ("C", "D", "O", "H", "P")
+    not_followup_services: tuple[str, ...] = ("LAB", "XR", "CT", "MRI", "US", "IMG", "RAD")
+    no_auth_payers: tuple[str, ...] = ()  # payers known not to require inpatient authorization
+    disabled_rules: tuple[str, ...] = ()
+    stage: str = "live"  # load | shadow | live (decision 29)

@@ -1,0 +1,28 @@
+"""decide: one stimulus against one scope gives changes.  Pure: time, ids and settings come in as arguments."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from gateway.coordination.changes import Cause, Changes, Command, CoordinationSettings, Ids, Stimulus, TimerFired
+from gateway.coordination.draft import Draft
+from gateway.coordination.rules import run_rules, run_timer
+from gateway.coordination.scope import Scope
+from gateway.coordination.tasks import apply_command
+from gateway.coordination.transitions import apply_event
+
+
+def decide(
+    scope: Scope, stimulus: Stimulus, cause: Cause, now: datetime, settings: CoordinationSettings, salt: bytes
+) -> Changes:
+    """Apply `stimulus` to `scope` (changed in place) and return all that has to be written."""
+    draft = Draft(scope, stimulus, cause, now, settings, Ids(salt, cause))
+    if isinstance(stimulus, Command):
+        apply_command(draft, stimulus)
+    elif isinstance(stimulus, TimerFired):
+        run_timer(draft, stimulus)
+    else:
+        apply_event(draft)
+        if draft.outcome == "processed":
+            run_rules(draft)
+    return draft.changes()

@@ -1,0 +1,313 @@
+"""The working copy on which one decision is made.
+
+`decide` gives each stimulus a fresh `Draft` over the scope; transitions and rules change the state only through its
+verbs, so that every change is collected once, with its revision, history and event.  The scope handed in is changed in
+place as well, so that the next stimulus of the same batch sees it: callers that need the old one keep a copy.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import TypeVar
+
+import msgspec
+
+from gateway.coordination.changes import (
+    JSON,
+    Cause,
+    Changes,
+    CoordinationSettings,
+    Emitted,
+    Ids,
+    RuleFailure,
+    Stimulus,
+)
+from gateway.coordination.records import (
+    Appointment,
+    Authorization,
+    Coverage,
+    Encounter,
+    EncounterLocation,
+    Merge,
+    Patient,
+    PatientIdentifier,
+    Record,
+    Task,
+    TaskChange,
+    Timer,
+    Transition,
+)
+from gateway.coordination.scope import PatientScope, Scope
+from mappings.events import CanonicalEvent
+
+R = TypeVar("R", bound=Record)
+Stateful = (Patient, Encounter, Appointment, Coverage, Authorization, Task)
+
+AGGREGATES: dict[type[Record], tuple[str, str]] = {
+    Patient: ("patient", "patient_id"),
+    Encounter: ("encounter", "encounter_id"),
+    Appointment: ("appointment", "appointment_id"),
+    Coverage: ("coverage", "coverage_id"),
+    Authorization: ("authorization", "authorization_id"),
+    Task: ("task", "task_id"),
+}
+
+
+def key_of(record: Record) -> tuple[str, ...]:
+    """Primary key of a state record, as text."""
+    match record:
+        case PatientIdentifier():
+            return (record.authority, record.value)
+        case EncounterLocation():
+            return (record.encounter_id, str(record.sequence))
+        case Timer():
+            return (record.timer_id,)
+        case _:
+            return (str(getattr(record, AGGREGATES[type(record)][1])),)
+
+
+class Draft:
+    """One stimulus, one scope, one set of changes."""
+
+    def __init__(
+        self, scope: Scope, stimulus: Stimulus, cause: Cause, now: datetime, settings: CoordinationSettings, ids: Ids
+    ) -> None:
+        self.scope = scope
+        self.stimulus = stimulus
+        self.cause = cause
+        self.now = now
+        self.settings = settings
+        self.ids = ids
+        self.emitted: list[Emitted] = []
+        self.transitions: list[Transition] = []
+        self.outcome = "processed"
+        self.reason: str | None = None
+        self.late = False  # the message is older than what was already applied (domain reference 2.5)
+        self.flags: list[str] = []
+        self._dirty: dict[tuple[type[Record], tuple[str, ...]], Record] = {}
+        self._deleted_timers: list[str] = []
+        self._task_changes: list[TaskChange] = []
+        self._merges: list[Merge] = []
+        self._failures: list[RuleFailure] = []
+
+    # -- reading ---------------------------------------------------------------------------------------------------
+
+    @property
+    def event(self) -> CanonicalEvent:
+        """The stimulus, when it is a message's event."""
+        assert isinstance(self.stimulus, CanonicalEvent)
+        return self.stimulus
+
+    @property
+    def subject(self) -> PatientScope:
+        """The patient concerned; transitions create him before any rule runs."""
+        assert self.scope.subject is not None
+        return self.scope.subject
+
+    @property
+    def makes_tasks(self) -> bool:
+        """False for historical messages (MSH-11.2 A, R, I) and for channels in stage `load`."""
+        historical = isinstance(self.stimulus, CanonicalEvent) and self.stimulus.historical
+        return not historical and self.settings.stage != "load"
+
+    def touched(self, kind: type[R]) -> list[R]:
+        """The records of one kind that this stimulus changed, merged-away patients' included."""
+        return [record for (type_, _), record in self._dirty.items() if type_ is kind and isinstance(record, kind)]
+
+    @property
+    def touched_kinds(self) -> set[type[Record]]:
+        """The kinds of records that this stimulus changed."""
+        return {type_ for type_, _ in self._dirty}
+
+    @property
+    def merges(self) -> list[Merge]:
+        return self._merges
+
+    @property
+    def cause_event_id(self) -> str | None:
+        """The canonical event that this stimulus became; None for timers and commands."""
+        return next((event.event_id for event in self.emitted if not event.type.startswith("task.")), None)
+
+    def zone(self, facility_id: str) -> str:
+        found = self.settings.facilities.get(facility_id)
+        return found[0] if found else self.settings.default_zone
+
+    def calendar(self, facility_id: str) -> str:
+        found = self.settings.facilities.get(facility_id)
+        return found[1] if found else "us-federal"
+
+    # -- changing state --------------------------------------------------------------------------------------------
+
+    def new_patient(self, patient: Patient) -> PatientScope:
+        """Make `patient` the subject."""
+        self.scope.subject = PatientScope(patient=patient)
+        self._dirty[type(patient), key_of(patient)] = patient
+        return self.scope.subject
+
+    def put(self, record: Record, of: PatientScope | None = None) -> None:
+        """Add a new record to the patient's state (`of`: another patient of the scope)."""
+        home = of or self.subject
+        match record:
+            case Patient():
+                home.patient = record
+            case PatientIdentifier():
+                home.identifiers[record.authority, record.value] = record
+            case Encounter():
+                home.encounters[record.encounter_id] = record
+            case EncounterLocation():
+                home.locations[record.encounter_id, record.sequence] = record
+            case Appointment():
+                home.appointments[record.appointment_id] = record
+            case Coverage():
+                home.coverages[record.coverage_id] = record
+            case Authorization():
+                home.authorizations[record.authorization_id] = record
+            case Task():
+                home.tasks[record.task_id] = record
+            case Timer():
+                home.timers[record.timer_id] = record
+            case _:
+                raise TypeError(f"{type(record).__name__} is not state")
+        self._dirty[type(record), key_of(record)] = record
+
+    def update(self, record: R, of: PatientScope | None = None, **fields: object) -> R:
+        """Replace fields of a state record.  Returns the record unchanged when nothing differs, else the next revision."""
+        changed = {name: value for name, value in fields.items() if getattr(record, name) != value}
+        if not changed:
+            return record
+        if isinstance(record, Stateful):
+            changed["revision"] = record.revision + 1
+            changed["updated_at"] = self.now
+        fresh = msgspec.structs.replace(record, **changed)
+        self.put(fresh, of)
+        return fresh
+
+    def transition(
+        self,
+        kind: str,
+        record: Record,
+        old: str | None,
+        new: str | None,
+        *,
+        occurred_at: datetime | None = None,
+        patient_id: str | None = None,
+    ) -> Transition:
+        """Log that `record` went from `old` to `new`."""
+        aggregate, id_field = AGGREGATES[type(record)]
+        entry = Transition(
+            transition_id=self.ids.new("trn"),
+            facility_id=str(getattr(record, "facility_id")),  # noqa: B009 - Record has no such field, its kinds do
+            patient_id=patient_id or self.subject.patient.patient_id,
+            kind=kind,
+            aggregate=aggregate,
+            aggregate_id=str(getattr(record, id_field)),
+            from_value=old,
+            to_value=new,
+            message_id=self.cause.message_id,
+            event_id=self.emitted[-1].event_id if self.emitted else "",
+            occurred_at=occurred_at or self.occurred_at,
+            at=self.now,
+        )
+        self.transitions.append(entry)
+        return entry
+
+    @property
+    def occurred_at(self) -> datetime:
+        """When the stimulus happened in the world: an event's effective time, a timer's fire_at, a command's now."""
+        if isinstance(self.stimulus, CanonicalEvent):
+            return self.stimulus.occurred_at
+        timer = getattr(self.stimulus, "timer", None)
+        return timer.fire_at if isinstance(timer, Timer) else self.now
+
+    def emit(
+        self,
+        type_: str,
+        record: Record,
+        data: dict[str, JSON],
+        *,
+        changes: list[dict[str, JSON]] | None = None,
+        occurred_at: datetime | None = None,
+    ) -> Emitted:
+        """Publish a canonical event about `record` (domain reference 7.2)."""
+        aggregate, id_field = AGGREGATES[type(record)]
+        patient = self.subject.patient
+        event = Emitted(
+            event_id=self.ids.new("evt"),
+            type=type_,
+            facility_id=str(getattr(record, "facility_id")),  # noqa: B009
+            patient_id=patient.patient_id,
+            aggregate=aggregate,
+            aggregate_id=str(getattr(record, id_field)),
+            revision=int(getattr(record, "revision")),  # noqa: B009
+            occurred_at=occurred_at or self.occurred_at,
+            recorded_at=self.stimulus.recorded_at if isinstance(self.stimulus, CanonicalEvent) else self.now,
+            data=data,
+            changes=changes or [],
+            flags=[*self.flags, *(["replayed"] if self.cause.replayed else [])],
+            restricted=patient.restricted or bool(getattr(record, "restricted", False)),
+        )
+        self.emitted.append(event)
+        return event
+
+    def merge(self, entry: Merge) -> None:
+        self._merges.append(entry)
+
+    # -- tasks and timers ------------------------------------------------------------------------------------------
+
+    def set_timer(self, timer: Timer, of: PatientScope | None = None) -> None:
+        """Set or move a timer (same timer_id: moved)."""
+        if timer.timer_id in self._deleted_timers:
+            self._deleted_timers.remove(timer.timer_id)
+        self.put(timer, of)
+
+    def clear_timer(self, timer: Timer, of: PatientScope | None = None) -> None:
+        home = of or self.subject
+        if home.timers.pop(timer.timer_id, None) is not None:
+            self._dirty.pop((Timer, (timer.timer_id,)), None)
+            self._deleted_timers.append(timer.timer_id)
+
+    def task_changed(
+        self, task: Task, change: str, actor: str, *, from_status: str | None = None, reason: str | None = None
+    ) -> None:
+        """Append to the task's history; call after `put` or `update` of the task."""
+        self._task_changes.append(
+            TaskChange(
+                task_id=task.task_id,
+                revision=task.revision,
+                facility_id=task.facility_id,
+                at=self.now,
+                actor=actor,
+                change=change,
+                from_status=from_status,
+                to_status=task.status,
+                reason=reason,
+                cause=self.cause_event_id,
+            )
+        )
+
+    def rule_failed(self, rule_id: str, error: Exception) -> None:
+        self._failures.append(RuleFailure(rule_id=rule_id, error=type(error).__name__))
+
+    # -- the result ------------------------------------------------------------------------------------------------
+
+    def end(self, outcome: str, reason: str) -> None:
+        """Filter or park the stimulus; what was drafted so far still holds, so call it before changing anything."""
+        self.outcome, self.reason = outcome, reason
+
+    def changes(self) -> Changes:
+        return Changes(
+            upserts=list(self._dirty.values()),
+            deleted_timers=self._deleted_timers,
+            transitions=self.transitions,
+            task_changes=self._task_changes,
+            merges=self._merges,
+            emitted=self.emitted,
+            failures=self._failures,
+            outcome=self.outcome,
+            reason=self.reason,
+        )
+
+
+def hours(count: float) -> timedelta:
+    """Elapsed clock hours (H in the domain reference)."""
+    return timedelta(hours=count)

@@ -1,0 +1,306 @@
+"""What Baton knows about a patient: one record type per table of the coordination store, fields in column order.
+
+These records are the state that `decide` reads and the rows that downstream readers query
+(docs/database.md).  `gateway/store/schema.py` declares the tables; a test holds the two together.
+Times are aware UTC; dates are ISO text; columns named `*_json` hold JSON text.
+Every record carries `facility_id` (decision 11) and `revision` (optimistic concurrency, +1 per change).
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import msgspec
+
+
+class Record(msgspec.Struct, array_like=True, kw_only=True):
+    """Base of all rows: encoded as an array so that a database row decodes straight into it."""
+
+
+class Patient(Record, kw_only=True):
+    patient_id: str
+    facility_id: str
+    revision: int
+    authority: str  # of the keying identifier
+    mrn: str  # its value
+    family: str | None = None
+    given: str | None = None
+    birth_date: str | None = None
+    sex: str | None = None
+    language: str | None = None
+    phone: str | None = None
+    address: str | None = None
+    pcp_id: str | None = None
+    pcp_name: str | None = None
+    deceased_at: datetime | None = None
+    deceased_source: str | None = None  # "PID" | encounter id of the discharge that said so; None: alive
+    restricted: bool = False
+    active: bool = True
+    merged_into: str | None = None  # surviving patient_id
+    lanes_json: str = "[]"  # every lane of every identifier merged into this patient, ascending
+    gap_since: str | None = None  # message id of a parked message not yet folded in (decision 16)
+    recorded_at: datetime | None = None  # of the newest message applied to the demographics
+    created_at: datetime
+    updated_at: datetime
+
+
+class PatientIdentifier(Record, kw_only=True):
+    authority: str
+    value: str
+    patient_id: str
+    facility_id: str
+    type: str | None = None
+    key: bool = False  # may name the patient by itself; an alias of another authority may not (decision 9)
+    since: datetime
+
+
+class Encounter(Record, kw_only=True):
+    encounter_id: str
+    facility_id: str
+    revision: int
+    patient_id: str
+    visit_number: str | None = None
+    visit_authority: str | None = None
+    aliases_json: str = "[]"  # further visit numbers and accounts that name this stay
+    account_number: str | None = None
+    status: str  # domain reference 2.1
+    status_at: datetime | None = None  # recorded time of the message that decided the status: an older one cannot
+    prior_status: str | None = None
+    class_: str | None = None
+    patient_class: str | None = None  # PV1-2 as sent
+    via_conversion: bool = False
+    instance: int = 1
+    discharge_number: int = 0  # n of dis{n}
+    point_of_care: str | None = None
+    room: str | None = None
+    bed: str | None = None
+    attending_id: str | None = None
+    attending_name: str | None = None
+    hospital_service: str | None = None
+    admission_type: str | None = None
+    admit_source: str | None = None
+    readmission: bool = False
+    financial_class: str | None = None
+    self_pay: bool = False
+    newborn: bool = False
+    restricted: bool = False
+    started_at: datetime | None = None
+    inpatient_at: datetime | None = None  # admission or conversion to inpatient
+    discharged_at: datetime | None = None
+    discharged_precision: str | None = None
+    disposition: str | None = None
+    disposition_category: str | None = None
+    planned_readmission: bool = False
+    expected_admit_at: datetime | None = None
+    expected_discharge_at: datetime | None = None
+    expected_disposition: str | None = None
+    diagnoses_json: str = "[]"  # [mappings.events.Diagnosis]
+    tombstones_json: str = "[]"  # cancels that came before what they cancel: [{trigger, recorded_at, expires_at}]
+    recorded_at: datetime  # of the newest message applied
+    created_at: datetime
+    updated_at: datetime
+
+
+class EncounterLocation(Record, kw_only=True):
+    encounter_id: str
+    facility_id: str
+    sequence: int
+    point_of_care: str | None = None
+    room: str | None = None
+    bed: str | None = None
+    from_at: datetime | None = None
+    to_at: datetime | None = None
+    message_id: str
+    cancelled: bool = False
+
+
+class Appointment(Record, kw_only=True):
+    appointment_id: str
+    facility_id: str
+    revision: int
+    patient_id: str
+    filler_id: str | None = None
+    placer_id: str | None = None
+    occurrence: str | None = None
+    parent_id: str | None = None
+    status: str  # domain reference 3.2
+    instance: int = 1
+    reschedules: int = 0
+    start_at: datetime | None = None
+    end_at: datetime | None = None
+    reason: str | None = None
+    type: str | None = None
+    event_reason: str | None = None
+    service: str | None = None
+    provider_id: str | None = None
+    provider_name: str | None = None
+    point_of_care: str | None = None
+    location_type: str | None = None
+    visit_number: str | None = None
+    booked_at: datetime | None = None
+    cancelled_at: datetime | None = None
+    recorded_at: datetime
+    created_at: datetime
+    updated_at: datetime
+
+
+class Coverage(Record, kw_only=True):
+    coverage_id: str
+    facility_id: str
+    revision: int
+    patient_id: str
+    payer_id: str | None = None
+    payer_name: str | None = None
+    plan_id: str | None = None
+    group_number: str | None = None
+    member_id: str | None = None
+    priority: int | None = None
+    relationship: str | None = None
+    plan_type: str | None = None
+    effective_on: str | None = None
+    expires_on: str | None = None
+    active: bool = True  # still in the newest insurance snapshot
+    verified_at: datetime | None = None  # IN1-29
+    eligibility: str | None = None  # newest 271: active | inactive | not-covered | unknown | rejected
+    eligibility_as_of: datetime | None = None
+    inactive_since: datetime | None = None  # as_of of the first inactive answer in a row
+    authorization_required: str | None = None  # EB11 for inpatient (48) or plan level
+    answer_json: str | None = None  # newest mappings.events.EligibilityFacts
+    recorded_at: datetime
+    created_at: datetime
+    updated_at: datetime
+
+
+class Authorization(Record, kw_only=True):
+    authorization_id: str
+    facility_id: str
+    revision: int
+    patient_id: str
+    payer_id: str | None = None
+    number: str | None = None
+    tracking_number: str | None = None
+    trace: str | None = None
+    reference: str | None = None  # BHT03 of the request
+    source: str  # 278 | adt
+    status: str  # domain reference 5.4
+    request_category: str | None = None
+    certification_type: str | None = None
+    service_type: str | None = None
+    urgent: bool = False
+    encounter_id: str | None = None
+    appointment_id: str | None = None
+    requested_at: datetime | None = None
+    clock_started_at: datetime | None = None
+    clock_assumed: bool = False
+    decided_at: datetime | None = None
+    decision: int = 0  # counts decisions: the v{decision} of task keys
+    event_begins_on: str | None = None
+    event_ends_on: str | None = None
+    effective_on: str | None = None
+    expires_on: str | None = None
+    decisions_json: str = "[]"  # [mappings.events.ServiceDecision]
+    rejections_json: str = "[]"
+    recorded_at: datetime
+    created_at: datetime
+    updated_at: datetime
+
+
+class Task(Record, kw_only=True):
+    task_id: str
+    facility_id: str
+    revision: int
+    task_key: str  # idempotency key: rule|scope|cycle
+    rule_id: str
+    rule_version: int
+    type: str  # domain reference 7.3
+    title: str
+    priority: str  # stat | asap | urgent | routine
+    due_at: datetime
+    queue: str
+    status: str  # FHIR Task.status
+    business_status: str | None = None
+    status_reason: str | None = None
+    owner: str | None = None
+    patient_id: str
+    encounter_id: str | None = None
+    appointment_id: str | None = None
+    coverage_id: str | None = None
+    authorization_id: str | None = None
+    reason: str  # one sentence: why am I here
+    evidence_json: str = "[]"  # [{message_id, location, value}]
+    overdue: bool = False
+    escalations: int = 0
+    late: bool = False  # evaluated after a catch-up hold (decision 17)
+    closed_by: str | None = None  # actor or event id
+    opened_at: datetime
+    closed_at: datetime | None = None
+    updated_at: datetime
+
+    @property
+    def open(self) -> bool:
+        return self.closed_at is None
+
+
+class Timer(Record, kw_only=True):
+    """A moment at which a rule looks again.  The row goes when it has fired or its reason vanished."""
+
+    timer_id: str
+    facility_id: str
+    patient_id: str
+    lane: int
+    channel: str  # feed whose silence holds it (decision 17)
+    rule_id: str
+    kind: str  # what the rule does then: "check", "due", "escalate", "75" ...
+    task_id: str | None = None
+    encounter_id: str | None = None
+    appointment_id: str | None = None
+    coverage_id: str | None = None
+    authorization_id: str | None = None
+    cycle: str = ""
+    fire_at: datetime
+    set_at: datetime
+
+
+class TaskChange(Record, kw_only=True):
+    """Append-only history of a task: who, when, what, why."""
+
+    task_id: str
+    revision: int
+    facility_id: str
+    at: datetime
+    actor: str  # "rule:<id>" or a coordinator's id
+    change: str  # opened | claimed | released | completed | retracted | cancelled | escalated | updated | reinstated
+    from_status: str | None = None
+    to_status: str | None = None
+    reason: str | None = None
+    cause: str | None = None  # event id
+
+
+class Transition(Record, kw_only=True):
+    """Append-only log of what changed about a patient, from what, to what, by which message."""
+
+    transition_id: str
+    facility_id: str
+    patient_id: str
+    kind: str  # encounter-status, admitted-without-authorization, coverage-lapsed ...
+    aggregate: str  # encounter | appointment | coverage | authorization | patient
+    aggregate_id: str
+    from_value: str | None = None
+    to_value: str | None = None
+    message_id: str
+    event_id: str
+    occurred_at: datetime
+    at: datetime
+
+
+class Merge(Record, kw_only=True):
+    """Reversible merge journal (domain reference 2.3 e)."""
+
+    merge_id: str
+    facility_id: str
+    survivor_id: str
+    prior_id: str
+    trigger: str
+    message_id: str
+    moved_json: str  # {table: [ids]}
+    at: datetime

@@ -1,0 +1,63 @@
+"""A scope: everything known about the patients that one event concerns, loaded with a fixed number of queries."""
+
+from __future__ import annotations
+
+import msgspec
+
+from gateway.coordination.records import (
+    Appointment,
+    Authorization,
+    Coverage,
+    Encounter,
+    EncounterLocation,
+    Patient,
+    PatientIdentifier,
+    Task,
+    Timer,
+)
+
+STATE = (
+    Patient,
+    PatientIdentifier,
+    Encounter,
+    EncounterLocation,
+    Appointment,
+    Coverage,
+    Authorization,
+    Task,
+    Timer,
+)
+"""Record types that are loaded, changed and written back; the others of `records` are append-only."""
+
+
+class PatientScope(msgspec.Struct, kw_only=True):
+    """One patient's state, each kind keyed by its id.
+
+    `tasks` holds the open tasks and the closed ones that a rule may need (same encounters, and all of the last
+    90 days); `encounters` holds every encounter of the patient.
+    """
+
+    patient: Patient
+    identifiers: dict[tuple[str, str], PatientIdentifier] = msgspec.field(default_factory=dict)
+    encounters: dict[str, Encounter] = msgspec.field(default_factory=dict)
+    locations: dict[tuple[str, int], EncounterLocation] = msgspec.field(default_factory=dict)
+    appointments: dict[str, Appointment] = msgspec.field(default_factory=dict)
+    coverages: dict[str, Coverage] = msgspec.field(default_factory=dict)
+    authorizations: dict[str, Authorization] = msgspec.field(default_factory=dict)
+    tasks: dict[str, Task] = msgspec.field(default_factory=dict)
+    timers: dict[str, Timer] = msgspec.field(default_factory=dict)
+
+    def task_by_key(self, task_key: str) -> Task | None:
+        for task in self.tasks.values():
+            if task.task_key == task_key:
+                return task
+        return None
+
+
+class Scope(msgspec.Struct, kw_only=True):
+    """The patients an event concerns.  `subject` is the patient the event is about (for a merge: the survivor);
+    None when the event names a patient not known yet.  `others` holds the prior patients of an identity event."""
+
+    subject: PatientScope | None = None
+    others: dict[str, PatientScope] = msgspec.field(default_factory=dict)
+    conflict: tuple[str, ...] = ()  # further patient ids that the message's identifiers resolve to (decision 9)

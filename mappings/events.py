@@ -1,0 +1,278 @@
+"""Canonical events: what a partner's message says, in one vocabulary for HL7 v2 and X12.
+
+A mapping turns one message into zero or more `CanonicalEvent`s.  It knows the message and the feed's
+profile, nothing else: whether an event changes anything is decided by `gateway.coordination` against
+what is known about the patient.
+
+Conventions for every text field below
+    None       the message gave no information: what is known stays
+    DELETE     the sender sent the HL7 null `""`: what is known is withdrawn
+    otherwise  the new value
+Times are aware UTC datetimes.  Dates of birth are ISO text of the precision sent ("1948", "1948-02-17").
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import msgspec
+
+DELETE = '""'
+"""The HL7 v2 null (chapter 2, "delete the value"): kept as sent so that it survives every hop."""
+
+
+class Facts(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """Base of everything a mapping says: immutable, and absent facts are left out when written."""
+
+
+class Problem(Facts, frozen=True, kw_only=True):
+    """Something odd in a message, for the person who reads it.  `text` never holds a value of the message."""
+
+    severity: str  # error | warning | information
+    code: str  # HL7 table 0357 / X12 code where one applies, else a short word of ours
+    location: str  # "PID^1^3", "2100C NM1*3", "frame"
+    text: str
+
+
+class Identifier(Facts, frozen=True, kw_only=True):
+    """CX: identifier with its assigning authority (CX.4.1) and type (CX.5)."""
+
+    value: str
+    authority: str | None = None
+    type: str | None = None
+
+
+class Person(Facts, frozen=True, kw_only=True):
+    """XCN: a clinician."""
+
+    id: str | None = None
+    family: str | None = None
+    given: str | None = None
+
+
+class PatientFacts(Facts, frozen=True, kw_only=True):
+    """PID, PD1: who the message is about.  `key` is the identifier that names the patient (decision 9)."""
+
+    key: Identifier | None = None
+    identifiers: tuple[Identifier, ...] = ()
+    family: str | None = None
+    given: str | None = None
+    birth_date: str | None = None
+    sex: str | None = None
+    language: str | None = None
+    phone: str | None = None
+    address: str | None = None  # lines, city, state, postal code joined by ", "
+    account_number: str | None = None
+    deceased: bool | None = None  # PID-30
+    deceased_at: datetime | None = None  # PID-29
+    pcp: Person | None = None
+    restricted: bool | None = None
+
+
+class Diagnosis(Facts, frozen=True, kw_only=True):
+    """DG1."""
+
+    code: str
+    system: str | None = None
+    text: str | None = None
+    type: str | None = None  # A admitting, W working, F final
+    priority: int | None = None
+
+
+class Location(Facts, frozen=True, kw_only=True):
+    """PL: point of care, room, bed, facility as sent."""
+
+    point_of_care: str | None = None
+    room: str | None = None
+    bed: str | None = None
+    facility: str | None = None
+
+
+class EncounterFacts(Facts, frozen=True, kw_only=True):
+    """PV1, PV2, DG1: one stay.  `key` names the encounter on this feed (default PV1-19, else PID-18)."""
+
+    key: Identifier | None = None
+    visit_number: str | None = None
+    account_number: str | None = None
+    patient_class: str | None = None  # as sent (table 0004 or local)
+    class_: str | None = msgspec.field(default=None, name="class")  # see codes.CLASSES
+    location: Location | None = None
+    prior_location: Location | None = None
+    admission_type: str | None = None
+    admit_source: str | None = None
+    readmission: bool | None = None  # PV1-13 = R
+    attending: Person | None = None
+    hospital_service: str | None = None
+    financial_class: str | None = None
+    self_pay: bool | None = None
+    admitted_at: datetime | None = None
+    discharged_at: datetime | None = None
+    discharged_precision: str | None = None  # second | minute | hour | day
+    clear_discharge: bool = False  # PV1-45 is ""
+    disposition: str | None = None  # PV1-36 as sent
+    disposition_category: str | None = None  # see codes.DISPOSITIONS
+    planned_readmission: bool | None = None
+    destination: str | None = None
+    expected_admit_at: datetime | None = None
+    expected_discharge_at: datetime | None = None
+    expected_disposition: str | None = None
+    newborn: bool | None = None
+    restricted: bool | None = None
+    diagnoses: tuple[Diagnosis, ...] | None = None
+
+
+class CoverageFacts(Facts, frozen=True, kw_only=True):
+    """IN1, IN2, IN3: one insurance of the patient."""
+
+    payer_id: str | None = None
+    payer_name: str | None = None
+    plan_id: str | None = None
+    group_number: str | None = None
+    member_id: str | None = None
+    effective_on: str | None = None
+    expires_on: str | None = None
+    priority: int | None = None  # IN1-22, else IN1-1
+    plan_type: str | None = None
+    relationship: str | None = None
+    verified_at: datetime | None = None  # IN1-29
+    authorization_number: str | None = None  # IN1-14, IN1-28 or IN3-2
+    authorization_begins_on: str | None = None
+    authorization_ends_on: str | None = None
+
+
+class AppointmentFacts(Facts, frozen=True, kw_only=True):
+    """SCH, TQ1, AIS, AIL, AIP: one appointment.  Key: filler id, else placer id, with SCH-3."""
+
+    filler_id: str | None = None
+    placer_id: str | None = None
+    occurrence: str | None = None
+    parent_id: str | None = None  # SCH-23/24
+    event_reason: str | None = None  # SCH-6
+    reason: str | None = None  # SCH-7 code
+    type: str | None = None  # SCH-8 code
+    start: datetime | None = None
+    end: datetime | None = None
+    filler_status: str | None = None  # SCH-25 as sent
+    status: str | None = None  # normalised, see codes.APPOINTMENT_STATUSES; None when SCH-25 is absent or unknown
+    service: str | None = None  # AIS-3 code
+    provider: Person | None = None  # first AIP
+    location: Location | None = None  # first AIL
+    location_type: str | None = None  # AIL-4
+    visit_number: str | None = None  # PV1-19
+
+
+class Rejection(Facts, frozen=True, kw_only=True):
+    """AAA."""
+
+    reason: str  # AAA03
+    loop: str
+    valid: str | None = None  # AAA01
+    follow_up: str | None = None  # AAA04
+
+
+class Benefit(Facts, frozen=True, kw_only=True):
+    """EB row of a 271 (2110C/D)."""
+
+    code: str  # EB01
+    service_types: tuple[str, ...] = ()  # EB03
+    insurance_type: str | None = None
+    plan: str | None = None
+    period: str | None = None  # EB06
+    amount: str | None = None
+    percent: str | None = None
+    quantity: str | None = None
+    authorization_required: str | None = None  # EB11 Y / N / U
+    in_network: str | None = None
+    begins_on: str | None = None
+    ends_on: str | None = None
+
+
+class MemberFacts(Facts, frozen=True, kw_only=True):
+    """Who a payer's answer is about: the dependent when there is one, else the subscriber."""
+
+    payer_id: str | None = None
+    payer_name: str | None = None
+    member_id: str | None = None
+    family: str | None = None
+    given: str | None = None
+    birth_date: str | None = None
+    sex: str | None = None
+    dependent: bool = False
+    traces: tuple[str, ...] = ()  # TRN02 where TRN01 = 2 (ours, echoed); payer's own are left out
+    reference: str | None = None  # BHT03
+
+
+class EligibilityFacts(Facts, frozen=True, kw_only=True):
+    """271, one patient: domain reference 4.3.  `status`: active | inactive | not-covered | unknown | rejected."""
+
+    status: str
+    as_of: datetime | None = None
+    benefits: tuple[Benefit, ...] = ()
+    rejections: tuple[Rejection, ...] = ()
+    group_number: str | None = None
+    plan: str | None = None
+    begins_on: str | None = None
+    ends_on: str | None = None
+    authorization_required: str | None = None
+    pending: bool = False  # EB01 5, 7, 8
+
+
+class ServiceDecision(Facts, frozen=True, kw_only=True):
+    """One line of a 278 response: event (2000E) or service (2000F) level."""
+
+    level: str  # event | service
+    action: str | None = None  # HCR01
+    number: str | None = None  # HCR02
+    reasons: tuple[str, ...] = ()  # HCR03
+    trace: str | None = None
+    service: str | None = None  # procedure code, else UM03
+    effective_on: str | None = None
+    expires_on: str | None = None
+    quantity: str | None = None
+    unit: str | None = None
+
+
+class AuthorizationFacts(Facts, frozen=True, kw_only=True):
+    """278 response, one patient event: domain reference 5.  `status`: certified | partially-certified | modified |
+    denied | pended | contact-payer | not-required | cancelled | rejected."""
+
+    status: str
+    number: str | None = None  # HCR02 of a certification
+    tracking_number: str | None = None
+    decided_at: datetime | None = None  # BHT04/05
+    provisional: bool = False  # BHT06 = 19
+    request_category: str | None = None  # UM01
+    certification_type: str | None = None  # UM02
+    service_type: str | None = None  # UM03
+    urgent: bool = False  # UM06 in 03, U
+    event_begins_on: str | None = None  # DTP AAH / 435 / 472
+    event_ends_on: str | None = None
+    effective_on: str | None = None  # 007
+    expires_on: str | None = None  # 036, else the end by domain reference 5.4
+    previous_number: str | None = None  # REF BB
+    decisions: tuple[ServiceDecision, ...] = ()
+    rejections: tuple[Rejection, ...] = ()
+
+
+class CanonicalEvent(Facts, frozen=True, kw_only=True):
+    """One thing that a message says happened.  `type` is `<family>.<event>` of domain reference 7.2."""
+
+    type: str
+    trigger: str  # "ADT^A03", "271", "278"
+    recorded_at: datetime
+    occurred_at: datetime
+    facility: str = ""  # our facility id (decision 11)
+    patient: PatientFacts | None = None
+    encounter: EncounterFacts | None = None
+    coverages: tuple[CoverageFacts, ...] | None = None
+    appointment: AppointmentFacts | None = None
+    prior: tuple[PatientFacts, ...] = ()  # identity events: the records retired into `patient`
+    member: MemberFacts | None = None
+    eligibility: EligibilityFacts | None = None
+    authorization: AuthorizationFacts | None = None
+    historical: bool = False  # MSH-11.2 A, R, I: state only, no tasks
+    problems: tuple[Problem, ...] = ()
+
+    @property
+    def family(self) -> str:
+        return self.type.partition(".")[0]

@@ -1,0 +1,60 @@
+"""What a mapping must be told about one feed: plain data, made from the settings, never read from a file here."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Facility(msgspec.Struct, frozen=True, kw_only=True):
+    """A site that owns encounters, tasks and deadlines (decision 11)."""
+
+    id: str
+    name: str = ""
+    aliases: tuple[str, ...] = ()  # values of PV1-3.4, EVN-7, MSH-4, AIL-3.4 that mean this facility
+    zone: str = "America/New_York"
+    calendar: str = "us-federal"
+
+
+class IdentifierRule(msgspec.Struct, frozen=True, kw_only=True):
+    """Which repetition of PID-3 names the patient: both given values must match."""
+
+    authority: str | None = None
+    type: str | None = None
+
+
+class FeedProfile(msgspec.Struct, frozen=True, kw_only=True):
+    """How to read one channel's messages."""
+
+    channel: str
+    zone: str = "America/New_York"
+    character_set: str = "utf-8"  # when MSH-18 is absent
+    default_authority: str = ""  # for identifiers without CX.4; empty: the channel's name
+    patient_id: tuple[IdentifierRule, ...] = ()  # empty: first MR, else PI, else first with an authority, else default
+    trusted_links: tuple[str, ...] = ()  # authorities whose identifiers may name a patient of another authority
+    encounter_id: tuple[str, ...] = ("PV1-19", "PID-18")
+    default_facility: str = "main"
+    facilities: tuple[Facility, ...] = ()
+    observation_when: tuple[tuple[str, str], ...] = ()  # ("PV1-18", "OBS"): any one makes class observation
+    self_pay_classes: tuple[str, ...] = ("SP", "SELF", "SELFPAY")
+    processing_ids: tuple[str, ...] = ("P",)  # others are filtered as test-message
+    usage: tuple[str, ...] = ("P",)  # ISA15
+    payer_zone: str = "America/New_York"  # for X12 times
+
+    @property
+    def authority(self) -> str:
+        return self.default_authority or self.channel
+
+    def facility_of(self, *codes: str | None) -> tuple[str, bool]:
+        """(facility id, known) of the first code that is an alias; the channel's default and False when none is."""
+        for code in codes:
+            if code:
+                for facility in self.facilities:
+                    if code == facility.id or code in facility.aliases:
+                        return facility.id, True
+        return self.default_facility, not any(codes)
+
+    def zone_of(self, facility_id: str) -> str:
+        for facility in self.facilities:
+            if facility.id == facility_id:
+                return facility.zone
+        return self.zone
