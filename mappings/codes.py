@@ -1,0 +1,153 @@
+"""Code tables: what partners write, in our words.
+
+Every function takes a value as sent and answers None when the table does not know it; the caller keeps the raw value
+beside it and notes a problem, no message is refused because of a code.
+"""
+
+from __future__ import annotations
+
+import re
+
+EVENTS: dict[str, str] = {
+    "ADT^A01": "encounter.admitted",
+    "ADT^A02": "encounter.transferred",
+    "ADT^A03": "encounter.discharged",
+    "ADT^A04": "encounter.registered",
+    "ADT^A05": "encounter.preadmitted",
+    "ADT^A06": "encounter.class-changed",
+    "ADT^A07": "encounter.class-changed",
+    "ADT^A08": "encounter.updated",
+    "ADT^A11": "encounter.admit-cancelled",
+    "ADT^A12": "encounter.transfer-cancelled",
+    "ADT^A13": "encounter.discharge-cancelled",
+    "ADT^A28": "patient.created",
+    "ADT^A31": "patient.updated",
+    "ADT^A40": "patient.merged",
+    "SIU^S12": "appointment.booked",
+    "SIU^S13": "appointment.rescheduled",
+    "SIU^S14": "appointment.updated",
+    "SIU^S15": "appointment.cancelled",
+    "SIU^S17": "appointment.deleted",
+    "SIU^S26": "appointment.no-showed",
+}
+"""Trigger -> canonical event type, before class (A01) or appointment status (S12 to S15) make it more specific."""
+
+CLASSES: dict[str, str] = {
+    **dict.fromkeys(("I", "IP", "INP", "IN", "INPATIENT", "IMP", "ACUTE", "NONAC"), "inpatient"),
+    **dict.fromkeys(("O", "OP", "OUT", "OUTPATIENT", "AMB", "AMBULATORY", "C"), "outpatient"),
+    **dict.fromkeys(("E", "ER", "ED", "EMER", "EMERGENCY"), "emergency"),
+    **dict.fromkeys(("V", "OBS", "OBV", "OBSENC", "OBSERVATION"), "observation"),
+    **dict.fromkeys(("P", "PRE", "PREADMIT", "PREADMISSION", "PRENC"), "preadmit"),
+    **dict.fromkeys(("R", "REC", "RECUR", "RECURRING", "SERIES"), "recurring"),
+    **dict.fromkeys(("B", "OB", "OBSTETRICS"), "obstetrics"),
+    **dict.fromkeys(("N", "U", "UNKNOWN"), "unknown"),
+}
+"""Table 0004 and local spellings.  C (commercial account) is billed without a bed: outpatient.  V and OBS are local."""
+
+SEXES: dict[str, str] = {
+    **dict.fromkeys(("F", "FEMALE", "2"), "F"),
+    **dict.fromkeys(("M", "MALE", "1"), "M"),
+    **dict.fromkeys(("O", "OTHER", "X"), "O"),
+    **dict.fromkeys(("U", "UNKNOWN", "UNK", "0", "9"), "U"),
+    **dict.fromkeys(("A", "AMBIGUOUS"), "A"),
+    **dict.fromkeys(("N", "NOT APPLICABLE"), "N"),
+}
+"""Table 0001, its words, and the numbers of ISO 5218."""
+
+DISPOSITIONS: dict[str, str] = {
+    **dict.fromkeys(("01", "81"), "home"),
+    **dict.fromkeys(("06", "08", "86"), "home-health"),
+    **dict.fromkeys(("02", "05", "43", "66", "82", "85", "88", "94"), "acute-transfer"),
+    **dict.fromkeys(("03", "04", "61", "64", "83", "84", "89", "92"), "snf"),
+    **dict.fromkeys(("62", "90"), "rehab"),
+    **dict.fromkeys(("63", "91"), "ltach"),
+    **dict.fromkeys(("65", "93"), "psych"),
+    **dict.fromkeys(("50", "51"), "hospice"),
+    "07": "ama",
+    **dict.fromkeys(("20", "40", "41", "42"), "expired"),
+    **dict.fromkeys(("09", "30"), "still-patient"),
+    **dict.fromkeys(("21", "69", "70", "87", "95"), "other"),
+    **{f"{code}": "other" for code in (*range(10, 20), *range(22, 30), *range(31, 40))},
+    # Sites without the UB-04 list spell the category out.
+    "HOME": "home",
+    "HOME HEALTH": "home-health",
+    "SNF": "snf",
+    "REHAB": "rehab",
+    "LTACH": "ltach",
+    "PSYCH": "psych",
+    "HOSPICE": "hospice",
+    "AMA": "ama",
+    "EXPIRED": "expired",
+}
+"""PV1-36 (user table 0112, UB-04 status codes) -> category of domain reference 2.4."""
+
+PLANNED_READMISSIONS = frozenset(str(code) for code in range(81, 96))
+"""UB-04 discharge status codes that announce a planned readmission."""
+
+APPOINTMENT_STATUSES: dict[str, str] = {
+    **dict.fromkeys(("PENDING", "TENTATIVE"), "pending"),
+    **dict.fromkeys(("WAITLIST", "WAITLISTED"), "waitlist"),
+    **dict.fromkeys(("BOOKED", "OVERBOOK", "OVERBOOKED", "CONFIRMED", "SCHEDULED", "SCH", "RESCHEDULED"), "booked"),
+    **dict.fromkeys(("ARRIVED", "ARRIVE"), "arrived"),
+    **dict.fromkeys(("STARTED", "CHECKEDIN", "CHECKIN", "INPROGRESS"), "checked-in"),
+    **dict.fromkeys(("COMPLETE", "COMPLETED", "FULFILLED", "CHECKEDOUT"), "fulfilled"),
+    **dict.fromkeys(("CANCELLED", "CANCELED", "CANCEL", "DC", "DISCONTINUED"), "cancelled"),
+    **dict.fromkeys(("DELETED", "DELETE"), "entered-in-error"),
+    **dict.fromkeys(("NOSHOW", "NOSHOWED", "DIDNOTATTEND", "DNA"), "noshow"),
+    "BLOCKED": "blocked",
+}
+"""SCH-25 (table 0278 and local words, letters only) -> status of domain reference 3.2; `blocked` is no appointment."""
+
+STATUS_EVENTS: dict[str, str] = {
+    "arrived": "appointment.arrived",
+    "checked-in": "appointment.checked-in",
+    "fulfilled": "appointment.fulfilled",
+    "cancelled": "appointment.cancelled",
+    "noshow": "appointment.no-showed",
+    "entered-in-error": "appointment.deleted",
+}
+"""Statuses that say more than "booked" or "changed"."""
+
+_NOT_A_LETTER = re.compile(r"[^A-Z]+")
+
+
+def class_of(sent: str) -> str | None:
+    """PV1-2 as sent -> inpatient, outpatient, emergency, observation, preadmit, recurring, obstetrics or unknown."""
+    return CLASSES.get(sent.upper())
+
+
+def sex_of(sent: str) -> str | None:
+    """PID-8 as sent -> F | M | O | U | A | N."""
+    return SEXES.get(sent.upper())
+
+
+def disposition_of(sent: str) -> str | None:
+    """PV1-36 as sent -> category; codes may miss their leading zero."""
+    return DISPOSITIONS.get(sent.upper().rjust(2, "0"))
+
+
+def planned_readmission(sent: str) -> bool:
+    """Whether the discharge status announces a readmission."""
+    return sent in PLANNED_READMISSIONS
+
+
+def appointment_status_of(sent: str) -> str | None:
+    """SCH-25 as sent ("NO SHOW", "No-Show", "Checked In") -> status."""
+    return APPOINTMENT_STATUSES.get(_NOT_A_LETTER.sub("", sent.upper()))
+
+
+def appointment_event(trigger: str, status: str | None) -> str:
+    """Canonical type of a SIU trigger; a more specific SCH-25 wins on S12 to S14, and a no-show on S15."""
+    if status and (trigger in ("SIU^S12", "SIU^S13", "SIU^S14") or (trigger == "SIU^S15" and status == "noshow")):
+        return STATUS_EVENTS.get(status, EVENTS[trigger])
+    return EVENTS[trigger]
+
+
+def encounter_event(trigger: str, class_: str | None) -> str:
+    """Canonical type of an ADT trigger; an A01 says what its class says (domain reference 2.1, `*`)."""
+    if trigger == "ADT^A01":
+        if class_ in ("emergency", "outpatient", "observation", "recurring"):
+            return EVENTS["ADT^A04"]
+        if class_ == "preadmit":
+            return EVENTS["ADT^A05"]
+    return EVENTS[trigger]

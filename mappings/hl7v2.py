@@ -1,0 +1,74 @@
+"""HL7 v2 bodies: one message, a batch or many, each read by its family's mapping."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+
+from mappings.adt import read_adt
+from mappings.codes import EVENTS
+from mappings.profile import FeedProfile
+from mappings.reading import ItemReading, Reading
+from mappings.siu import read_siu
+from mappings.source import Source, problem_of
+from parsers.errors import ParseError
+from parsers.hl7v2.batch import split_batch
+from parsers.hl7v2.message import Message
+
+_NOT_A_CODE = re.compile(r"[^A-Z0-9]+")
+_TYPE = re.compile(r"[A-Z0-9]{3}")
+
+
+def read_hl7v2(body: bytes, profile: FeedProfile, received_at: datetime) -> Reading:
+    """All messages of a body; the item is the position.  A body with no message at all is one filtered item."""
+    batch = split_batch(body)
+    items = tuple(read_message(raw, profile, received_at, item) for item, raw in enumerate(batch.messages))
+    problems = tuple(problem_of(odd) for odd in batch.oddities)
+    return Reading(items=items or (ItemReading(item=0, outcome="filtered", reason="empty-batch"),), problems=problems)
+
+
+def read_message(raw: bytes, profile: FeedProfile, received_at: datetime, item: int = 0) -> ItemReading:
+    """One message -> events; `rejected` without MSH or MSH-9, `filtered` as test traffic or for want of a mapping,
+    `parked` when nobody can be told from it."""
+    try:
+        message = Message(raw, profile.character_set)
+    except ParseError as error:
+        return ItemReading(item=item, outcome="rejected", reason="no-header", problems=(problem_of(error.oddity),))
+    source = Source(message, profile, received_at, item)
+    trigger = read_trigger(source)
+    if trigger is None:
+        source.note("101", source.header, 9, "message type missing", "error")
+        return source.end("rejected", "no-message-type")
+    processing_id = source.text(source.header, 11)
+    if processing_id is None:
+        source.note("101", source.header, 11, "processing id missing; taken as production", "information")
+    elif processing_id.upper() not in profile.processing_ids:
+        return source.end("filtered", "test-message")
+    if trigger not in EVENTS:
+        return source.end("filtered", f"no-mapping:{trigger}")
+    return read_adt(source, trigger) if trigger.startswith("ADT") else read_siu(source, trigger)
+
+
+def read_trigger(source: Source) -> str | None:
+    """ "ADT^A03" from MSH-9, the event from EVN-1 where MSH-9.2 is empty; None when MSH-9 is.
+
+    Anything that is no code (a slipped field) is written "?", so that a reason never repeats content.
+    """
+    sent = source.parts(source.header, 9)
+    evn = source.first("EVN")
+    kind, event = _code(source.pick(sent, 1)), _code(source.pick(sent, 2))
+    told = _code(source.text(evn, 1)) if evn else ""
+    if not kind:
+        return None
+    if event and told and event != told:
+        source.note("evn-mismatch", source.header, 9, "EVN-1 names another event; MSH-9 is taken")
+    event = event or told
+    kind = kind if _TYPE.fullmatch(kind) else "?"
+    if not event:
+        return kind
+    return f"{kind}^{event if _TYPE.fullmatch(event) else '?'}"
+
+
+def _code(sent: str | None) -> str:
+    """Upper case, without the blanks and invisible characters that get pasted into MSH-9."""
+    return _NOT_A_CODE.sub("", sent.upper()) if sent else ""
