@@ -245,10 +245,6 @@ class Store(Protocol):
         work id `up_to` (rule 3 of the merge protocol)."""
         ...
 
-    async def hold(self, lanes: frozenset[int]) -> Session:
-        """A session without items that holds these lanes, waiting for them: for a person's command on a task."""
-        ...
-
     async def failed_attempt(self, work_ids: Sequence[int]) -> None:
         """Commit one more attempt for these items, before they are tried again."""
         ...

@@ -1,0 +1,249 @@
+"""Gathers what a batch of decisions changes into one WriteSet: of each record the last state."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from gateway.compute.protocol import Configure
+from gateway.coordination.changes import Cause, Changes, Emitted
+from gateway.coordination.draft import key_of
+from gateway.coordination.records import (
+    Appointment,
+    Authorization,
+    Coverage,
+    Encounter,
+    EncounterLocation,
+    Patient,
+    PatientIdentifier,
+    Record,
+    Task,
+    Timer,
+)
+from gateway.coordination.scope import Scope
+from gateway.envelope import render, routing_key
+from gateway.store.ports import EventRow, ItemEnd, NewWork, Parked, Reply, WorkItem, WriteSet
+from mappings.events import CanonicalEvent
+from mappings.reading import Reading
+
+TABLES: dict[type[Record], str] = {
+    Patient: "patients",
+    PatientIdentifier: "patient_identifiers",
+    Encounter: "encounters",
+    EncounterLocation: "encounter_locations",
+    Appointment: "appointments",
+    Coverage: "coverages",
+    Authorization: "authorizations",
+    Task: "tasks",
+    Timer: "timers",
+}
+
+
+class _Part:
+    """What one work item adds, until it is known that the item did not fail."""
+
+    def __init__(self) -> None:
+        self.records: dict[tuple[type[Record], tuple[str, ...]], Record] = {}
+        self.deleted_timers: list[str] = []
+        self.appended: dict[str, list[Any]] = {}
+        self.events: list[EventRow] = []
+        self.done: list[int] = []
+        self.ends: list[ItemEnd] = []
+        self.parked: list[Parked] = []
+        self.new_work: list[NewWork] = []
+        self.replies: list[Reply] = []
+        self.received: dict[str, int] = {}
+        self.appeared: list[str] = []
+
+
+class Collector:
+    """One batch.  `begin`, then `keep` or `abandon` around each item."""
+
+    def __init__(self, configuration: Configure, now: datetime) -> None:
+        self.now = now
+        self.rule_failures: list[tuple[str, str]] = []
+        self.recorded: dict[str, datetime] = {}
+        self._configuration = configuration
+        self._kept = _Part()
+        self._part = _Part()
+
+    def begin(self) -> None:
+        self._part = _Part()
+
+    def abandon(self) -> None:
+        """Forget what the item added, but that its work row is done: it will be parked."""
+        done = self._part.done
+        self._part = _Part()
+        self._part.done = done
+
+    def keep(self) -> None:
+        kept, part = self._kept, self._part
+        kept.records.update(part.records)
+        for timer_id in part.deleted_timers:
+            kept.records.pop((Timer, (timer_id,)), None)
+        set_again = {key[0] for kind, key in part.records if kind is Timer}
+        kept.deleted_timers = [t for t in kept.deleted_timers if t not in set_again]
+        kept.deleted_timers.extend(part.deleted_timers)
+        for table, rows in part.appended.items():
+            kept.appended.setdefault(table, []).extend(rows)
+        kept.events.extend(part.events)
+        kept.done.extend(part.done)
+        kept.ends.extend(part.ends)
+        kept.parked.extend(part.parked)
+        kept.new_work.extend(part.new_work)
+        kept.replies.extend(part.replies)
+        kept.appeared.extend(part.appeared)
+        for channel, count in part.received.items():
+            kept.received[channel] = kept.received.get(channel, 0) + count
+        self._part = _Part()
+
+    # -- what items add ----------------------------------------------------------------------------------------------
+
+    def finish_work(self, work: WorkItem) -> None:
+        self._part.done.append(work.work_id)
+
+    def end(self, work: WorkItem, item: int, end: str, reason: str | None) -> None:
+        self._part.ends.append(
+            ItemEnd(journal_id=work.journal_id, item=item, end=end, reason=reason, channel=work.channel)
+        )
+
+    def received(self, work: WorkItem, items: int) -> None:
+        """A journal row was counted as one item when it came; reading may find more."""
+        if work.kind == "read" and items > 1 and not work.replayed:
+            counts = self._part.received
+            counts[work.channel] = counts.get(work.channel, 0) + items - 1
+
+    def park(self, work: WorkItem, item: int, stage: str, reason: str, detail: str, payload: bytes = b"") -> None:
+        self._part.parked.append(
+            Parked(
+                journal_id=work.journal_id,
+                item=item,
+                channel=work.channel,
+                facility_id=self._facility(work.channel),
+                stage=stage,
+                reason=reason,
+                detail=detail,
+                attempts=work.attempts + 1,
+                kind=work.kind if not payload else "event",
+                lanes=work.lanes,
+                payload=payload or (work.body if work.kind == "event" else b""),
+            )
+        )
+
+    def unmatched(self, work: WorkItem, item: int, event: CanonicalEvent, reason: str, payload: bytes) -> None:
+        """An answer whose patient is not known (yet): parked under its keys; a denial makes a task at once."""
+        self.park(work, item, "match", reason, "", payload)
+        parked = self._part.parked[-1]
+        member = event.member
+        assert member is not None
+        keys = [f"trace:{trace}" for trace in member.traces]
+        if member.member_id:
+            keys.append(f"member:{member.member_id}")
+        parked.match_keys = tuple(keys)
+
+    def requeue(self, work: WorkItem, item: int, lanes: Sequence[int], payload: bytes) -> None:
+        self._part.new_work.append(
+            NewWork(
+                journal_id=work.journal_id,
+                item=item,
+                kind="event",
+                lanes=tuple(lanes),
+                payload=payload,
+                received_at=work.received_at,
+                channel=work.channel,
+            )
+        )
+
+    def replies(self, work: WorkItem, reading: Reading) -> None:
+        if work.replayed or work.kind != "read":
+            return
+        for reply in reading.replies:
+            self._part.replies.append(
+                Reply(
+                    journal_id=work.journal_id,
+                    channel=work.channel,
+                    partner=reply.partner,
+                    kind=reply.kind,
+                    body=reply.body,
+                    facility_id=self._facility(work.channel),
+                )
+            )
+
+    def note_recorded(self, channel: str, recorded_at: datetime) -> None:
+        newest = self.recorded.get(channel)
+        if newest is None or recorded_at > newest:
+            self.recorded[channel] = recorded_at
+
+    def upsert(self, record: Record) -> None:
+        self._part.records[type(record), key_of(record)] = record
+
+    def add(self, changes: Changes, cause: Cause, trigger: str, scope: Scope) -> None:
+        part = self._part
+        for record in changes.upserts:
+            self.upsert(record)
+            if isinstance(record, Coverage) and record.member_id:
+                part.appeared.append(f"member:{record.member_id}")
+            elif isinstance(record, Authorization) and record.trace:
+                part.appeared.append(f"trace:{record.trace}")
+        part.deleted_timers.extend(changes.deleted_timers)
+        self._append("transitions", changes.transitions)
+        self._append("task_changes", changes.task_changes)
+        self._append("merges", changes.merges)
+        patient = scope.subject.patient if scope.subject is not None else None
+        for emitted in changes.emitted:
+            self._event(emitted, cause, trigger, patient)
+        self.rule_failures.extend((failure.rule_id, failure.error) for failure in changes.failures)
+
+    def _append(self, table: str, rows: Sequence[Record]) -> None:
+        if rows:
+            self._part.appended.setdefault(table, []).extend(rows)
+
+    def _event(self, emitted: Emitted, cause: Cause, trigger: str, patient: Patient | None) -> None:
+        journal_id = int(cause.message_id[2:]) if cause.message_id.startswith("m-") else 0
+        self._part.events.append(
+            EventRow(
+                event_id=emitted.event_id,
+                type=emitted.type,
+                facility_id=emitted.facility_id,
+                patient_id=emitted.patient_id,
+                aggregate=emitted.aggregate,
+                aggregate_id=emitted.aggregate_id,
+                revision=emitted.revision,
+                journal_id=journal_id,
+                item=cause.item // 1000,
+                lane=cause.lanes[0] if cause.lanes else 0,
+                routing_key=routing_key(emitted.type, emitted.facility_id),
+                occurred_at=emitted.occurred_at,
+                recorded_at=emitted.recorded_at,
+                emitted_at=self.now,
+                restricted=emitted.restricted,
+                body=render(emitted, cause, trigger, patient, self.now),
+            )
+        )
+
+    def _facility(self, channel: str) -> str:
+        profile = self._configuration.profiles.get(channel)
+        return profile.default_facility if profile is not None else "main"
+
+    # -- the result --------------------------------------------------------------------------------------------------
+
+    def writes(self) -> WriteSet:
+        self.keep()
+        kept = self._kept
+        rows: dict[str, list[Any]] = {}
+        for (kind, _), record in kept.records.items():
+            rows.setdefault(TABLES[kind], []).append(record)
+        return WriteSet(
+            rows=rows,
+            deleted_timers=kept.deleted_timers,
+            appended=kept.appended,
+            events=kept.events,
+            done=kept.done,
+            ends=kept.ends,
+            parked=kept.parked,
+            new_work=kept.new_work,
+            replies=kept.replies,
+            received=kept.received,
+            appeared=kept.appeared,
+        )

@@ -1,0 +1,151 @@
+"""Supervises the compute process: starts it, gives it a wall budget per request, and replaces it when it dies."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import mmap
+import os
+import socket
+import struct
+import sys
+import time
+from typing import Any
+
+import msgspec
+
+from gateway.compute.protocol import Answer, Configure, Configured, Decided, ReadDone, Refused
+
+log = logging.getLogger(__name__)
+
+LENGTH = struct.Struct(">I")
+MARK = struct.Struct(">q")
+
+
+class ComputeFailure(Exception):
+    """The compute process died, hung or refused.  `work_id`: the item it was at, 0 when none; `reason`: what to park
+    that item with."""
+
+    def __init__(self, reason: str, work_id: int) -> None:
+        super().__init__(f"{reason} at work {work_id}")
+        self.reason = reason
+        self.work_id = work_id
+
+
+class ComputeProcess:
+    """One child process and the socket pair to it.  One request at a time."""
+
+    def __init__(self, configuration: Configure, *, memory_bytes: int = 1 << 30, budget_seconds: float = 2.0) -> None:
+        self._configuration = configuration
+        self._memory_bytes = memory_bytes
+        self._budget = budget_seconds
+        self._process: asyncio.subprocess.Process | None = None
+        self._reader: asyncio.StreamReader | None = None
+        self._writer: asyncio.StreamWriter | None = None
+        self._mark: mmap.mmap | None = None
+        self._lock = asyncio.Lock()
+        self._encoder = msgspec.msgpack.Encoder()
+        self._decoder = msgspec.msgpack.Decoder(Answer)
+        self.restarts = -1  # the first start is none
+
+    @property
+    def pid(self) -> int | None:
+        return self._process.pid if self._process is not None else None
+
+    async def start(self) -> None:
+        """Start the child and send it the configuration; returns when it has answered."""
+        ours, theirs = socket.socketpair()
+        ours.setblocking(False)
+        for end in (ours, theirs):
+            end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
+        mark_fd = os.memfd_create("baton-mark")
+        os.ftruncate(mark_fd, MARK.size)
+        self._mark = mmap.mmap(mark_fd, MARK.size)
+        fd = theirs.fileno()
+        self._process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "gateway.compute.worker",
+            str(fd),
+            str(mark_fd),
+            str(self._memory_bytes),
+            pass_fds=(fd, mark_fd),
+            stdin=asyncio.subprocess.DEVNULL,
+        )
+        theirs.close()
+        os.close(mark_fd)
+        self._reader, self._writer = await asyncio.open_connection(sock=ours, limit=1 << 20)
+        self.restarts += 1
+        answer = await self._exchange(self._configuration, 60.0)
+        if not isinstance(answer, Configured):
+            raise ComputeFailure("not-configured", 0)
+
+    async def configure(self, configuration: Configure) -> None:
+        self._configuration = configuration
+        await self.call(configuration, budget=60.0)
+
+    async def stop(self) -> None:
+        async with self._lock:
+            await self._end()
+
+    async def call(self, request: object, *, budget: float | None = None) -> Answer:
+        """One request.  Raises ComputeFailure after the process was replaced."""
+        async with self._lock:
+            if self._process is None:
+                await self.start()
+            started = time.monotonic()
+            try:
+                answer = await self._exchange(request, budget or self._budget)
+            except (TimeoutError, ConnectionError, asyncio.IncompleteReadError) as error:
+                work_id = self._marked()
+                reason = "time-budget" if isinstance(error, TimeoutError) else "worker-killed"
+                log.error(
+                    "compute process lost: %s at work %d after %.1f s", reason, work_id, time.monotonic() - started
+                )
+                await self._end()
+                await self.start()
+                raise ComputeFailure(reason, work_id) from None
+            if isinstance(answer, Refused):
+                log.error("compute process refused a request: %s", answer.error)
+                raise ComputeFailure("refused", self._marked())
+            return answer
+
+    async def read(self, items: list[Any]) -> ReadDone:
+        answer = await self.call({"type": "read", "items": items}, budget=self._budget + 0.01 * len(items))
+        assert isinstance(answer, ReadDone)
+        return answer
+
+    async def decide(self, request: dict[str, Any]) -> Decided:
+        answer = await self.call({"type": "decide", **request}, budget=self._budget + 0.01 * int(request["count"]))
+        assert isinstance(answer, Decided)
+        return answer
+
+    async def act(self, request: dict[str, Any]) -> Decided:
+        answer = await self.call({"type": "act", **request})
+        assert isinstance(answer, Decided)
+        return answer
+
+    async def _exchange(self, request: object, budget: float) -> Answer:
+        assert self._writer is not None and self._reader is not None
+        body = self._encoder.encode(request)
+        async with asyncio.timeout(budget):
+            self._writer.write(LENGTH.pack(len(body)) + body)
+            await self._writer.drain()
+            head = await self._reader.readexactly(LENGTH.size)
+            reply = await self._reader.readexactly(LENGTH.unpack(head)[0])
+        answer: Answer = self._decoder.decode(reply)
+        return answer
+
+    def _marked(self) -> int:
+        return int(MARK.unpack_from(self._mark, 0)[0]) if self._mark is not None else 0
+
+    async def _end(self) -> None:
+        if self._writer is not None:
+            self._writer.close()
+        if self._process is not None:
+            if self._process.returncode is None:
+                self._process.kill()
+            await self._process.wait()
+        if self._mark is not None:
+            self._mark.close()
+        self._process = self._reader = self._writer = self._mark = None

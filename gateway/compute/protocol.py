@@ -1,0 +1,115 @@
+"""What the gateway and its compute process say to each other: MessagePack, one request, one response.
+
+A batch is spoken of twice.  `Read` turns stored bytes into events and names the keys whose state is needed; `Decide`
+brings that state and gets back everything to write.  The readings of a batch stay in the compute process in between.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import msgspec
+
+from gateway.coordination.changes import Command, CoordinationSettings
+from gateway.coordination.records import (
+    Appointment,
+    Authorization,
+    Coverage,
+    Encounter,
+    EncounterLocation,
+    Patient,
+    PatientIdentifier,
+    Task,
+    Timer,
+)
+from gateway.store.ports import LoadRequest, WorkItem, WriteSet
+from mappings.profile import FeedProfile
+
+
+class Configure(msgspec.Struct, kw_only=True, tag="configure"):
+    """Sent once after start and after each reload (decision 28)."""
+
+    profiles: dict[str, FeedProfile]
+    coordination: dict[str, CoordinationSettings]  # by channel; "" for timers and commands
+    gap_policy: dict[str, str]  # channel -> gap | block
+    salt: bytes
+    version: int
+    packages: list[str] = msgspec.field(default_factory=list)  # modules to import: site rules, and the tests' poison
+
+
+class Read(msgspec.Struct, kw_only=True, tag="read"):
+    items: list[WorkItem]
+
+
+class ItemKeys(msgspec.Struct, kw_only=True, array_like=True):
+    """What one item needs loaded, in the order of the request."""
+
+    work_id: int
+    identifiers: list[tuple[str, str]] = msgspec.field(default_factory=list)
+
+
+class ReadDone(msgspec.Struct, kw_only=True, tag="read-done"):
+    request: LoadRequest
+    keys: list[ItemKeys]
+
+
+class StateRows(msgspec.Struct, kw_only=True):
+    """Rows as the store gave them; decoding makes records of them."""
+
+    patients: list[Patient] = msgspec.field(default_factory=list)
+    patient_identifiers: list[PatientIdentifier] = msgspec.field(default_factory=list)
+    encounters: list[Encounter] = msgspec.field(default_factory=list)
+    encounter_locations: list[EncounterLocation] = msgspec.field(default_factory=list)
+    appointments: list[Appointment] = msgspec.field(default_factory=list)
+    coverages: list[Coverage] = msgspec.field(default_factory=list)
+    authorizations: list[Authorization] = msgspec.field(default_factory=list)
+    tasks: list[Task] = msgspec.field(default_factory=list)
+    timers: list[Timer] = msgspec.field(default_factory=list)
+
+
+class Decide(msgspec.Struct, kw_only=True, tag="decide"):
+    """`count`: decide only the first so many items of the batch that was read."""
+
+    count: int
+    rows: StateRows
+    now: datetime
+
+
+class Act(msgspec.Struct, kw_only=True, tag="act"):
+    """A person's command on one task: no reading before it."""
+
+    command: Command
+    rows: StateRows
+    now: datetime
+
+
+class ItemDone(msgspec.Struct, kw_only=True, array_like=True):
+    work_id: int
+    outcome: str
+    reason: str | None = None
+
+
+class Decided(msgspec.Struct, kw_only=True, tag="decided"):
+    """`done` covers the items whose effects are in `writes`; an item that raised ends the batch before it and is parked
+    with it, the rest is to be claimed again."""
+
+    writes: WriteSet
+    done: list[ItemDone]
+    recorded: dict[str, datetime] = msgspec.field(default_factory=dict)  # channel -> newest recorded_at decided
+    rule_failures: list[tuple[str, str]] = msgspec.field(default_factory=list)
+
+
+class Refused(msgspec.Struct, kw_only=True, tag="refused"):
+    """The request itself failed: a defect of ours.  `error` is a class name and a place, never a value."""
+
+    error: str
+
+
+Request = Configure | Read | Decide | Act
+
+
+class Configured(msgspec.Struct, kw_only=True, tag="configured"):
+    version: int
+
+
+Answer = ReadDone | Decided | Refused | Configured

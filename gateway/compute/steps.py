@@ -1,0 +1,402 @@
+"""The two steps of a batch, without any process around them: read, then decide.
+
+Pure in effect: bytes and state in, changes out.  `worker` runs them in the compute process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import msgspec
+
+from gateway.compute.collect import Collector
+from gateway.compute.protocol import (
+    Act,
+    Configure,
+    Decide,
+    Decided,
+    ItemDone,
+    ItemKeys,
+    Read,
+    ReadDone,
+)
+from gateway.compute.state import State, lanes_of_patient
+from gateway.compute.unmatched import NOBODY, close_unmatched, open_unmatched
+from gateway.coordination.changes import Cause, CoordinationSettings, TimerFired
+from gateway.coordination.decide import decide
+from gateway.coordination.matching import Candidate, match_member
+from gateway.coordination.scope import Scope
+from gateway.store.ports import LoadRequest, WorkItem
+from mappings import registry
+from mappings.events import CanonicalEvent, PatientFacts
+from mappings.profile import FeedProfile
+from mappings.reading import ItemReading, Reading
+from parsers.errors import ParseError
+from parsers.hl7v2.header import scan_header
+
+EVENT_ENCODER = msgspec.msgpack.Encoder()
+EVENT_DECODER = msgspec.msgpack.Decoder(CanonicalEvent)
+
+NO_PROFILE = FeedProfile(channel="")
+
+LATE = timedelta(minutes=5)
+"""A timer this much past its moment was held (decision 17): the task it makes says so."""
+
+
+class _Item:
+    """One work item between its reading and its decision."""
+
+    __slots__ = ("failure", "reading", "work")
+
+    def __init__(self, work: WorkItem) -> None:
+        self.work = work
+        self.reading: Reading | None = None
+        self.failure: tuple[str, str, str] | None = None  # stage, reason, detail
+
+
+class Steps:
+    """Holds the configuration and the batch that was read last."""
+
+    def __init__(self, mark: Callable[[int], None] = lambda work_id: None) -> None:
+        """`mark` is told the work id that is being computed, so that a death can be laid at its door."""
+        self._mark = mark
+        self._configuration: Configure | None = None
+        self._batch: list[_Item] = []
+
+    def configure(self, request: Configure) -> None:
+        self._configuration = request
+
+    @property
+    def configuration(self) -> Configure:
+        assert self._configuration is not None
+        return self._configuration
+
+    def profile(self, channel: str) -> FeedProfile:
+        return self.configuration.profiles.get(channel, NO_PROFILE)
+
+    def coordination(self, channel: str) -> CoordinationSettings:
+        table = self.configuration.coordination
+        return table.get(channel) or table.get("") or CoordinationSettings()
+
+    # -- read ------------------------------------------------------------------------------------------------------
+
+    def read(self, request: Read) -> ReadDone:
+        self._batch = []
+        load = LoadRequest()
+        keys: list[ItemKeys] = []
+        for work in request.items:
+            self._mark(work.work_id)
+            item = _Item(work)
+            self._batch.append(item)
+            self._read_item(item)
+            identifiers = self._keys_of(item, load)
+            load.identifiers.extend(identifiers)
+            keys.append(ItemKeys(work_id=work.work_id, identifiers=identifiers))
+        self._mark(0)
+        return ReadDone(request=load, keys=keys)
+
+    def _read_item(self, item: _Item) -> None:
+        work = item.work
+        try:
+            if work.kind == "read":
+                item.reading = registry.read(work.source_kind, work.body, self.profile(work.channel), work.received_at)
+            elif work.kind == "event":
+                event = EVENT_DECODER.decode(work.body)
+                item.reading = Reading(items=(ItemReading(item=work.item, outcome="events", events=(event,)),))
+        except ParseError as error:
+            item.failure = ("parse", error.oddity.code, str(error))
+        except Exception as error:  # a mapping must survive one item (decision 18)
+            item.failure = ("map", "mapping-failed", place_of(error))
+
+    def _keys_of(self, item: _Item, load: LoadRequest) -> list[tuple[str, str]]:
+        work = item.work
+        if work.kind == "timer":
+            load.timers.append(work.body.decode())
+            return []
+        profile = self.profile(work.channel)
+        if item.reading is None:
+            return list(header_keys(work.body, profile))
+        found: list[tuple[str, str]] = []
+        for part in item.reading.items:
+            for event in part.events:
+                if event.member is not None:
+                    member_keys(event, load)
+                    if work.replayed and event.type == "authorization.denied":
+                        load.patient_ids.append(NOBODY)  # the task that asked for a match
+                if event.patient is not None:
+                    found.extend(identifiers_of(event.patient, profile))
+                for prior in event.prior:
+                    found.extend(identifiers_of(prior, profile))
+        return found
+
+    # -- decide ----------------------------------------------------------------------------------------------------
+
+    def decide(self, request: Decide) -> Decided:
+        state = State(request.rows)
+        batch = self._batch[: request.count]
+        collector = Collector(self.configuration, request.now)
+        done: list[ItemDone] = []
+        for item in batch:
+            self._mark(item.work.work_id)
+            collector.begin()
+            try:
+                done.append(self._decide_item(item, state, collector, request))
+            except Exception as error:  # one item's failure ends the batch before it: its scope may be half changed
+                collector.abandon()
+                collector.park(item.work, item.work.item, "decide", "decision-failed", place_of(error))
+                done.append(ItemDone(work_id=item.work.work_id, outcome="parked", reason="decision-failed"))
+                break
+            collector.keep()
+        self._mark(0)
+        return Decided(
+            writes=collector.writes(), done=done, recorded=collector.recorded, rule_failures=collector.rule_failures
+        )
+
+    def _decide_item(self, item: _Item, state: State, collector: Collector, request: Decide) -> ItemDone:
+        work = item.work
+        collector.finish_work(work)
+        if work.kind == "timer":
+            self._fire(work, state, collector, request)
+            return ItemDone(work_id=work.work_id, outcome="processed")
+        if item.failure is not None or item.reading is None:
+            stage, reason, detail = item.failure or ("map", "mapping-failed", "")
+            collector.park(work, work.item, stage, reason, detail)
+            self._note_gap(work, state, collector)
+            return ItemDone(work_id=work.work_id, outcome="parked", reason=reason)
+        collector.replies(work, item.reading)
+        parts = item.reading.items
+        collector.received(work, len(parts))
+        for part in parts:
+            self._decide_part(work, part, state, collector)
+        return ItemDone(work_id=work.work_id, outcome=parts[0].outcome if parts else "processed")
+
+    def _decide_part(self, work: WorkItem, part: ItemReading, state: State, collector: Collector) -> None:
+        if part.outcome == "parked":
+            location = part.problems[0].location if part.problems else ""
+            collector.park(work, part.item, "map", part.reason or "unreadable", location)
+            return
+        if part.outcome != "events":
+            collector.end(work, part.item, part.outcome, part.reason)
+            return
+        outcome, reason = "processed", None
+        for index, event in enumerate(part.events):
+            outcome, reason = self._decide_event(work, part.item, index, event, state, collector)
+            if outcome in ("parked", "requeued"):
+                break
+        if outcome == "parked":
+            collector.park(work, part.item, "decide", reason or "parked", "")
+        elif outcome not in ("requeued", "unmatched"):
+            collector.end(work, part.item, outcome, reason)
+
+    def _decide_event(
+        self, work: WorkItem, item: int, index: int, event: CanonicalEvent, state: State, collector: Collector
+    ) -> tuple[str, str | None]:
+        profile = self.profile(work.channel)
+        if event.member is not None and event.patient is None:
+            return self._decide_answer(work, item, event, state, collector)
+        scope = state.scope_of(event, profile)
+        return self._run(work, item, index, event, scope, state, collector)
+
+    def _decide_answer(
+        self, work: WorkItem, item: int, event: CanonicalEvent, state: State, collector: Collector
+    ) -> tuple[str, str | None]:
+        """A payer's answer: hop 1 finds its patient and sends it to his lane, hop 2 finds him again and decides
+        (decisions 10 and 14)."""
+        assert event.member is not None
+        match = match_member(event.member, *candidates(state, event))
+        home = state.root(match.patient_id) if match.patient_id else None
+        if home is None:
+            collector.unmatched(work, item, event, match.reason or "unmatched", EVENT_ENCODER.encode(event))
+            if event.type == "authorization.denied" and not work.replayed:
+                settings = self.coordination(work.channel)
+                cause = self._cause(work, item, 0)
+                changes, scope = open_unmatched(event, cause, collector.now, settings, self.configuration.salt)
+                collector.add(changes, cause, event.trigger, scope)
+            return "unmatched", None
+        lanes = lanes_of_patient(home.patient) or work.lanes
+        if work.kind == "read" or not set(lanes) <= set(work.lanes):
+            collector.requeue(work, item, lanes, EVENT_ENCODER.encode(event))
+            return "requeued", None
+        ended = self._run(work, item, 0, event, Scope(subject=home), state, collector)
+        if event.type == "authorization.denied" and NOBODY in state.patients:
+            self._close_unmatched(work, item, event, state, collector)
+        return ended
+
+    def _close_unmatched(
+        self, work: WorkItem, item: int, event: CanonicalEvent, state: State, collector: Collector
+    ) -> None:
+        scope = Scope(subject=state.patients[NOBODY])
+        opened, cause = self._cause(work, item, 0), self._cause(work, item, 999)
+        settings = self.coordination(work.channel)
+        changes = close_unmatched(scope, opened, event, cause, collector.now, settings, self.configuration.salt)
+        if changes is not None:
+            collector.add(changes, cause, event.trigger, scope)
+
+    def _cause(self, work: WorkItem, item: int, index: int) -> Cause:
+        """`index` tells the events of one item apart, so that each derives ids of its own."""
+        return Cause(
+            message_id=f"m-{work.journal_id}",
+            item=item * 1000 + index,
+            channel=work.channel,
+            control_id=work.control_id,
+            received_at=work.received_at,
+            lanes=work.lanes,
+            config_version=self.configuration.version,
+            replayed=work.replayed,
+        )
+
+    def _run(
+        self,
+        work: WorkItem,
+        item: int,
+        index: int,
+        event: CanonicalEvent,
+        scope: Scope,
+        state: State,
+        collector: Collector,
+    ) -> tuple[str, str | None]:
+        blocked = self._blocked_by(work, scope)
+        if blocked is not None:
+            return "parked", f"behind:{blocked}"
+        cause = self._cause(work, item, index)
+        changes = decide(scope, event, cause, collector.now, self.coordination(work.channel), self.configuration.salt)
+        state.absorb(scope)
+        collector.add(changes, cause, event.trigger, scope)
+        collector.note_recorded(work.channel, event.recorded_at)
+        return changes.outcome, changes.reason
+
+    def _blocked_by(self, work: WorkItem, scope: Scope) -> str | None:
+        """The parked message that this one must wait behind, where the channel's policy is `block` (decision 16)."""
+        if self.configuration.gap_policy.get(work.channel) != "block" or scope.subject is None or work.replayed:
+            return None
+        return scope.subject.patient.gap_since
+
+    def _note_gap(self, work: WorkItem, state: State, collector: Collector) -> None:
+        """The patient of a message that could not be read carries the gap (decision 16)."""
+        for key in header_keys(work.body, self.profile(work.channel)):
+            identifier = state.identifiers.get(key)
+            home = state.root(identifier.patient_id) if identifier is not None else None
+            if home is not None and home.patient.gap_since is None:
+                home.patient = msgspec.structs.replace(
+                    home.patient, gap_since=f"m-{work.journal_id}", revision=home.patient.revision + 1
+                )
+                collector.upsert(home.patient)
+
+    def _fire(self, work: WorkItem, state: State, collector: Collector, request: Decide) -> None:
+        timer_id = work.body.decode()
+        home = next((p for p in state.patients.values() if timer_id in p.timers), None)
+        if home is None:
+            return  # cleared between its queueing and now
+        timer = home.timers[timer_id]
+        if timer.fire_at > request.now:
+            return  # moved to a later time after it was queued
+        root = state.root(home.patient.patient_id) or home
+        cause = Cause(
+            message_id=f"{timer_id}.{int(timer.fire_at.timestamp())}",
+            channel=timer.channel,
+            received_at=timer.fire_at,
+            lanes=work.lanes,
+            config_version=self.configuration.version,
+        )
+        scope = Scope(subject=root)
+        fired = TimerFired(timer=timer, late=request.now - timer.fire_at > LATE)
+        settings = self.coordination(timer.channel)
+        changes = decide(scope, fired, cause, collector.now, settings, self.configuration.salt)
+        collector.add(changes, cause, "timer", scope)
+
+    def act(self, request: Act) -> Decided:
+        """Apply a person's command; the outcome `filtered` carries the conflict."""
+        state = State(request.rows)
+        command = request.command
+        home = next((p for p in state.patients.values() if command.task_id in p.tasks), None)
+        collector = Collector(self.configuration, request.now)
+        if home is None:
+            return Decided(
+                writes=collector.writes(), done=[ItemDone(work_id=0, outcome="filtered", reason="not-found")]
+            )
+        collector.begin()
+        task = home.tasks[command.task_id]
+        cause = Cause(
+            message_id=f"{command.task_id}.{task.revision}.{command.name}", channel="api", received_at=request.now
+        )
+        scope = Scope(subject=home)
+        settings = self.coordination("")
+        changes = decide(scope, command, cause, request.now, settings, self.configuration.salt)
+        collector.add(changes, cause, "command", scope)
+        collector.keep()
+        return Decided(
+            writes=collector.writes(),
+            done=[ItemDone(work_id=0, outcome=changes.outcome, reason=changes.reason)],
+            rule_failures=collector.rule_failures,
+        )
+
+
+def identifiers_of(facts: PatientFacts, profile: FeedProfile) -> list[tuple[str, str]]:
+    keys = [(i.authority or profile.authority, i.value) for i in facts.identifiers]
+    if facts.key is not None and (key := (facts.key.authority or profile.authority, facts.key.value)) not in keys:
+        keys.append(key)
+    return keys
+
+
+def header_keys(body: bytes, profile: FeedProfile) -> list[tuple[str, str]]:
+    """Identifiers of a message that no mapping could read, by the bounded scan that cannot fail."""
+    header = scan_header(body)
+    return [
+        (authority.decode("utf-8", "replace") or profile.authority, value.decode("utf-8", "replace"))
+        for value, authority, _ in header.patient_ids
+    ]
+
+
+def member_keys(event: CanonicalEvent, load: LoadRequest) -> None:
+    member = event.member
+    assert member is not None
+    if member.member_id:
+        load.members.append(member.member_id)
+    load.traces.extend(member.traces)
+    if event.authorization is not None:
+        load.traces.extend(text for text in (event.authorization.number, event.authorization.tracking_number) if text)
+
+
+def candidates(state: State, event: CanonicalEvent) -> tuple[list[Candidate], dict[str, str]]:
+    """(patients who may be meant, whose each known trace, authorization or tracking number is)."""
+    member = event.member
+    assert member is not None
+    found: list[Candidate] = []
+    traces: dict[str, str] = {}
+    for home in state.patients.values():
+        patient = home.patient
+        if patient.merged_into is not None:
+            continue
+        known = [
+            text
+            for authorization in home.authorizations.values()
+            for text in (authorization.trace, authorization.number, authorization.tracking_number)
+            if text
+        ]
+        traces.update(dict.fromkeys(known, patient.patient_id))
+        held = [c for c in home.coverages.values() if member.member_id and c.member_id == member.member_id]
+        found.extend(
+            Candidate(
+                patient_id=patient.patient_id,
+                payer_id=coverage.payer_id,
+                member_id=coverage.member_id,
+                birth_date=patient.birth_date,
+                family=patient.family,
+                given=patient.given,
+                sex=patient.sex,
+            )
+            for coverage in held or (list(home.coverages.values())[:1] if known else [])
+        )
+    return found, traces
+
+
+def place_of(error: BaseException) -> str:
+    """Class and place of an error, never its text: that may quote a value."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    if trace is None:
+        return type(error).__name__
+    code = trace.tb_frame.f_code
+    return f"{type(error).__name__} in {code.co_name}:{trace.tb_lineno}"

@@ -1,0 +1,64 @@
+"""The compute process: reads a request, answers it, reads the next.  Run as `python -m gateway.compute.worker`.
+
+It has no sockets, no store and no files, only the pipe it was started with.  Whatever a mapping or a rule does
+here, hang, exhaust memory or exit, the gateway goes on taking messages in (decision 18).
+"""
+
+from __future__ import annotations
+
+import importlib
+import mmap
+import os
+import resource
+import struct
+import sys
+
+import msgspec
+
+from gateway.compute.protocol import Answer, Configure, Configured, Decide, Read, Refused, Request
+from gateway.compute.steps import Steps, place_of
+
+LENGTH = struct.Struct(">I")
+MARK = struct.Struct(">q")
+
+
+def serve(fd: int, mark_fd: int, memory_bytes: int) -> None:
+    """Serve until the pipe closes."""
+    if memory_bytes:
+        resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
+    page = mmap.mmap(mark_fd, MARK.size)
+    steps = Steps(lambda work_id: MARK.pack_into(page, 0, work_id))
+    decoder = msgspec.msgpack.Decoder(Request, strict=False)
+    encoder = msgspec.msgpack.Encoder()
+    source = os.fdopen(fd, "rb", buffering=1 << 20)
+    while head := source.read(LENGTH.size):
+        body = source.read(LENGTH.unpack(head)[0])
+        try:
+            answer = answer_to(steps, decoder.decode(body))
+        except Exception as error:  # the loop must survive a request; the gateway counts and parks
+            answer = Refused(error=place_of(error))
+        reply = encoder.encode(answer)
+        write_all(fd, LENGTH.pack(len(reply)) + reply)
+
+
+def answer_to(steps: Steps, request: Request) -> Answer:
+    if isinstance(request, Read):
+        return steps.read(request)
+    if isinstance(request, Decide):
+        return steps.decide(request)
+    if isinstance(request, Configure):
+        for package in request.packages:
+            importlib.import_module(package)
+        steps.configure(request)
+        return Configured(version=request.version)
+    return steps.act(request)
+
+
+def write_all(fd: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(fd, view) :]
+
+
+if __name__ == "__main__":
+    serve(int(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))

@@ -1,0 +1,143 @@
+"""The form in which an event leaves: CloudEvents 1.0 around the canonical event (domain reference 7.1, decision 24).
+
+Everything outside `data` is safe to log, route and index: our own opaque ids and fixed words.  Inside `data` the full
+form holds PHI; the reference form says only that something happened to which of our ids.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+
+import msgspec
+
+from gateway.coordination.changes import JSON, Cause, Emitted
+from gateway.coordination.records import Patient
+
+SCHEMA_VERSION = "1"
+_ENCODER = msgspec.json.Encoder(order=None)
+_NOT_WORD = re.compile(r"[^a-z0-9-]+")
+
+
+class _Source(msgspec.Struct, frozen=True):
+    channel: str
+    message_id: str
+    control_id: str
+    trigger: str
+
+
+class _Aggregate(msgspec.Struct, frozen=True):
+    kind: str
+    id: str
+    revision: int
+
+
+class _PatientReference(msgspec.Struct, frozen=True, omit_defaults=True):
+    id: str
+    identifiers: tuple[dict[str, str], ...] = ()
+
+
+class CanonicalData(msgspec.Struct, frozen=True, omit_defaults=True):
+    """`data` of the envelope."""
+
+    event_id: str
+    type: str
+    schema_version: str
+    occurred_at: datetime
+    recorded_at: datetime
+    received_at: datetime
+    emitted_at: datetime
+    source: _Source
+    patient: _PatientReference
+    aggregate: _Aggregate
+    facility: str
+    correlation_id: str
+    causation_id: str
+    idempotency_key: str
+    privacy: str = "normal"
+    flags: tuple[str, ...] = ()
+    data: dict[str, JSON] = {}
+    changes: tuple[dict[str, JSON], ...] = ()
+
+
+class CloudEvent(msgspec.Struct, frozen=True):
+    """CloudEvents 1.0 in JSON (structured mode) with the partitioning and correlation extensions."""
+
+    specversion: str
+    id: str
+    source: str
+    type: str
+    subject: str
+    time: datetime
+    datacontenttype: str
+    dataschema: str
+    partitionkey: str
+    correlationid: str
+    data: CanonicalData
+
+
+def routing_word(text: str) -> str:
+    """One word of a routing key: `[a-z0-9-]`, never empty (decision 23)."""
+    return _NOT_WORD.sub("-", text.lower()).strip("-") or "none"
+
+
+def routing_key(type_: str, facility_id: str) -> str:
+    """`<family>.<event>.<facility>`."""
+    family, _, name = type_.partition(".")
+    return f"{routing_word(family)}.{routing_word(name)}.{routing_word(facility_id)}"
+
+
+def render(event: Emitted, cause: Cause, trigger: str, patient: Patient | None, emitted_at: datetime) -> bytes:
+    """The full form of one event as JSON bytes."""
+    identifiers: tuple[dict[str, str], ...] = ()
+    if patient is not None:
+        identifiers = ({"authority": patient.authority, "value": patient.mrn},)
+    data = CanonicalData(
+        event_id=event.event_id,
+        type=event.type,
+        schema_version=SCHEMA_VERSION,
+        occurred_at=event.occurred_at,
+        recorded_at=event.recorded_at,
+        received_at=cause.received_at,
+        emitted_at=emitted_at,
+        source=_Source(cause.channel, cause.message_id, cause.control_id, trigger),
+        patient=_PatientReference(event.patient_id, identifiers),
+        aggregate=_Aggregate(event.aggregate, event.aggregate_id, event.revision),
+        facility=event.facility_id,
+        correlation_id=cause.message_id,
+        causation_id=cause.message_id,
+        idempotency_key=f"{event.type}|{event.aggregate_id}|{event.revision}",
+        privacy="restricted" if event.restricted else "normal",
+        flags=tuple(event.flags),
+        data=event.data,
+        changes=tuple(event.changes),
+    )
+    return _ENCODER.encode(
+        CloudEvent(
+            specversion="1.0",
+            id=event.event_id,
+            source="/baton/gateway",
+            type=event.type,
+            subject=event.patient_id,
+            time=event.occurred_at,
+            datacontenttype="application/json",
+            dataschema=f"/schemas/{event.type}/{SCHEMA_VERSION}.json",
+            partitionkey=event.patient_id,
+            correlationid=cause.message_id,
+            data=data,
+        )
+    )
+
+
+def to_reference(body: bytes) -> bytes:
+    """The reference form of a rendered event: no identifiers, no values, no control id."""
+    event = msgspec.json.decode(body, type=CloudEvent)
+    data = event.data
+    bare = msgspec.structs.replace(
+        data,
+        patient=_PatientReference(data.patient.id),
+        source=_Source(data.source.channel, data.source.message_id, "", data.source.trigger),
+        data={},
+        changes=(),
+    )
+    return _ENCODER.encode(msgspec.structs.replace(event, data=bare))

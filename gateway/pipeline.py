@@ -1,0 +1,282 @@
+"""The pipeline: claims stored work in lane order, has it read and decided in the compute process, writes the effects.
+
+One batch is one transaction: state, tasks, timers, events and outbox rows appear together with the end of the work
+that made them, or not at all (architecture, section 2, lines 3 and 4).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+from gateway.compute.process import ComputeFailure, ComputeProcess
+from gateway.compute.protocol import Decided, ItemKeys
+from gateway.coordination.changes import Command
+from gateway.coordination.records import Patient
+from gateway.store.ports import Loaded, LoadRequest, Parked, Session, Store, StoreUnavailable, WorkItem, WriteSet
+
+log = logging.getLogger(__name__)
+
+MERGED_INTO = Patient.__struct_fields__.index("merged_into")
+
+
+class PipelineSettings:
+    """How the pipeline batches and how patient it is."""
+
+    def __init__(
+        self,
+        *,
+        batch: int = 256,
+        linger_seconds: float = 0.02,
+        max_attempts: int = 3,
+        small_batch: int = 32,
+        idle_seconds: float = 0.25,
+    ) -> None:
+        self.batch = batch
+        self.linger_seconds = linger_seconds
+        self.max_attempts = max_attempts
+        self.small_batch = small_batch
+        self.idle_seconds = idle_seconds
+
+
+class Conflict(Exception):
+    """A command met a task that is not there or not as the person saw it.  `reason`: not-found | conflict:..."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class Pipeline:
+    """Runs until stopped.  `clock` gives the gateway's time, `committed` is called after each commit."""
+
+    def __init__(
+        self,
+        store: Store,
+        compute: ComputeProcess,
+        settings: PipelineSettings,
+        clock: Callable[[], datetime],
+        committed: Callable[[Decided], None] = lambda decided: None,
+    ) -> None:
+        self._store = store
+        self._compute = compute
+        self._settings = settings
+        self._clock = clock
+        self._committed = committed
+        self._wake = asyncio.Event()
+        self._stopping = False
+        self._task: asyncio.Task[None] | None = None
+        self._idle = asyncio.Event()
+        self.batches = 0
+        self.items = 0
+        self.last_progress = time.monotonic()
+
+    # -- life --------------------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        self._task = asyncio.create_task(self._run(), name="pipeline")
+
+    def wake(self) -> None:
+        """New work was committed."""
+        self._wake.set()
+
+    async def stop(self) -> None:
+        """End after the batch in hand."""
+        self._stopping = True
+        self._wake.set()
+        if self._task is not None:
+            await self._task
+
+    async def _run(self) -> None:
+        while not self._stopping:
+            try:
+                count = await self.run_once()
+            except StoreUnavailable:
+                log.warning("store away: the pipeline waits")
+                await self._pause(1.0)
+                continue
+            except Exception:  # the loop must survive a batch: nothing was committed, it is claimed again
+                log.exception("batch failed")
+                await self._pause(1.0)
+                continue
+            self.last_progress = time.monotonic()
+            if count == 0:
+                await self._pause(self._settings.idle_seconds)
+            elif count < self._settings.small_batch and self._settings.linger_seconds:
+                await asyncio.sleep(self._settings.linger_seconds)
+
+    async def _pause(self, seconds: float) -> None:
+        self._wake.clear()
+        self._idle.set()
+        try:
+            async with asyncio.timeout(seconds):
+                await self._wake.wait()
+        except TimeoutError:
+            pass
+        self._idle.clear()
+
+    # -- one batch ---------------------------------------------------------------------------------------------------
+
+    async def run_once(self) -> int:
+        """Claim and finish one batch; returns how many items ended.  0: nothing to do."""
+        session = await self._store.claim(self._settings.batch)
+        if session is None:
+            return 0
+        return await self._finish(session)
+
+    async def _finish(self, session: Session) -> int:
+        needed: frozenset[int] | None = None
+        up_to = 0
+        ended = 0
+        batch: Sequence[WorkItem] = ()
+        try:
+            async with session:
+                batch = isolate_suspect(session.items)
+                if not batch:
+                    return 0
+                reading = await self._compute.read(list(batch))
+                loaded = await session.load(reading.request)
+                count, needed = fitting(reading.keys, batch, loaded, session.lanes)
+                if count:
+                    decided = await self._compute.decide(
+                        {
+                            "count": count,
+                            "rows": loaded.rows,
+                            "now": self._clock(),
+                        }
+                    )
+                    await session.commit(decided.writes)
+                    ended = len(decided.done)
+                    self._count(decided)
+                else:
+                    up_to = batch[0].work_id
+        except ComputeFailure as failure:
+            await self._blame(failure, batch)
+            return len(batch)
+        if needed is not None and up_to:
+            return await self._with_lanes(needed | frozenset(batch[0].lanes), up_to)
+        return ended
+
+    async def _with_lanes(self, lanes: frozenset[int], up_to: int) -> int:
+        """The next message needs lanes not held: lock the whole set in ascending order (merge protocol, rule 3)."""
+        session = await self._store.claim(self._settings.batch, only_lanes=lanes, up_to=up_to)
+        return 0 if session is None else await self._finish(session)
+
+    def _count(self, decided: Decided) -> None:
+        self.batches += 1
+        self.items += len(decided.done)
+        for rule_id, error in decided.rule_failures:
+            log.error("rule %s failed: %s", rule_id, error)
+        self._committed(decided)
+
+    # -- items that fail, hang or kill -------------------------------------------------------------------------------
+
+    async def _blame(self, failure: ComputeFailure, batch: Sequence[WorkItem]) -> None:
+        """Commit an attempt of the item at which the compute process was lost, then park it when it had its chances.
+
+        The item is tried again alone, so that its neighbours are never lost with it a second time."""
+        suspect = next((item for item in batch if item.work_id == failure.work_id), None)
+        if suspect is None:
+            if len(batch) != 1:
+                await self._store.failed_attempt([item.work_id for item in batch])
+                return
+            suspect = batch[0]
+        chances = 2 if failure.reason == "time-budget" else self._settings.max_attempts
+        if suspect.attempts + 1 < chances:
+            await self._store.failed_attempt([suspect.work_id])
+            return
+        await self._park(suspect, failure.reason)
+
+    async def _park(self, suspect: WorkItem, reason: str) -> None:
+        session = await self._store.claim(1, only_lanes=frozenset(suspect.lanes), up_to=suspect.work_id)
+        if session is None:
+            return
+        async with session:
+            if not any(item.work_id == suspect.work_id for item in session.items):
+                return
+            await session.commit(
+                WriteSet(
+                    done=[suspect.work_id],
+                    parked=[
+                        Parked(
+                            journal_id=suspect.journal_id,
+                            item=suspect.item,
+                            channel=suspect.channel,
+                            facility_id="main",
+                            stage="compute",
+                            reason=reason,
+                            detail="",
+                            attempts=suspect.attempts + 1,
+                            kind=suspect.kind,
+                            lanes=suspect.lanes,
+                            payload=suspect.body if suspect.kind == "event" else b"",
+                        )
+                    ]
+                    if suspect.kind != "timer"
+                    else [],
+                )
+            )
+        log.error("message m-%d parked: %s", suspect.journal_id, reason)
+
+    # -- commands ----------------------------------------------------------------------------------------------------
+
+    async def execute(self, command: Command, patient_id: str) -> WriteSet:
+        """A person's act on a task, in the patient's lane.  Raises Conflict."""
+        session = await self._store.hold(frozenset(await self._store.patient_lanes(patient_id)))
+        async with session:
+            loaded = await session.load(LoadRequest(patient_ids=[patient_id]))
+            decided = await self._compute.act({"command": command, "rows": loaded.rows, "now": self._clock()})
+            outcome = decided.done[0]
+            if outcome.outcome != "processed":
+                raise Conflict(outcome.reason or "conflict")
+            await session.commit(decided.writes)
+        self._committed(decided)
+        return decided.writes
+
+
+def isolate_suspect(items: Sequence[WorkItem]) -> Sequence[WorkItem]:
+    """Items that were tried before run alone: the batch ends before the first of them, or is that one."""
+    for index, item in enumerate(items):
+        if item.attempts:
+            return items[:index] if index else items[:1]
+    return items
+
+
+def fitting(
+    keys: Sequence[ItemKeys], batch: Sequence[WorkItem], loaded: Loaded, held: frozenset[int]
+) -> tuple[int, frozenset[int] | None]:
+    """(how many items of the batch need no lane beyond those held, the lanes that the next one needs).
+
+    A patient into whom others were merged is in all of their lanes (merge protocol, rule 2).  `held` empty: the store
+    has one writer and holds them all.
+    """
+    if not held:
+        return len(batch), None
+    roots = resolve_roots(loaded)
+    for index, (key, item) in enumerate(zip(keys, batch, strict=True)):
+        needed = set(item.lanes)
+        for identifier in key.identifiers:
+            patient_id = roots.get(identifier)
+            if patient_id is not None:
+                needed.update(loaded.lanes.get(patient_id, ()))
+        if not needed <= held:
+            return index, frozenset(needed)
+    return len(batch), None
+
+
+def resolve_roots(loaded: Loaded) -> dict[tuple[str, str], str]:
+    """Identifier -> surviving patient, from the rows as loaded (column order of `records`)."""
+    merged = {row[0]: row[MERGED_INTO] for row in loaded.rows.get("patients", ())}
+    roots: dict[tuple[str, str], str] = {}
+    for row in loaded.rows.get("patient_identifiers", ()):
+        patient_id = row[2]
+        for _ in range(32):
+            into = merged.get(patient_id)
+            if not into:
+                break
+            patient_id = into
+        roots[row[0], row[1]] = patient_id
+    return roots

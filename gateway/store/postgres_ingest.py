@@ -1,0 +1,62 @@
+"""Ingest on PostgreSQL: a batch of received units as one statement."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from gateway.store import postgres_statements as sql
+from gateway.store.ports import JournalEntry, Stored
+from gateway.store.postgres_connection import PostgresConnection
+from gateway.store.sqlite_ingest import PART
+
+
+async def ingest(
+    connection: PostgresConnection, entries: Sequence[JournalEntry], now: datetime, seen_since: datetime, slot: int
+) -> list[Stored]:
+    """Store `entries`; returns when the commit is durable."""
+    rows = await connection.raw.fetch(sql.INGEST, *_arguments(entries, now, seen_since, slot))
+    return [Stored(journal_id=journal_id, duplicate_of=duplicate_of) for journal_id, duplicate_of in rows]
+
+
+def _arguments(entries: Sequence[JournalEntry], now: datetime, seen_since: datetime, slot: int) -> list[Any]:
+    parts: list[tuple[int, int, bytes]] = []
+    lanes: list[tuple[int, int]] = []
+    columns: list[tuple[Any, ...]] = []
+    first: dict[bytes, int] = {}
+    for ordinal, entry in enumerate(entries, 1):
+        body: bytes | None = entry.body
+        size = len(entry.body)
+        if size > PART:
+            body = None
+            parts.extend((ordinal, i, entry.body[at : at + PART]) for i, at in enumerate(range(0, size, PART)))
+        copy_of = 0
+        if entry.dedup_key is not None and (copy_of := first.setdefault(entry.dedup_key, ordinal)) == ordinal:
+            copy_of = 0
+        lanes.extend((ordinal, lane) for lane in sorted(set(entry.lanes)) or (0,))
+        columns.append(
+            (
+                entry.channel,
+                entry.kind,
+                entry.facility_id,
+                entry.peer,
+                entry.received_at,
+                entry.control_id,
+                entry.message_type,
+                entry.sender,
+                hashlib.sha256(entry.body).digest(),
+                size,
+                body,
+                entry.rejected,
+                entry.acknowledgement,
+                entry.config_version,
+                entry.dedup_key,
+                copy_of,
+            )
+        )
+    arrays = [list(column) for column in zip(*columns, strict=True)]
+    part_arrays = [list(column) for column in zip(*parts, strict=True)] or [[], [], []]
+    lane_arrays = [list(column) for column in zip(*lanes, strict=True)]
+    return [*arrays, *part_arrays, now, seen_since, *lane_arrays, slot]

@@ -1,0 +1,175 @@
+"""The statements of the PostgreSQL store, compiled once at import."""
+
+from __future__ import annotations
+
+from sqlalchemy import ARRAY, ColumnElement, FromClause, Select, Text, any_, bindparam, column, func, select
+from sqlalchemy.dialects import postgresql
+
+from gateway.store import schema as s
+from gateway.store.statements import insert, load_statements, upsert
+
+DIALECT = postgresql.asyncpg.dialect()  # type: ignore[no-untyped-call]
+
+
+class ArrayKeys:
+    """Many keys as one text array."""
+
+    dialect = DIALECT
+
+    def rows(self, name: str) -> Select[tuple[str]]:
+        spread = func.unnest(bindparam(name, type_=ARRAY(Text))).table_valued(column("key", Text)).render_derived()
+        return select(spread.c.key.label("key"))
+
+    def listed(self, column: ColumnElement[str], name: str) -> ColumnElement[bool]:
+        return column == any_(bindparam(name, type_=ARRAY(Text)))
+
+    def pairs(self) -> FromClause:
+        first, second = bindparam("authorities", type_=ARRAY(Text)), bindparam("values", type_=ARRAY(Text))
+        spread = func.unnest(first, second).table_valued(column("authority", Text), column("value", Text)).render_derived()
+        return select(spread.c.authority.label("authority"), spread.c.value.label("value")).subquery("pair")
+
+
+LOAD = load_statements(ArrayKeys())
+PATIENT_LANES = list(s.patients.c.keys()).index("lanes_json")
+UPSERT = {table.name: upsert(table, "postgresql") for table in s.STATE_TABLES}
+APPEND = {table.name: insert(table, "postgresql") for table in s.APPENDED_TABLES}
+INSERT_WORK = insert(s.work, "postgresql")
+END_ONCE = insert(s.item_end, "postgresql", ignore=True)
+INSERT_EVENT = insert(s.events, "postgresql", ignore=True)
+INSERT_MATCH_KEY = insert(s.match_key, "postgresql", ignore=True)
+
+INGEST = """
+WITH input AS (
+    SELECT nextval('arrival') AS journal_id, ordered.* FROM (
+        SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::timestamptz[], $6::text[], $7::text[],
+            $8::text[], $9::bytea[], $10::bigint[], $11::bytea[], $12::text[], $13::text[], $14::int[], $15::bytea[],
+            $16::int[])
+        WITH ORDINALITY AS u(channel, kind, facility_id, peer, received_at, control_id, message_type, sender, digest,
+            size, body, rejected, acknowledgement, config_version, dedup_key, copy_of, ord) ORDER BY ord
+    ) ordered
+), claimed AS (
+    INSERT INTO seen (dedup_key, journal_id, seen_at)
+    SELECT dedup_key, journal_id, $20 FROM input WHERE dedup_key IS NOT NULL AND copy_of = 0 ORDER BY dedup_key
+    ON CONFLICT (dedup_key) DO UPDATE SET journal_id = excluded.journal_id, seen_at = excluded.seen_at
+        WHERE seen.seen_at < $21
+    RETURNING journal_id
+), judged AS (
+    SELECT i.*, CASE
+        WHEN i.dedup_key IS NULL THEN NULL
+        WHEN i.copy_of > 0 THEN COALESCE(
+            (SELECT o.journal_id FROM seen o WHERE o.dedup_key = i.dedup_key AND o.seen_at >= $21),
+            (SELECT f.journal_id FROM input f WHERE f.ord = i.copy_of))
+        WHEN EXISTS (SELECT 1 FROM claimed c WHERE c.journal_id = i.journal_id) THEN NULL
+        ELSE COALESCE((SELECT o.journal_id FROM seen o WHERE o.dedup_key = i.dedup_key), 0)
+    END AS duplicate_of FROM input i
+), stored AS (
+    INSERT INTO journal (journal_id, channel, kind, facility_id, peer, received_at, control_id, message_type, sender,
+        digest, size, body, duplicate_of, rejected, acknowledgement, config_version)
+    SELECT journal_id, channel, kind, facility_id, peer, received_at, control_id, message_type, sender, digest, size,
+        CASE WHEN duplicate_of IS NULL THEN body END, duplicate_of, rejected, acknowledgement, config_version
+    FROM judged
+), parts AS (
+    INSERT INTO journal_part (journal_id, part, body)
+    SELECT j.journal_id, p.part, p.body FROM unnest($17::int[], $18::int[], $19::bytea[]) AS p(ord, part, body)
+    JOIN judged j ON j.ord = p.ord WHERE j.duplicate_of IS NULL
+), queued AS (
+    INSERT INTO work (work_id, lane, journal_id, item, kind, channel, source_kind, received_at, attempts, replayed)
+    SELECT j.journal_id, l.lane, j.journal_id, 0, 'read', j.channel, j.kind, j.received_at, 0, false
+    FROM judged j JOIN unnest($22::int[], $23::bigint[]) AS l(ord, lane) ON l.ord = j.ord
+    WHERE j.duplicate_of IS NULL AND j.rejected IS NULL
+), ended AS (
+    INSERT INTO item_end (journal_id, item, word, reason, channel, at)
+    SELECT journal_id, 0, CASE WHEN duplicate_of IS NULL THEN 'rejected' ELSE 'duplicate' END,
+        CASE WHEN duplicate_of IS NULL THEN rejected ELSE 'm-' || duplicate_of END, channel, $20
+    FROM judged WHERE duplicate_of IS NOT NULL OR rejected IS NOT NULL
+), counted AS (
+    INSERT INTO ledger (channel, slot, word, count, at)
+    SELECT channel, $24::int, word, count(*), $20 FROM (
+        SELECT channel, 'received' AS word FROM judged
+        UNION ALL
+        SELECT channel, CASE WHEN duplicate_of IS NULL THEN 'rejected' ELSE 'duplicate' END
+        FROM judged WHERE duplicate_of IS NOT NULL OR rejected IS NOT NULL
+    ) words GROUP BY channel, word ORDER BY channel, word
+    ON CONFLICT (channel, slot, word) DO UPDATE SET count = ledger.count + excluded.count, at = excluded.at
+)
+SELECT journal_id, duplicate_of FROM judged ORDER BY ord
+"""
+"""A whole batch in one statement, so in one round trip and one synced commit.
+
+`copy_of`: the ordinal of an equal unit earlier in the batch, 0 for none.  A key that another row holds is a duplicate
+of that row; 0 stands for one that was committed since this statement began.
+"""
+
+LANES_WITH_WORK = """
+SELECT DISTINCT lane FROM (SELECT lane FROM work WHERE work_id >= $2 ORDER BY work_id, lane LIMIT $1) w
+"""
+LOCK_LANES = "SELECT lane FROM unnest($1::bigint[]) AS lane WHERE pg_try_advisory_xact_lock(lane)"
+WAIT_FOR_LANE = "SELECT pg_advisory_xact_lock($1)"
+
+CLAIM = """
+WITH mine AS (
+    SELECT DISTINCT work_id FROM work WHERE lane = ANY($1::bigint[]) AND work_id >= $3 ORDER BY work_id LIMIT $2
+)
+SELECT w.work_id, w.journal_id, w.item, w.kind, array_agg(w.lane ORDER BY w.lane), w.channel, w.source_kind,
+    w.received_at, w.attempts, COALESCE(j.config_version, 0), COALESCE(j.control_id, ''),
+    CASE WHEN w.kind = 'read' THEN j.body ELSE w.payload END, w.replayed,
+    CASE WHEN w.kind = 'read' THEN j.size ELSE 0 END
+FROM mine JOIN work w USING (work_id) LEFT JOIN journal j ON j.journal_id = w.journal_id
+GROUP BY w.work_id, w.journal_id, w.item, w.kind, w.channel, w.source_kind, w.received_at, w.attempts,
+    j.config_version, j.control_id, j.body, w.payload, w.replayed, j.size
+ORDER BY w.work_id
+"""
+PARTS = "SELECT body FROM journal_part WHERE journal_id = $1 ORDER BY part"
+
+TAKE_IDS = "SELECT nextval('arrival') FROM generate_series(1, $1)"
+EVENT_IDS = """
+SELECT nextval(pg_get_serial_sequence('events', 'seq')), pg_current_xact_id()::text::bigint FROM generate_series(1, $1)
+"""
+QUEUE_EVENTS = """
+INSERT INTO outbox (sink, sequence, key, lane, facility_id, queued_at)
+SELECT $1, seq, patient_id, lane, facility_id, $2 FROM events WHERE seq = ANY($3::bigint[])
+"""
+INSERT_PARKED = """
+INSERT INTO parked (journal_id, item, channel, facility_id, stage, reason, detail, attempts, parked_at, kind,
+    lanes_json, payload) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) RETURNING parked_id
+"""
+ADD_COUNT = """
+INSERT INTO ledger (channel, slot, word, count, at) VALUES ($1, $2, $3, $4, $5)
+ON CONFLICT (channel, slot, word) DO UPDATE SET count = ledger.count + excluded.count, at = excluded.at
+"""
+NEXT_CONTROL_NUMBER = """
+INSERT INTO control_number (partner, kind, value) VALUES ($1, 'interchange', 1) ON CONFLICT (partner, kind)
+DO UPDATE SET value = CASE WHEN control_number.value >= 999999999 THEN 1 ELSE control_number.value + 1 END
+RETURNING value
+"""
+INSERT_REPLY = """
+INSERT INTO replies (journal_id, channel, partner, kind, facility_id, control_number, body, created_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING reply_id
+"""
+INSERT_OUTBOX = """
+INSERT INTO outbox (sink, sequence, key, lane, facility_id, queued_at) VALUES ($1, $2, $3, $4, $5, $6)
+"""
+QUEUE_TIMER = """
+WITH due AS (
+    INSERT INTO timer_queued (timer_id, work_id)
+    SELECT timer_id, nextval('arrival') FROM timers WHERE timer_id = $1 AND fire_at = $2
+    ON CONFLICT DO NOTHING RETURNING timer_id, work_id
+)
+INSERT INTO work (work_id, lane, journal_id, item, kind, channel, source_kind, received_at, attempts, replayed, payload)
+SELECT due.work_id, t.lane, 0, 0, 'timer', t.channel, '', $3, 0, false, convert_to(t.timer_id, 'UTF8')
+FROM due JOIN timers t USING (timer_id)
+"""
+PENDING_EVENTS = """
+SELECT o.sink, o.sequence, e.event_id, o.key, e.routing_key, e.type, o.facility_id, e.body
+FROM outbox o JOIN events e ON e.seq = o.sequence WHERE o.sink = $1 ORDER BY o.sequence LIMIT $2
+"""
+PENDING_REPLIES = """
+SELECT o.sink, o.sequence, 'r-' || o.sequence, o.key, '', r.kind, o.facility_id, r.body
+FROM outbox o JOIN replies r ON r.reply_id = o.sequence WHERE o.sink = $1 ORDER BY o.sequence LIMIT $2
+"""
+UNDELIVERED = """
+INSERT INTO undelivered (sink, sequence, key, lane, facility_id, queued_at, outcome, settled_at)
+SELECT sink, sequence, key, lane, facility_id, queued_at, $3, $4 FROM outbox
+WHERE sink = $1 AND sequence = ANY($2::bigint[]) ON CONFLICT DO NOTHING
+"""
+SETTLE = "DELETE FROM outbox WHERE sink = $1 AND sequence = ANY($2::bigint[]) RETURNING sequence"
