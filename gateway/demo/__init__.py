@@ -1,0 +1,5 @@
+"""`make demo`: a day at General Hospital and its payers, on the embedded default, with real sockets and files."""
+
+from gateway.demo.run import run
+
+__all__ = ["run"]

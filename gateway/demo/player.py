@@ -12,7 +12,7 @@ from channels.mllp_client import MllpClient
 from gateway.bootstrap import Gateway
 from gateway.clock import ScenarioClock
 from gateway.demo.scenario import Scenario, Step
-from gateway.store import queries
+from gateway.store.progress import next_timer
 
 SETTLE_SECONDS = 30.0
 
@@ -55,7 +55,7 @@ class Player:
     async def pass_time(self, until: datetime) -> None:
         """Move the clock to `until`, stopping at every timer that comes due, so that each fires at its moment."""
         while True:
-            due = await queries.next_timer(self.gateway.store)
+            due = await next_timer(self.gateway.store)
             if due is None or due > until:
                 break
             self.clock.move_to(due + timedelta(seconds=1))

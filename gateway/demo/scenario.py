@@ -72,7 +72,7 @@ def load(folder: Path, day0: date) -> Scenario:
 
 
 def moment(text: str, day0: date, zone: ZoneInfo) -> datetime:
-    """"D+1 09:00" -> that local time; a time that the clock change skips moves forward."""
+    """ "D+1 09:00" -> that local time; a time that the clock change skips moves forward."""
     found = _MOMENT.match(text)
     if found is None:
         raise ValueError(f"not a moment of a scenario: {text!r} (such as 'D+1 09:00')")

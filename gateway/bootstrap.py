@@ -1,0 +1,319 @@
+"""The composition root: the only place that joins settings, store, channels, pipeline, relay and API."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import shutil
+import time
+from collections.abc import Sequence
+from datetime import timedelta
+from pathlib import Path
+
+from channels.file_drop import FileDestination, FileDrop, FileDropSettings
+from channels.mllp_listener import MllpListener, MllpListenerSettings
+from channels.ports import Destination
+from channels.rabbitmq import Queue, RabbitDestination, RabbitSettings
+from gateway.api.ports import ChannelStatus, Facts
+from gateway.api.server import ApiServer
+from gateway.clock import Clock, system_clock
+from gateway.compute.process import ComputeProcess
+from gateway.compute.protocol import Configure, Decided
+from gateway.coordination.changes import Command
+from gateway.intake import GroupCommitIntake, IntakeFeed
+from gateway.pipeline import Pipeline, PipelineSettings
+from gateway.relay import Relay, to_delivery, to_reference_delivery
+from gateway.scheduler import Scheduler, SchedulerSettings
+from gateway.settings import Settings
+from gateway.settings_channels import FileDrop as FileDropSection
+from gateway.settings_channels import MllpListener as MllpListenerSection
+from gateway.status import Status
+from gateway.store.opening import open_store
+from gateway.store.ports import WriteSet
+from gateway.store.progress import pending
+from gateway.telemetry import Metrics
+from mappings.codes import EVENTS
+
+log = logging.getLogger(__name__)
+
+Source = MllpListener | FileDrop
+END_BLOCK = {"1C0D": b"\x1c\r", "1C": b"\x1c"}
+
+
+class Gateway:
+    """One running gateway.  `start` returns when it takes messages; `stop` drains."""
+
+    def __init__(self, settings: Settings, *, clock: Clock = system_clock, packages: Sequence[str] = ()) -> None:
+        self.settings = settings
+        self.clock = clock
+        self._packages = list(packages)
+        self.store = open_store(settings, clock)
+        self.metrics = Metrics()
+        self.sources: dict[str, Source] = {}
+        self.ports: dict[str, int] = {}
+        self.relays: dict[str, Relay] = {}
+        self.ready = False
+        self._states: dict[str, str] = {}
+        self._events = asyncio.Event()
+        self._destinations: list[Destination] = []
+        self._disk_checked = (0.0, False)
+        self._backlog = 0
+
+    # -- starting ----------------------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Open the store, start the compute process, pipeline, relays, timers, then the channels."""
+        await self.store.open()
+        salt = await self.store.salt()
+        self.compute = ComputeProcess(
+            self.configuration(salt),
+            memory_bytes=self.settings.pipeline.memory_mb << 20,
+            budget_seconds=self.settings.pipeline.budget_seconds,
+        )
+        await self.compute.start()
+        self.pipeline = Pipeline(
+            self.store,
+            self.compute,
+            PipelineSettings(
+                batch=self.settings.pipeline.batch,
+                linger_seconds=self.settings.pipeline.linger_ms / 1000,
+                max_attempts=self.settings.pipeline.max_attempts,
+            ),
+            self.clock,
+            self._decided,
+        )
+        self.intake = GroupCommitIntake(
+            self.store,
+            self.feeds(),
+            clock=self.clock,
+            backlog=lambda: self._backlog,
+            disk_short=self.disk_short,
+            on_stored=self._stored,
+        )
+        self.scheduler = Scheduler(
+            self.store, self.clock, self._scheduler_settings(), tuple(self.feeds()), self.pipeline.wake
+        )
+        self._start_relays()
+        self.pipeline.start()
+        await self.scheduler.start()
+        self.status = Status(self)
+        await self._open_channels()
+        self.api = ApiServer(self)
+        await self.api.start()
+        self.ready = True
+
+    def configuration(self, salt: bytes) -> Configure:
+        channels = [channel for channel in self.settings.channel if channel.enabled]
+        return Configure(
+            profiles={channel.name: self.settings.profile(channel.name) for channel in channels},
+            coordination={
+                "": self.settings.coordination_settings(),
+                **{channel.name: self.settings.coordination_settings(channel.name) for channel in channels},
+            },
+            gap_policy={channel.name: channel.gap_policy for channel in channels},
+            salt=salt,
+            version=self.settings.version,
+            packages=self._packages,
+        )
+
+    def feeds(self) -> dict[str, IntakeFeed]:
+        feeds: dict[str, IntakeFeed] = {}
+        for channel in self.settings.channel:
+            profile = self.settings.profile(channel.name)
+            if isinstance(channel, MllpListenerSection):
+                feeds[channel.name] = IntakeFeed(
+                    profile=profile,
+                    ack_mode=channel.ack_mode,
+                    unknown_event=channel.unknown_event,
+                    known_events=frozenset(EVENTS),
+                    versions=channel.versions,
+                    require_control_id=channel.require_control_id,
+                    on_store_timeout=channel.on_store_timeout,
+                    hold_seconds=channel.hold_seconds,
+                    config_version=self.settings.version,
+                    split_lanes=channel.split_lanes if channel.split_lanes > 1 else 0,
+                )
+            else:
+                feeds[channel.name] = IntakeFeed(profile=profile, config_version=self.settings.version)
+        return feeds
+
+    def _scheduler_settings(self) -> SchedulerSettings:
+        return SchedulerSettings(
+            catch_up=timedelta(minutes=self.settings.scheduler.catch_up_minutes),
+            catch_up_longest=timedelta(hours=self.settings.scheduler.catch_up_max_hours),
+            quiet={c.name: timedelta(seconds=c.quiet_after) for c in self.settings.channel if c.quiet_after},
+        )
+
+    def _start_relays(self) -> None:
+        bus = self.settings.bus
+        if bus.url:
+            queues = tuple(Queue(queue.name, queue.bindings, queue.max_length) for queue in bus.queue)
+            rabbit = RabbitSettings(bus.url, bus.exchange, queues, publish_timeout=bus.publish_timeout)
+            self._relay("bus", RabbitDestination(rabbit))
+        for channel in self.settings.channel:
+            if isinstance(channel, FileDropSection) and channel.enabled:
+                self._relay(channel.name, FileDestination(Path(channel.out)))
+
+    def _relay(self, sink: str, destination: Destination) -> None:
+        self._destinations.append(destination)
+        reference = sink == "bus" and self.settings.bus_payload == "reference"
+        render = to_reference_delivery if reference else to_delivery
+        self.relays[sink] = Relay(self.store, sink, destination, render=render)
+        self.relays[sink].start()
+
+    async def _open_channels(self) -> None:
+        for channel in self.settings.channel:
+            if not channel.enabled:
+                continue
+            source: Source
+            if isinstance(channel, MllpListenerSection):
+                source = MllpListener(listener_settings(channel), self.intake, clock=self.clock)
+            else:
+                source = FileDrop(drop_settings(channel), self.intake, clock=self.clock)
+            self.sources[channel.name] = source
+            self.ports[channel.name] = await source.start() or 0
+            self._states[channel.name] = "running"
+
+    # -- stopping ------------------------------------------------------------------------------------------------------
+
+    async def stop(self, timeout: float = 15.0) -> None:
+        """Drain: no new peers, answer what was taken in, finish the batch in hand, then close."""
+        self.ready = False
+        deadline = time.monotonic() + timeout
+        await asyncio.gather(*(source.drain(max(0.5, timeout - 5)) for source in self.sources.values()))
+        try:
+            async with asyncio.timeout(max(0.5, deadline - time.monotonic() - 3)):
+                await self.intake.drain()
+        except TimeoutError:
+            log.warning("store away at the end: unanswered messages will be sent again")
+        await self.intake.close()
+        await self.api.stop()
+        await self.scheduler.stop()
+        await self.pipeline.stop()
+        await asyncio.gather(*(relay.stop() for relay in self.relays.values()))
+        await asyncio.gather(*(destination.close() for destination in self._destinations))
+        await self.compute.stop()
+        await self.store.close()
+
+    # -- what happens while running --------------------------------------------------------------------------------
+
+    def _stored(self, count: int) -> None:
+        self._backlog += count
+        self.pipeline.wake()
+
+    def _decided(self, decided: Decided) -> None:
+        self._backlog = max(0, self._backlog - len(decided.done))
+        self.scheduler.decided(decided.recorded)
+        for end in decided.writes.ends:
+            self.status.ended[end.channel, end.end] += 1
+        for parked in decided.writes.parked:
+            self.status.ended[parked.channel, "parked"] += 1
+        if decided.writes.new_work or decided.writes.appeared:
+            self.pipeline.wake()
+        if decided.writes.events or decided.writes.replies:
+            for relay in self.relays.values():
+                relay.wake()
+            self._events.set()
+
+    def disk_short(self) -> bool:
+        """True when the reserve is reached (decision 26); looked at once a second at most."""
+        at, short = self._disk_checked
+        now = time.monotonic()
+        if now - at > 1.0:
+            usage = shutil.disk_usage(self._data_folder())
+            reserve = min(usage.total * self.settings.disk.reserve_ratio, self.settings.disk.reserve_bytes)
+            short = usage.free < reserve
+            self._disk_checked = (now, short)
+        return short
+
+    def _data_folder(self) -> Path:
+        folder = Path(self.settings.gateway.data_dir)
+        return folder if folder.exists() else Path()
+
+    # -- for the API (gateway.api.ports.GatewayPort) -----------------------------------------------------------------
+
+    async def execute_command(self, command: Command, patient_id: str) -> WriteSet:
+        """A person's act on a task.  Raises gateway.pipeline.Conflict."""
+        return await self.pipeline.execute(command, patient_id)
+
+    async def facts(self) -> Facts:
+        return await self.status.facts()
+
+    async def channels(self) -> list[ChannelStatus]:
+        return await self.status.channels()
+
+    def channel_state(self, name: str) -> str:
+        channel = self.settings.find_channel(name)
+        return "disabled" if channel is None or not channel.enabled else self._states.get(name, "stopped")
+
+    def port_of(self, name: str) -> int:
+        """The TCP port that a listener is bound to."""
+        return self.ports[name]
+
+    def bus_state(self) -> str:
+        """embedded | connected | away"""
+        relay = self.relays.get("bus")
+        if relay is None:
+            return "embedded"
+        return "away" if relay.trouble else "connected"
+
+    async def pause_channel(self, name: str, actor: str) -> None:
+        self.sources[name].pause()
+        self._states[name] = "paused"
+        log.warning("channel %s: paused by %s", name, actor)
+
+    async def resume_channel(self, name: str, actor: str) -> None:
+        self.sources[name].resume()
+        self._states[name] = "running"
+        log.warning("channel %s: resumed by %s", name, actor)
+
+    async def drain_channel(self, name: str, actor: str) -> None:
+        """Stop reading; what is stored is finished by the pipeline."""
+        self.sources[name].pause()
+        self._states[name] = "draining"
+        log.warning("channel %s: draining by %s", name, actor)
+
+    def wake(self) -> None:
+        self.pipeline.wake()
+        for relay in self.relays.values():
+            relay.wake()
+
+    async def wait_for_events(self, seconds: float) -> None:
+        """Return when events were committed here, or after `seconds`."""
+        self._events.clear()
+        try:
+            async with asyncio.timeout(seconds):
+                await self._events.wait()
+        except TimeoutError:
+            pass
+
+    async def unsettled(self) -> bool:
+        """True while something stored is not decided, or a reply not written out."""
+        waiting = await pending(self.store)
+        return waiting.work > 0 or (waiting.outbox > 0 and bool(self.relays))
+
+
+def listener_settings(channel: MllpListenerSection) -> MllpListenerSettings:
+    return MllpListenerSettings(
+        name=channel.name,
+        host=channel.host,
+        port=channel.port,
+        max_frame=channel.max_frame,
+        idle_timeout=channel.idle_timeout,
+        frame_timeout=channel.frame_timeout,
+        max_connections=channel.max_connections,
+        max_connections_per_peer=channel.max_connections_per_peer,
+        end=END_BLOCK[channel.end],
+        max_unanswered=channel.max_unanswered,
+    )
+
+
+def drop_settings(channel: FileDropSection) -> FileDropSettings:
+    return FileDropSettings(
+        name=channel.name,
+        folder=Path(channel.folder),
+        out=Path(channel.out),
+        poll_seconds=channel.poll_seconds,
+        stable_seconds=channel.stable_seconds,
+        max_file=channel.max_file,
+    )

@@ -1,0 +1,40 @@
+"""How far the gateway is: what is pending, and what comes due next."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import msgspec
+from sqlalchemy import Select, func, select
+
+from gateway.store import schema as s
+from gateway.store.core_store import CoreStore
+
+
+class Pending(msgspec.Struct, frozen=True, kw_only=True):
+    """Counts of what is not finished."""
+
+    work: int  # items and timers in the lanes
+    outbox: int  # deliveries not settled
+    oldest_at: datetime | None = None  # receipt of the oldest item in the lanes
+
+
+async def pending(store: CoreStore) -> Pending:
+    oldest = func.min(s.work.c.received_at).label("at")
+    count = func.count(s.work.c.work_id.distinct()).label("n")
+    counted: Select[tuple[int, datetime | None]] = select(count, oldest)
+    work = await store.fetch(counted)
+    outbox = await store.fetch(select(func.count().label("n")).select_from(s.outbox))
+    return Pending(work=work[0]["n"], outbox=outbox[0]["n"], oldest_at=work[0]["at"])
+
+
+async def timers_due(store: CoreStore, now: datetime) -> int:
+    rows = await store.fetch(select(func.count().label("n")).select_from(s.timers).where(s.timers.c.fire_at <= now))
+    return int(rows[0]["n"])
+
+
+async def next_timer(store: CoreStore) -> datetime | None:
+    """When the next timer comes due; None when there is none."""
+    rows = await store.fetch(select(func.min(s.timers.c.fire_at).label("at")))
+    found: datetime | None = rows[0]["at"]
+    return found
