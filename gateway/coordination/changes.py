@@ -15,7 +15,7 @@ JSON = None | bool | int | float | str | list["JSON"] | dict[str, "JSON"]
 
 
 class Cause(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a stimulus came from: for ids, evidence, logs and the envelope.  Holds no patient data but the control id."""
+    """Where a stimulus came from: for ids, evidence, logs, envelope.  Holds no patient data but the control id."""
 
     message_id: str  # our id of the journal entry, "m-<journal_id>"; timers and commands: the id of what set them off
     item: int = 0

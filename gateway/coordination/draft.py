@@ -171,7 +171,7 @@ class Draft:
         self._dirty[type(record), key_of(record)] = record
 
     def update(self, record: R, of: PatientScope | None = None, **fields: object) -> R:
-        """Replace fields of a state record.  Returns the record unchanged when nothing differs, else the next revision."""
+        """Replace fields of a state record.  Returns it unchanged when nothing differs, else the next revision."""
         changed = {name: value for name, value in fields.items() if getattr(record, name) != value}
         if not changed:
             return record
@@ -265,6 +265,10 @@ class Draft:
         if home.timers.pop(timer.timer_id, None) is not None:
             self._dirty.pop((Timer, (timer.timer_id,)), None)
             self._deleted_timers.append(timer.timer_id)
+
+    def forget_timer(self, timer: Timer) -> None:
+        """Delete the row of a timer that is not part of the state any more."""
+        self._deleted_timers.append(timer.timer_id)
 
     def task_changed(
         self, task: Task, change: str, actor: str, *, from_status: str | None = None, reason: str | None = None

@@ -1,0 +1,104 @@
+"""Sends HL7 v2 messages to an MLLP peer, one at a time, and takes its acknowledgements."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from parsers.errors import ParseError
+from parsers.hl7v2.message import Message
+from parsers.mllp import FrameReader, frame
+
+_READ = 65536
+_MAX_REPLY = 1 << 20
+
+
+@dataclass(slots=True, frozen=True)
+class Reply:
+    """What came back.  `code` is MSA-1, `control_id` MSA-2; both empty when the reply has no readable MSA."""
+
+    code: str
+    control_id: str
+    body: bytes
+
+    @property
+    def accepted(self) -> bool:
+        return self.code in ("AA", "CA")
+
+
+class PeerLost(Exception):
+    """No answer: refused, closed, timed out, or bytes that are no frame.  The message may have been taken."""
+
+
+class MllpClient:
+    """One connection.  Open it with `connect`; after PeerLost it is closed and must be opened again."""
+
+    def __init__(self, host: str, port: int, *, timeout: float = 30.0) -> None:
+        self._host = host
+        self._port = port
+        self._timeout = timeout
+        self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+        self._frames = FrameReader(_MAX_REPLY)
+
+    async def connect(self) -> None:
+        """PeerLost when there is nobody."""
+        try:
+            async with asyncio.timeout(self._timeout):
+                self._streams = await asyncio.open_connection(self._host, self._port)
+        except (OSError, TimeoutError):
+            raise PeerLost("no connection") from None
+        self._frames = FrameReader(_MAX_REPLY)
+
+    async def send(self, body: bytes) -> Reply:
+        """Send one message and wait for its answer.
+
+        Connects when needed.  A late answer can never be taken for that of the next message: after a time-out the
+        connection is closed.
+        """
+        if self._streams is None:
+            await self.connect()
+        assert self._streams is not None
+        reader, writer = self._streams
+        try:
+            async with asyncio.timeout(self._timeout):
+                writer.write(frame(body))
+                await writer.drain()
+                return read_reply(await self._next_frame(reader))
+        except (OSError, TimeoutError):
+            await self.close()
+            raise PeerLost("no answer") from None
+        except PeerLost:
+            await self.close()
+            raise
+
+    async def _next_frame(self, reader: asyncio.StreamReader) -> bytes:
+        while True:
+            data = await reader.read(_READ)
+            if not data:
+                raise PeerLost("closed by the peer")
+            for found in self._frames.feed(data):
+                if found.broken:
+                    raise PeerLost(f"the answer is {found.broken}")
+                return found.body
+
+    async def close(self) -> None:
+        if self._streams is None:
+            return
+        _, writer = self._streams
+        self._streams = None
+        writer.close()
+        try:
+            await writer.wait_closed()
+        except OSError:
+            pass
+
+
+def read_reply(body: bytes) -> Reply:
+    """MSA-1 and MSA-2 of an acknowledgement."""
+    try:
+        acknowledgement = Message(body).first("MSA")
+    except ParseError:
+        acknowledgement = None
+    if acknowledgement is None:
+        return Reply("", "", body)
+    return Reply(acknowledgement.text(1), acknowledgement.text(2), body)

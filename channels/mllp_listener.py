@@ -1,0 +1,250 @@
+"""HL7 v2 over MLLP: we listen, hospital engines connect.
+
+One protocol object per connection and no task, future or timer per frame.  Answers leave in the order of the frames;
+those of one turn of the event loop go out in one write per connection.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from channels.mllp_connection import CHANNEL, INTAKE, PEER_SLOW, MllpConnection
+from channels.ports import Intake
+from parsers.mllp import END
+
+log = logging.getLogger(__name__)
+
+_SWEEP_SECONDS = 1.0
+_REFUSAL_SECONDS = 60.0
+_ENDING_SECONDS = 30.0  # after which a peer that does not read its last answers is dropped
+
+
+@dataclass(slots=True, frozen=True)
+class MllpListenerSettings:
+    """One listening socket.  Sizes in bytes, times in seconds (0: no limit)."""
+
+    name: str
+    host: str = "127.0.0.1"
+    port: int = 2575
+    max_frame: int = 16 << 20
+    idle_timeout: float = 0.0
+    frame_timeout: float = 30.0  # of an open frame, not counting the time for which we did not read
+    max_connections: int = 1024
+    max_connections_per_peer: int = 256  # by address
+    end: bytes = END  # b"\x1c" for senders that never send 0D
+    max_unanswered: int = 64  # frames of one connection; above it reading pauses
+    reuse_port: bool = False
+
+
+@dataclass(slots=True, frozen=True)
+class PeerStatus:
+    """One open connection."""
+
+    peer: str
+    frames: int
+    last_received_at: datetime | None
+    unanswered: int
+    reading: bool
+
+
+class MllpListener:
+    """Listens on one port and submits what it receives to an intake.
+
+    Reading pauses, so that TCP slows the peer down, while the intake does not accept, while the channel is paused,
+    while a connection has `max_unanswered` frames waiting, and while its peer does not read its answers.
+    """
+
+    loop: asyncio.AbstractEventLoop
+
+    def __init__(
+        self,
+        settings: MllpListenerSettings,
+        intake: Intake,
+        *,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self.settings = settings
+        self.intake = intake
+        self.clock = clock
+        self.frames = 0
+        self.last_received_at: datetime | None = None
+        self.paused = False
+        self._server: asyncio.Server | None = None
+        self._sweeper: asyncio.TimerHandle | None = None
+        self._connections: dict[MllpConnection, None] = {}
+        self._by_address: Counter[str] = Counter()
+        self._answering: dict[MllpConnection, None] = {}
+        self._waiting: dict[MllpConnection, None] = {}  # for the intake
+        self._all_closed = asyncio.Event()
+        self._refused = 0
+        self._refusal_told = float("-inf")
+
+    # -- steering --------------------------------------------------------------------------------------------------
+
+    async def start(self) -> int:
+        """Listen; the bound port.  Raises OSError when the address cannot be had."""
+        self.loop = asyncio.get_running_loop()
+        settings = self.settings
+        self._server = await self.loop.create_server(
+            lambda: MllpConnection(self),
+            settings.host,
+            settings.port,
+            backlog=1024,
+            reuse_port=settings.reuse_port or None,
+        )
+        self._sweep()
+        port: int = self._server.sockets[0].getsockname()[1]
+        return port
+
+    async def drain(self, timeout: float = 15.0) -> None:
+        """Accept and read no more, answer everything submitted, then close; after `timeout` seconds close anyway."""
+        self._stop_listening()
+        for connection in list(self._connections):
+            connection.finish()
+        if self._connections:
+            self._all_closed.clear()
+            try:
+                async with asyncio.timeout(timeout):
+                    await self._all_closed.wait()
+            except TimeoutError:
+                unanswered = sum(connection.unanswered for connection in self._connections)
+                log.warning("channel %s: closed with %d frames unanswered", self.settings.name, unanswered)
+        await self.close()
+
+    async def close(self) -> None:
+        """Close everything at once; what is unanswered stays so."""
+        self._stop_listening()
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+            self._sweeper = None
+        if self._connections:
+            self._all_closed.clear()
+            for connection in list(self._connections):
+                connection.abort()
+            await self._all_closed.wait()
+
+    def pause(self) -> None:
+        """Read nothing until `resume`; connections stay open and answers go out."""
+        self.paused = True
+        for connection in self._connections:
+            connection.pause(CHANNEL)
+
+    def resume(self) -> None:
+        """Read on."""
+        self.paused = False
+        for connection in self._connections:
+            connection.resume(CHANNEL)
+            connection.pump()
+
+    @property
+    def connections(self) -> int:
+        return len(self._connections)
+
+    @property
+    def peers(self) -> list[PeerStatus]:
+        return [
+            PeerStatus(each.peer, each.frames, each.last_received_at, each.unanswered, not each.paused)
+            for each in self._connections
+        ]
+
+    # -- for the connections ---------------------------------------------------------------------------------------
+
+    def admit(self, connection: MllpConnection) -> bool:
+        """True when there is room for one more connection of this peer."""
+        settings = self.settings
+        if (
+            len(self._connections) >= settings.max_connections
+            or self._by_address[connection.address] >= settings.max_connections_per_peer
+            or self._server is None
+        ):
+            self._refused += 1
+            self._tell_refusals()
+            return False
+        self._connections[connection] = None
+        self._by_address[connection.address] += 1
+        if self.paused:
+            connection.pause(CHANNEL)
+        log.debug("channel %s: %s connected", settings.name, connection.peer)
+        return True
+
+    def forget(self, connection: MllpConnection) -> None:
+        """The connection is closed."""
+        if connection not in self._connections:
+            return
+        del self._connections[connection]
+        self._by_address[connection.address] -= 1
+        if not self._by_address[connection.address]:
+            del self._by_address[connection.address]
+        if not self._connections:
+            self._all_closed.set()
+        log.debug("channel %s: %s closed after %d frames", self.settings.name, connection.peer, connection.frames)
+
+    def wait_for_intake(self, connection: MllpConnection) -> None:
+        """Read on from this connection when the intake accepts again."""
+        if not self._waiting:
+            self.loop.call_soon(self.intake.when_accepting, self._accepting_again)
+        self._waiting[connection] = None
+
+    def flush_soon(self, connection: MllpConnection) -> None:
+        """Let the connection write at the end of this turn of the loop."""
+        if not self._answering:
+            self.loop.call_soon(self._flush)
+        self._answering[connection] = None
+
+    def _flush(self) -> None:
+        answering, self._answering = self._answering, {}
+        for connection in answering:
+            connection.flush()
+
+    def _accepting_again(self) -> None:
+        waiting, self._waiting = self._waiting, {}
+        for connection in waiting:
+            connection.resume(INTAKE)
+            connection.pump()
+
+    # -- limits ----------------------------------------------------------------------------------------------------
+
+    def _sweep(self) -> None:
+        """Close what was silent, or open inside a frame, for too long: one timer for all connections."""
+        settings = self.settings
+        now = self.loop.time()
+        for connection in list(self._connections):
+            if connection.ending_since:
+                if now - connection.ending_since > _ENDING_SECONDS:
+                    connection.abort()
+            elif connection.frame_since and not connection.paused:
+                if 0 < settings.frame_timeout < now - connection.frame_since:
+                    log.info("channel %s: %s left a frame open, closed", settings.name, connection.peer)
+                    connection.time_out()
+            elif 0 < settings.idle_timeout < now - connection.heard and not (
+                connection.unanswered or connection.paused & ~PEER_SLOW
+            ):
+                log.debug("channel %s: %s idle, closed", settings.name, connection.peer)
+                connection.time_out()
+        self._tell_refusals()
+        times = [limit / 4 for limit in (settings.frame_timeout, settings.idle_timeout) if limit > 0]
+        self._sweeper = self.loop.call_later(min([_SWEEP_SECONDS, *times]), self._sweep)
+
+    def _tell_refusals(self) -> None:
+        """One line a minute at most, however many connections are refused."""
+        now = self.loop.time()
+        if self._refused and now - self._refusal_told >= _REFUSAL_SECONDS:
+            log.warning(
+                "channel %s: %d connections refused, the limits are %d in all and %d per peer",
+                self.settings.name,
+                self._refused,
+                self.settings.max_connections,
+                self.settings.max_connections_per_peer,
+            )
+            self._refused = 0
+            self._refusal_told = now
+
+    def _stop_listening(self) -> None:
+        if self._server is not None:
+            self._server.close()
+            self._server = None

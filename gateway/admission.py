@@ -1,0 +1,178 @@
+"""What a received unit is, before anything is stored: its journal entry and the code that it will be answered with.
+
+Only bounded looks: the header scan of an HL7 message, the fixed positions of an ISA segment.  Nothing here raises on
+content, and no value of a message leaves but into the entry.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from hashlib import blake2b, sha256
+
+from channels.ports import Inbound
+from gateway.lanes import feed_lane, lanes_of, payer_lane
+from gateway.store.ports import JournalEntry
+from mappings.profile import FeedProfile
+from parsers.hl7v2.acknowledgement import AckError, answer_code
+from parsers.hl7v2.header import Header, scan_header
+
+LARGE_BODY = 1 << 20  # bytes; hashed apart from the event loop
+_TEXT_LIMIT = 200  # characters of a header value that the journal's columns keep
+_ISA_LENGTH = 106
+_BATCH_LOOK = 65536
+_BATCHED_MESSAGE = re.compile(rb"[\r\n]MSH")
+
+
+@dataclass(slots=True, frozen=True)
+class IntakeFeed:
+    """How one channel's units are judged and answered."""
+
+    profile: FeedProfile
+    ack_mode: str = "auto"  # auto | original | enhanced (decision 3)
+    unknown_event: str = "accept"  # accept | reject
+    known_events: frozenset[str] = field(default_factory=frozenset)  # "ADT^A01"; asked only for `reject`
+    versions: tuple[str, ...] = ()  # of MSH-12; empty: any
+    require_control_id: bool = False
+    on_store_timeout: str = "close"  # close | nak | hold (decision 1)
+    hold_seconds: float = 10.0
+    config_version: int = 0
+    split_lanes: int = 0
+
+    @property
+    def channel(self) -> str:
+        return self.profile.channel
+
+
+@dataclass(slots=True)
+class Admission:
+    """One unit on its way into the journal."""
+
+    entry: JournalEntry
+    header: Header | None = None  # None: not HL7, nothing is sent back
+    code: str | None = None  # acknowledgement code; None: nothing is sent
+    error: AckError | None = None
+    close: bool = False
+
+
+def admit(inbound: Inbound, feed: IntakeFeed) -> Admission:
+    """Judge one unit by its framing and its header (decisions 2-6)."""
+    if inbound.kind == "x12":
+        return _admit_interchange(inbound, feed)
+    header = scan_header(inbound.body)
+    entry = _entry(inbound, feed)
+    entry.control_id = journal_text(header.control_id)
+    entry.message_type = journal_text(header.message_code + b"^" + header.trigger_event).strip("^")
+    entry.sender = journal_text(header.sending_application + b"|" + header.sending_facility)
+    admission = Admission(entry=entry, header=header)
+    refusal = _broken(inbound, header) if inbound.broken else _refusal(header, feed)
+    if refusal is None:
+        facility = header.sending_facility.partition(header.separators.component or b"^")[0]
+        entry.facility_id, _ = feed.profile.facility_of(journal_text(facility))
+        entry.lanes = _lanes(inbound.body, header, feed)
+        if len(inbound.body) <= LARGE_BODY:
+            entry.dedup_key = dedup_key(entry, header)
+        admission.code = answer_code(header, feed.ack_mode, "accept")
+    else:
+        entry.rejected, admission.error = refusal
+        admission.close = inbound.broken in ("oversize", "noise")
+        if inbound.broken is None or (inbound.broken != "noise" and header.readable):
+            admission.code = answer_code(header, feed.ack_mode, "reject")
+    entry.acknowledgement = admission.code or ""
+    return admission
+
+
+def dedup_key(entry: JournalEntry, header: Header | None) -> bytes:
+    """16 bytes by decision 5: channel, MSH-3, MSH-4, MSH-10 and the SHA-256 of the bytes as received.
+
+    For X12 the channel and the content alone."""
+    parts = [entry.channel.encode()]
+    if header is not None:
+        parts += (header.sending_application, header.sending_facility, header.control_id)
+    parts.append(sha256(entry.body).digest())
+    return blake2b(b"\0".join(parts), digest_size=16).digest()
+
+
+def outage_code(header: Header, feed: IntakeFeed) -> str | None:
+    """The code of `on_store_timeout = "nak"`: AR or CE, never AE (decision 1)."""
+    code = answer_code(header, feed.ack_mode, "error")
+    return "AR" if code == "AE" else code
+
+
+def journal_text(value: bytes) -> str:
+    """A header value as text that any store takes: no NUL, no undecodable byte, bounded."""
+    text = value[: _TEXT_LIMIT * 4].decode("utf-8", "backslashreplace")[:_TEXT_LIMIT]
+    return text if text.isprintable() else text.encode("unicode_escape").decode("ascii")[:_TEXT_LIMIT]
+
+
+def _entry(inbound: Inbound, feed: IntakeFeed) -> JournalEntry:
+    return JournalEntry(
+        channel=inbound.channel,
+        kind=inbound.kind,
+        facility_id=feed.profile.default_facility,
+        peer=journal_text(inbound.peer.encode("utf-8", "backslashreplace")),
+        received_at=inbound.received_at,
+        body=inbound.body,
+        config_version=feed.config_version,
+    )
+
+
+def _lanes(body: bytes, header: Header, feed: IntakeFeed) -> tuple[int, ...]:
+    """Of a batch: the feed's lane and those of its first message, so that what comes later waits behind it."""
+    if not header.batch:
+        return lanes_of(header, feed.profile, feed.split_lanes)
+    found = _BATCHED_MESSAGE.search(body, 0, _BATCH_LOOK)
+    if found is None:
+        return (feed_lane(feed.channel),)
+    first = scan_header(body[found.end() - 3 : found.end() + _BATCH_LOOK])
+    return tuple(sorted({feed_lane(feed.channel), *lanes_of(first, feed.profile, feed.split_lanes)}))
+
+
+def _broken(inbound: Inbound, header: Header) -> tuple[str, AckError | None]:
+    if inbound.broken == "oversize" and header.readable:
+        return "oversize", AckError(code="207", location="", text="the message is larger than this channel accepts")
+    if inbound.broken == "truncated" and header.readable:
+        return "truncated", AckError(code="207", location="", text="the message ends before its end block")
+    return str(inbound.broken), None
+
+
+def _refusal(header: Header, feed: IntakeFeed) -> tuple[str, AckError] | None:
+    if not header.readable:
+        return header.reason or "no-header", AckError(code="100", location="", text="no readable MSH segment")
+    if feed.require_control_id and not header.control_id:
+        return "no-control-id", AckError(code="101", location="MSH^1^10", text="MSH-10 is required")
+    if feed.versions and journal_text(header.version) not in feed.versions:
+        return "version", AckError(code="203", location="MSH^1^12", text="unsupported version")
+    if feed.unknown_event == "reject":
+        return _event_refusal(header, feed)
+    return None
+
+
+def _event_refusal(header: Header, feed: IntakeFeed) -> tuple[str, AckError] | None:
+    code = journal_text(header.message_code)
+    if f"{code}^{journal_text(header.trigger_event)}" in feed.known_events:
+        return None
+    if any(event.startswith(f"{code}^") for event in feed.known_events):
+        return "unknown-event", AckError(code="201", location="MSH^1^9^1^2", text="unsupported event")
+    return "unknown-event", AckError(code="200", location="MSH^1^9^1^1", text="unsupported message type")
+
+
+def _admit_interchange(inbound: Inbound, feed: IntakeFeed) -> Admission:
+    entry = _entry(inbound, feed)
+    isa = inbound.body[:1024].lstrip()[:_ISA_LENGTH]
+    if inbound.broken or len(isa) < _ISA_LENGTH or not isa.startswith(b"ISA"):
+        entry.rejected = inbound.broken or "no-interchange"
+        return Admission(entry=entry)
+    entry.sender = journal_text(isa[35:50].strip())
+    entry.control_id = journal_text(isa[90:99].strip())
+    entry.message_type = _transaction_set(inbound.body[:2048], isa[3:4])
+    entry.lanes = (payer_lane(isa[35:50]),)
+    if len(inbound.body) <= LARGE_BODY:
+        entry.dedup_key = dedup_key(entry, None)
+    return Admission(entry=entry)
+
+
+def _transaction_set(start: bytes, element_separator: bytes) -> str:
+    """ST01 of the first transaction set, for lists; empty when it is not near the start."""
+    _, found, rest = start.partition(b"ST" + element_separator)
+    return journal_text(rest[:3]) if found and rest[:3].isdigit() else ""

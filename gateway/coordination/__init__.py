@@ -1,0 +1,1 @@
+"""The care-coordination brain: pure.  `decide` turns one stimulus and what is known into changes."""

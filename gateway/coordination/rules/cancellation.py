@@ -1,0 +1,63 @@
+"""Global retractors: what ends a stay, a discharge or an appointment ends the tasks scoped to it (6.1)."""
+
+from __future__ import annotations
+
+from gateway.coordination.draft import Draft
+from gateway.coordination.records import Task, Transition
+from gateway.coordination.rules.stays import told
+from gateway.coordination.tasks import retract
+
+_ERRORS = ("ADT^A11", "ADT^A23", "SIU^S17")
+INPATIENT_PHASE = ("inpatient-admit-no-auth", "readmission-30d")
+
+
+def retract_scoped(draft: Draft) -> None:
+    """Apply the global retractors to the transitions of this stimulus."""
+    for row in draft.transitions:
+        match row.kind:
+            case "encounter-status" if row.to_value in ("cancelled", "deleted"):
+                _end_stay(draft, row.aggregate_id)
+            case "conversion-reverted":
+                _end_inpatient_phase(draft, row.aggregate_id)
+            case "discharge-cancelled":
+                _end_discharge(draft, row)
+            case "appointment-status" if row.to_value in ("cancelled", "entered-in-error"):
+                _end_appointment(draft, row.aggregate_id)
+            case _:
+                pass
+
+
+def _end_stay(draft: Draft, encounter_id: str) -> None:
+    for task in _scoped(draft, encounter_id):
+        _retract(draft, task, "the stay was cancelled")
+
+
+def _end_inpatient_phase(draft: Draft, encounter_id: str) -> None:
+    for task in _scoped(draft, encounter_id):
+        if task.rule_id in INPATIENT_PHASE or '"PV1-2","value":"inpatient"' in task.evidence_json:
+            _retract(draft, task, "the inpatient admission was cancelled")
+
+
+def _end_discharge(draft: Draft, row: Transition) -> None:
+    part = f"dis{row.from_value}"
+    for task in _scoped(draft, row.aggregate_id):
+        if part in task.task_key.split("|"):
+            _retract(draft, task, "the discharge was cancelled")
+
+
+def _end_appointment(draft: Draft, appointment_id: str) -> None:
+    for task in _scoped(draft, appointment_id):
+        _retract(draft, task, "the appointment was cancelled")
+
+
+def _scoped(draft: Draft, record_id: str) -> list[Task]:
+    """Open tasks whose key names the object, in whatever instance."""
+    return [
+        task
+        for task in draft.subject.tasks.values()
+        if task.open and any(part.partition(".")[0] == record_id for part in task.task_key.split("|"))
+    ]
+
+
+def _retract(draft: Draft, task: Task, reason: str) -> None:
+    retract(draft, task, told(draft, reason), error=draft.event.trigger in _ERRORS)

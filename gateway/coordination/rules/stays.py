@@ -1,0 +1,165 @@
+"""What the rules ask about a patient's stays and visits (domain reference 3.2, 6.1, 6.4)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+import msgspec
+
+from gateway.coordination.calendar import Site, day_counts_from, local_date
+from gateway.coordination.changes import CoordinationSettings, TimerFired
+from gateway.coordination.draft import Draft
+from gateway.coordination.records import Appointment, Encounter, Patient, Transition
+from gateway.coordination.rules.declaration import Focus, Rule, site_of
+from gateway.coordination.tasks import was_retracted
+from mappings.events import Diagnosis
+
+OPEN_STAYS = frozenset({"preadmitted", "outpatient", "emergency", "observation", "inpatient", "on-leave"})
+LIVE_VISITS = frozenset({"booked", "arrived", "checked-in", "fulfilled"})
+_CALLED_OFF = frozenset({"cancelled", "noshow", "entered-in-error"})
+_NO_CARE_CLASSES = frozenset({"C", "N"})
+
+HRRP_PREFIXES = (
+    *("I21",),  # acute myocardial infarction
+    *("I50", "I110", "I130", "I132"),  # heart failure
+    *("J12", "J13", "J14", "J15", "J16", "J17", "J18", "J690"),  # pneumonia
+    *("J41", "J42", "J43", "J44"),  # chronic obstructive pulmonary disease
+)
+"""ICD-10-CM prefixes of the readmissions-reduction groups told by a diagnosis (6.4); the surgical ones need a DRG."""
+
+
+def happened(draft: Draft, kind: str, record_id: str) -> Transition | None:
+    """The transition of this kind that the stimulus caused on the record."""
+    return next((row for row in draft.transitions if row.kind == kind and row.aggregate_id == record_id), None)
+
+
+def scope_of(record: Encounter | Appointment) -> str:
+    """The object's part of an idempotency key; a re-opened object (instance 2, 3 ...) is a new scope (6.1)."""
+    own_id = record.encounter_id if isinstance(record, Encounter) else record.appointment_id
+    return own_id if record.instance == 1 else f"{own_id}.{record.instance}"
+
+
+def focus_on(stay: Encounter, **ids: str | None) -> Focus:
+    return Focus(facility_id=stay.facility_id, encounter_id=stay.encounter_id, **ids)
+
+
+def is_dead(patient: Patient) -> bool:
+    return patient.deceased_source is not None or patient.deceased_at is not None
+
+
+def makes_care_tasks(stay: Encounter) -> bool:
+    """False for newborns and for classes C and N: no discharge or authorization rules (6.1)."""
+    return not stay.newborn and stay.patient_class not in _NO_CARE_CLASSES
+
+
+def is_home_discharge(stay: Encounter, settings: CoordinationSettings) -> bool:
+    """The "qualifying discharge" of 6.1: inpatient or observation, to home, home health or a site's extra codes."""
+    return (
+        stay.status == "discharged"
+        and stay.class_ in ("inpatient", "observation")
+        and makes_care_tasks(stay)
+        and (
+            stay.disposition_category in ("home", "home-health") or stay.disposition in settings.tcm_extra_dispositions
+        )
+    )
+
+
+def discharge_moment(draft: Draft, stay: Encounter) -> datetime:
+    """Where deadlines after the discharge start."""
+    moment = stay.discharged_at or draft.occurred_at
+    return day_counts_from(moment, stay.discharged_precision, site_of(draft, stay.facility_id))
+
+
+def is_high_risk(stay: Encounter) -> bool:
+    """Readmission indicator (PV1-13) or a principal diagnosis of the readmissions-reduction groups."""
+    return stay.readmission or (principal_code(stay) or "").startswith(HRRP_PREFIXES)
+
+
+def principal_code(stay: Encounter) -> str | None:
+    """ICD-10 code of the principal diagnosis, upper case without the dot; None when there is none."""
+    if stay.diagnoses_json == "[]":
+        return None
+    listed = msgspec.json.decode(stay.diagnoses_json, type=list[Diagnosis])
+    ranked = [row for row in listed if row.priority == 1]
+    ranked += [row for type_ in ("F", "W", "A") for row in listed if row.type == type_]
+    if not ranked or "9" in (ranked[0].system or ""):
+        return None
+    return ranked[0].code.replace(".", "").upper()
+
+
+def readmission_after(draft: Draft, stay: Encounter, by: datetime | None = None) -> Encounter | None:
+    """A later inpatient stay of the patient; `by`: one that had begun by then."""
+    left = stay.discharged_at
+    if left is None:
+        return None
+    for other in draft.subject.encounters.values():
+        began = other.inpatient_at
+        if other.encounter_id == stay.encounter_id or began is None or began <= left or (by and began > by):
+            continue
+        ended_inpatient = other.status in ("discharged", "expired") and other.class_ == "inpatient"
+        if ended_inpatient or other.status in ("inpatient", "on-leave"):
+            return other
+    return None
+
+
+def follow_ups(draft: Draft, left: datetime, site: Site, *, by: datetime | None = None) -> Iterator[Appointment]:
+    """Live visits that count as follow-up of a discharge at `left` (3.2); `by`: as it was known then."""
+    for visit in draft.subject.appointments.values():
+        if was_live(visit, by) and in_follow_up_window(draft, visit, left, site):
+            yield visit
+
+
+def was_live(visit: Appointment, by: datetime | None) -> bool:
+    """Whether the visit stands; with `by`, whether it stood at that moment as far as it is known."""
+    if by is None:
+        return visit.status in LIVE_VISITS
+    if (visit.booked_at or visit.recorded_at) > by:
+        return False
+    if visit.status == "cancelled":
+        return (visit.cancelled_at or visit.recorded_at) > by
+    return visit.status in LIVE_VISITS or (visit.status == "noshow" and visit.recorded_at > by)
+
+
+def in_follow_up_window(draft: Draft, visit: Appointment, left: datetime, site: Site) -> bool:
+    """A visit of the right kind that starts one day to `followup_none_cd` days after the discharge."""
+    if visit.start_at is None or not is_follow_up_kind(visit, draft.settings):
+        return False
+    day = local_date(visit.start_at, site_of(draft, visit.facility_id))
+    after = day - local_date(left, site)
+    return timedelta(days=1) <= after <= timedelta(days=draft.settings.followup_none_cd)
+
+
+def is_follow_up_kind(visit: Appointment, settings: CoordinationSettings) -> bool:
+    words = {word.upper() for word in (visit.reason, visit.type, visit.service) if word}
+    if words & set(settings.not_followup_services):
+        return False
+    return bool(words & set(settings.followup_types)) or visit.location_type in settings.followup_location_types
+
+
+def is_called_off(visit: Appointment) -> bool:
+    return visit.status in _CALLED_OFF
+
+
+def stays_of_rule(draft: Draft, rule: Rule, *kinds: str) -> list[Encounter]:
+    """Stays with one of these transitions now, and those about which the rule has open or retracted work."""
+    ids = {row.aggregate_id: None for row in draft.transitions if row.kind in kinds}
+    for task in draft.subject.tasks.values():
+        if task.rule_id == rule.id and task.encounter_id and (task.open or was_retracted(task)):
+            ids[task.encounter_id] = None
+    for timer in draft.subject.timers.values():
+        if timer.rule_id == rule.id and timer.encounter_id:
+            ids[timer.encounter_id] = None
+    return [draft.subject.encounters[id_] for id_ in ids if id_ in draft.subject.encounters]
+
+
+def told(draft: Draft, text: str) -> str:
+    """A closing reason that begins with what caused it, a trigger such as "ADT^A13"."""
+    if isinstance(draft.stimulus, TimerFired):
+        return text
+    return f"{draft.event.trigger}: {text}"
+
+
+def recorded_by(draft: Draft) -> datetime:
+    """Up to when facts count: the event's recorded time, or a timer's fire time (settled reading 1)."""
+    return draft.stimulus.timer.fire_at if isinstance(draft.stimulus, TimerFired) else draft.event.recorded_at

@@ -1,0 +1,310 @@
+"""A task's life: opened by a rule, closed by a message or a person (domain reference 6.1 and 7.3).
+
+Every verb changes the task through the draft, appends to its history, publishes its event and keeps the one timer of
+its next escalation.  An idempotency key names one instance of work: after a retraction the same trigger opens the next
+instance ("key|2"), after a completion it opens nothing.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import msgspec
+
+from gateway.coordination.changes import JSON, Command
+from gateway.coordination.draft import Draft
+from gateway.coordination.records import Task, Timer
+
+PRIORITIES = ("routine", "urgent", "asap", "stat")
+RETRACTED = "retracted"
+AUTO_RESOLVED = "auto-resolved"
+FAILED_OUTCOMES = ("deadline-missed", "cannot-be-done")
+_PAST_DUE = timedelta(hours=24)
+_WINDOW_CLOSED = timedelta(days=30)
+
+
+class Evidence(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One fact that fired a rule: where it stood and its code, never a name."""
+
+    message_id: str
+    location: str
+    value: str = ""
+
+
+class Step(msgspec.Struct, frozen=True):
+    """One escalation of an open task.  `kind`: due | lead | escalate | stat."""
+
+    at: datetime
+    kind: str
+    queue: str | None = None
+
+
+class Opening(msgspec.Struct, kw_only=True):
+    """What a rule says when it opens a task."""
+
+    key: str  # without the instance
+    rule_id: str
+    rule_version: int
+    type: str
+    title: str
+    priority: str
+    queue: str
+    due_at: datetime
+    facility_id: str
+    reason: str
+    evidence: list[Evidence]
+    business_status: str | None = None
+    encounter_id: str | None = None
+    appointment_id: str | None = None
+    coverage_id: str | None = None
+    authorization_id: str | None = None
+    late: bool = False
+
+
+def instances(draft: Draft, key: str) -> list[Task]:
+    """All tasks of one key, oldest instance first."""
+    prefix = f"{key}|"
+    found = [
+        task
+        for task in draft.subject.tasks.values()
+        if task.task_key == key or (task.task_key.startswith(prefix) and task.task_key[len(prefix) :].isdigit())
+    ]
+    return sorted(found, key=lambda task: _instance_number(task, key))
+
+
+def newest(draft: Draft, key: str) -> Task | None:
+    found = instances(draft, key)
+    return found[-1] if found else None
+
+
+def was_retracted(task: Task | None) -> bool:
+    """Closed because its reason vanished: the only ending after which a key may have a next instance."""
+    return task is not None and not task.open and task.business_status == RETRACTED
+
+
+def raised(priority: str, steps: int = 1) -> str:
+    return PRIORITIES[min(PRIORITIES.index(priority) + steps, len(PRIORITIES) - 1)]
+
+
+def open_task(draft: Draft, opening: Opening) -> Task | None:
+    """Open the task unless its key is spent or, for a late message, its window closed over 30 days ago (2.5)."""
+    before = newest(draft, opening.key)
+    if before is not None and not was_retracted(before):
+        return None
+    priority = opening.priority
+    if draft.late and opening.due_at < draft.now - _WINDOW_CLOSED:
+        draft.transition("task-window-closed", draft.subject.patient, None, opening.rule_id)
+        return None
+    if draft.late and opening.due_at < draft.now - _PAST_DUE:
+        priority = "urgent"
+    number = _instance_number(before, opening.key) + 1 if before else 1
+    task = Task(
+        task_id=draft.ids.new("tsk"),
+        facility_id=opening.facility_id,
+        revision=1,
+        task_key=opening.key if number == 1 else f"{opening.key}|{number}",
+        rule_id=opening.rule_id,
+        rule_version=opening.rule_version,
+        type=opening.type,
+        title=opening.title,
+        priority=priority,
+        due_at=opening.due_at,
+        queue=opening.queue,
+        status="requested",
+        business_status=opening.business_status,
+        patient_id=draft.subject.patient.patient_id,
+        encounter_id=opening.encounter_id,
+        appointment_id=opening.appointment_id,
+        coverage_id=opening.coverage_id,
+        authorization_id=opening.authorization_id,
+        reason=opening.reason,
+        evidence_json=msgspec.json.encode(opening.evidence).decode(),
+        late=opening.late,
+        opened_at=draft.now,
+        updated_at=draft.now,
+    )
+    draft.put(task)
+    _record(draft, task, "opened", f"rule:{task.rule_id}", "task.created", reason=task.reason)
+    return task
+
+
+def resolve(draft: Draft, task: Task, reason: str) -> Task:
+    """A message shows that the work is done."""
+    return _close(draft, task, "completed", AUTO_RESOLVED, reason)
+
+
+def retract(draft: Draft, task: Task, reason: str, *, error: bool = False) -> Task:
+    """The reason for the task vanished; `error`: what caused it was sent in error (A11, A23, S17)."""
+    return _close(draft, task, "entered-in-error" if error else "cancelled", RETRACTED, reason)
+
+
+def amend(draft: Draft, task: Task, reason: str, **fields: object) -> Task:
+    """Change an open task, by its rule: due time, priority, business status."""
+    fresh = draft.update(task, None, **fields)
+    if fresh is not task:
+        _record(draft, fresh, "updated", f"rule:{task.rule_id}", "task.updated", reason=reason)
+    return fresh
+
+
+def escalate(draft: Draft, task: Task, step: Step) -> Task:
+    """Take one step: at the due time overdue and one priority up; every other step tells the queue's lead."""
+    lead = step.kind != "due" or task.priority == "stat"
+    fresh = draft.update(
+        task,
+        priority="stat" if step.kind == "stat" else task.priority if step.kind == "lead" else raised(task.priority),
+        overdue=task.overdue or step.kind == "due",
+        escalations=task.escalations + int(lead),
+        queue=step.queue or task.queue,
+    )
+    if fresh is not task:
+        words = "overdue" if step.kind == "due" else "to the lead of the queue"
+        _record(draft, fresh, "escalated", f"rule:{task.rule_id}", "task.escalated", reason=words)
+    return fresh
+
+
+def reinstate(draft: Draft, task: Task, reason: str) -> Task:
+    """Give a task back that its rule cancelled: same key, status as before (rule 45)."""
+    fresh = draft.update(
+        task,
+        status="accepted" if task.owner else "requested",
+        business_status=None,
+        status_reason=None,
+        closed_by=None,
+        closed_at=None,
+    )
+    _record(draft, fresh, "reinstated", f"rule:{task.rule_id}", "task.updated", reason=reason, from_status=task.status)
+    return fresh
+
+
+def set_step(draft: Draft, task: Task, step: Step | None) -> None:
+    """Keep at most one escalation timer for a task: move, set or clear it."""
+    timer = next((row for row in draft.subject.timers.values() if row.task_id == task.task_id), None)
+    if step is None:
+        if timer is not None:
+            draft.clear_timer(timer)
+        return
+    cycle = step.queue or ""
+    if timer is not None:
+        if (timer.fire_at, timer.kind, timer.cycle) != (step.at, step.kind, cycle):
+            draft.set_timer(msgspec.structs.replace(timer, fire_at=step.at, kind=step.kind, cycle=cycle))
+        return
+    draft.set_timer(
+        Timer(
+            timer_id=draft.ids.new("tmr"),
+            facility_id=task.facility_id,
+            patient_id=task.patient_id,
+            lane=lane_of(draft),
+            channel=draft.cause.channel,
+            rule_id=task.rule_id,
+            kind=step.kind,
+            task_id=task.task_id,
+            cycle=cycle,
+            fire_at=step.at,
+            set_at=draft.now,
+        )
+    )
+
+
+def lane_of(draft: Draft) -> int:
+    """The lane in which a timer of this patient fires: his first, else the one of the stimulus."""
+    lanes = msgspec.json.decode(draft.subject.patient.lanes_json, type=list[int])
+    return (lanes or list(draft.cause.lanes) or [0])[0]
+
+
+def _instance_number(task: Task, key: str) -> int:
+    return 1 if task.task_key == key else int(task.task_key[len(key) + 1 :])
+
+
+def _close(draft: Draft, task: Task, status: str, business_status: str, reason: str) -> Task:
+    fresh = draft.update(
+        task,
+        status=status,
+        business_status=business_status,
+        status_reason=reason,
+        closed_by=draft.cause_event_id or draft.cause.message_id,
+        closed_at=draft.now,
+    )
+    set_step(draft, fresh, None)
+    change, event = ("completed", "task.completed") if status == "completed" else ("retracted", "task.cancelled")
+    _record(draft, fresh, change, f"rule:{task.rule_id}", event, reason=reason, from_status=task.status)
+    return fresh
+
+
+def _record(
+    draft: Draft,
+    task: Task,
+    change: str,
+    actor: str,
+    event: str,
+    *,
+    reason: str | None = None,
+    from_status: str | None = None,
+) -> None:
+    draft.task_changed(task, change, actor, from_status=from_status, reason=reason)
+    draft.emit(event, task, task_data(task))
+
+
+def task_data(task: Task) -> dict[str, JSON]:
+    """The task as the bus shows it."""
+    data: dict[str, JSON] = msgspec.to_builtins(msgspec.structs.asdict(task))
+    data["evidence"] = msgspec.json.decode(str(data.pop("evidence_json")))
+    return data
+
+
+# -- a person's acts ---------------------------------------------------------------------------------------------------
+
+
+def apply_command(draft: Draft, command: Command) -> None:
+    """claim | release | complete | cancel | reassign.  Refusals end "filtered": not-found, conflict or invalid."""
+    task = draft.subject.tasks.get(command.task_id) if draft.scope.subject is not None else None
+    if task is None:
+        draft.end("filtered", "not-found: task")
+        return
+    refusal = _refusal(task, command)
+    if refusal is not None:
+        draft.end("filtered", refusal)
+        return
+    change, event, fields = _act(draft, task, command)
+    fresh = draft.update(task, None, **fields)
+    if fresh is task:
+        return
+    if not fresh.open:
+        set_step(draft, fresh, None)
+    _record(draft, fresh, change, command.actor, event, reason=command.reason, from_status=task.status)
+
+
+def _refusal(task: Task, command: Command) -> str | None:
+    if command.revision is not None and command.revision != task.revision:
+        return f"conflict: the task is at revision {task.revision}"
+    if not task.open:
+        return "conflict: the task is closed"
+    if command.name not in ("claim", "release", "complete", "cancel", "reassign"):
+        return "invalid: unknown command"
+    if command.name == "claim" and task.owner not in (None, command.actor):
+        return "conflict: the task is claimed by another person"
+    if command.name == "complete" and command.outcome in (AUTO_RESOLVED, RETRACTED):
+        return "invalid: this outcome belongs to the rules"
+    if command.name == "cancel" and not command.reason:
+        return "invalid: a reason is needed"
+    if command.name == "reassign" and not (command.owner or command.queue):
+        return "invalid: an owner or a queue is needed"
+    return None
+
+
+def _act(draft: Draft, task: Task, command: Command) -> tuple[str, str, dict[str, object]]:
+    """(word in the history, event type, changed fields)."""
+    closed: dict[str, object] = {"closed_by": command.actor, "closed_at": draft.now, "status_reason": command.reason}
+    match command.name:
+        case "claim":
+            return "claimed", "task.updated", {"owner": command.actor, "status": "accepted"}
+        case "release":
+            return "released", "task.updated", {"owner": None, "status": "requested", "business_status": "returned"}
+        case "complete":
+            outcome = command.outcome or "done"
+            status = "failed" if outcome in FAILED_OUTCOMES else "completed"
+            return "completed", "task.completed", {**closed, "status": status, "business_status": outcome}
+        case "cancel":
+            return "cancelled", "task.cancelled", {**closed, "status": "cancelled", "business_status": "cancelled"}
+        case _:
+            owner = {"owner": command.owner, "status": "accepted" if command.owner else "requested"}
+            return "updated", "task.updated", {**owner, "queue": command.queue or task.queue}

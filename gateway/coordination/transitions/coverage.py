@@ -1,0 +1,290 @@
+"""Insurance: IN1 snapshots of ADT (domain reference 2.4) and 271 answers (4.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from gateway.coordination.changes import JSON
+from gateway.coordination.draft import Draft
+from gateway.coordination.records import Coverage
+from gateway.coordination.scope import PatientScope
+from gateway.coordination.transitions.difference import (
+    differing,
+    encoded,
+    listed,
+    present,
+    stamp,
+    stated,
+    stated_fields,
+)
+from gateway.coordination.transitions.patient import mark_late
+from mappings.events import CoverageFacts, EligibilityFacts, MemberFacts
+
+IDENTIFYING = ("payer_id", "payer_name", "plan_id", "member_id")
+LISTED = (
+    "payer_id", "payer_name", "plan_id", "group_number", "member_id", "priority", "relationship", "plan_type",
+    "effective_on", "expires_on",
+)  # fmt: skip
+TELLING = frozenset(LISTED) - {"payer_name"}
+"""Fields whose difference is a change of insurance (IN1-2, -3, -8, -12, -13, -15, -17, -22, -36, -49)."""
+
+Key = tuple[str, str | None, str | None]
+
+
+def apply_insurance(draft: Draft, sent: Sequence[CoverageFacts]) -> list[Coverage]:
+    """Replace the patient's set of coverages by the message's; returns the set, in the order sent.
+
+    The caller keeps away messages older than what is known of the person.  A coverage known from a 271 only
+    (`priority` None) is no member of the registered set until an IN1 names it.
+    """
+    registered = [one for one in draft.subject.coverages.values() if one.priority is not None]
+    before = [one for one in registered if one.active]
+    now: list[Coverage] = []
+    changes: list[dict[str, JSON]] = []
+    for position, facts in enumerate(sent, 1):
+        known = _known(draft.subject, facts, now)
+        if known is None:
+            now.append(_register(draft, facts, position))
+        else:
+            now.append(_restate(draft, known, facts, position, changes))
+    staying = {one.coverage_id for one in now}
+    gone = [draft.update(one, active=False) for one in before if one.coverage_id not in staying]
+    _announce_set(draft, before if registered else None, now, gone, changes)
+    return now
+
+
+def compatible_payers(id_a: str | None, name_a: str | None, id_b: str | None, name_b: str | None) -> bool:
+    """Same payer as far as both sides say: equal ids or equal names; one side that says nothing contradicts nothing."""
+    if id_a and id_b and id_a == id_b:
+        return True
+    if name_a and name_b:
+        return normalised(name_a) == normalised(name_b)
+    return not (id_a and id_b)
+
+
+def normalised(name: str) -> str:
+    """A payer's name for comparison: letters and digits, upper case."""
+    return "".join(letter for letter in name.upper() if letter.isalnum())
+
+
+def _key(payer_id: str | None, payer_name: str | None, plan_id: str | None, member_id: str | None) -> Key:
+    return payer_id or normalised(payer_name or ""), plan_id, member_id
+
+
+def _known(home: PatientScope, facts: CoverageFacts, taken: list[Coverage]) -> Coverage | None:
+    """By payer, plan and member; else the one that only lacks the plan (known from a 271) or the member so far."""
+    payer_id, payer_name, plan, member = (stated(getattr(facts, name)) for name in IDENTIFYING)
+    wanted = _key(payer_id, payer_name, plan, member)
+    used = {one.coverage_id for one in taken}
+    near = None
+    for one in home.coverages.values():
+        if one.coverage_id in used:
+            continue
+        if _key(one.payer_id, one.payer_name, one.plan_id, one.member_id) == wanted:
+            return one
+        if not compatible_payers(one.payer_id, one.payer_name, payer_id, payer_name):
+            continue
+        from_answer = one.priority is None and member is not None and one.member_id == member
+        if from_answer or (one.active and one.member_id is None and member is not None and one.plan_id == plan):
+            near = one
+    return near
+
+
+def _register(draft: Draft, facts: CoverageFacts, position: int) -> Coverage:
+    fresh = Coverage(
+        coverage_id=draft.ids.new("cov"),
+        facility_id=draft.event.facility,
+        revision=1,
+        patient_id=draft.subject.patient.patient_id,
+        payer_id=stated(facts.payer_id),
+        payer_name=stated(facts.payer_name),
+        plan_id=stated(facts.plan_id),
+        group_number=stated(facts.group_number),
+        member_id=stated(facts.member_id),
+        priority=facts.priority or position,
+        relationship=stated(facts.relationship),
+        plan_type=stated(facts.plan_type),
+        effective_on=stated(facts.effective_on),
+        expires_on=stated(facts.expires_on),
+        verified_at=facts.verified_at,
+        recorded_at=draft.event.recorded_at,
+        created_at=draft.now,
+        updated_at=draft.now,
+    )
+    draft.put(fresh)
+    return fresh
+
+
+def _restate(
+    draft: Draft, known: Coverage, facts: CoverageFacts, position: int, changes: list[dict[str, JSON]]
+) -> Coverage:
+    """Apply a known coverage's segment; telling differences go to `changes`, a new verification is announced."""
+    fields = stated_fields(known, facts, LISTED)
+    fields |= differing(known, {"priority": facts.priority or position, "active": True})
+    telling = listed(known, {name: value for name, value in fields.items() if name in TELLING})
+    changes += [change | {"coverage_id": known.coverage_id} for change in telling]
+    verified = facts.verified_at is not None and facts.verified_at != known.verified_at
+    if verified:
+        fields["verified_at"] = facts.verified_at
+    if not fields:
+        return known
+    fresh = draft.update(known, None, **fields, recorded_at=draft.event.recorded_at)
+    if verified:
+        draft.emit("coverage.verified-by-registration", fresh, {"verified_at": stamp(fresh.verified_at)})
+        draft.transition("coverage-verified", fresh, None, stamp(fresh.verified_at))
+    return fresh
+
+
+def _announce_set(
+    draft: Draft,
+    before: list[Coverage] | None,
+    now: list[Coverage],
+    gone: list[Coverage],
+    changes: list[dict[str, JSON]],
+) -> None:
+    """`before` None: this is the first set, which changes nothing."""
+    if before is None:
+        return
+    old, new = {one.coverage_id for one in before}, {one.coverage_id for one in now}
+    if old == new and not changes:
+        return
+    focus = (now or gone or before)[0]
+    data: dict[str, JSON] = {
+        "coverages": [coverage_data(one) for one in now],
+        "added": list[JSON](sorted(new - old)),
+        "removed": list[JSON](sorted(old - new)),
+    }
+    draft.emit("coverage.changed", focus, data, changes=changes)
+    draft.transition("coverage-changed", focus, " ".join(sorted(old)), " ".join(sorted(new)))
+
+
+def apply_answer(draft: Draft, member: MemberFacts, facts: EligibilityFacts) -> Coverage | None:
+    """Store a 271: the newest answer (by its BHT time) is what is known.  None when it names no coverage."""
+    event = draft.event
+    known = _answered(draft.subject, member)
+    as_of = facts.as_of or event.recorded_at
+    if known is None:
+        if member.member_id is None:  # rejected before the patient's loop: only the request says who was meant
+            _announce_rejection(draft, facts, None)
+            return None
+        known = _from_answer(draft, member, facts)
+    elif known.answer_json == encoded(facts):
+        return known
+    elif known.eligibility_as_of is not None and as_of < known.eligibility_as_of:
+        mark_late(draft)
+        return known
+    if facts.status == "rejected":
+        fields: dict[str, object] = {"answer_json": encoded(facts)}
+        if known.eligibility is None:
+            fields |= {"eligibility": "rejected", "eligibility_as_of": as_of}
+        fresh = draft.update(known, None, **fields)
+        _announce_rejection(draft, facts, fresh)
+        return fresh
+    fresh = draft.update(
+        known,
+        answer_json=encoded(facts),
+        eligibility=facts.status,
+        eligibility_as_of=as_of,
+        inactive_since=_inactive_since(known, facts.status, as_of),
+        authorization_required=facts.authorization_required,
+    )
+    _announce_answer(draft, known, fresh, facts)
+    return fresh
+
+
+def _inactive_since(known: Coverage, status: str, as_of: object) -> object:
+    """First inactive answer in a row: a re-check must not count as news.  An unknown answer does not end the row."""
+    if status in ("inactive", "not-covered"):
+        return known.inactive_since or as_of
+    return None if status == "active" else known.inactive_since
+
+
+def _answered(home: PatientScope, member: MemberFacts) -> Coverage | None:
+    """The coverage that the answer is about: same payer and member; without a member id the payer's only one."""
+    same = [
+        one
+        for one in home.coverages.values()
+        if compatible_payers(one.payer_id, one.payer_name, member.payer_id, member.payer_name)
+        and (one.member_id == member.member_id or member.member_id is None)
+    ]
+    if member.member_id is None:
+        return same[0] if len(same) == 1 else None
+    return min(same, key=lambda one: (not one.active, one.priority or 99), default=None)
+
+
+def _from_answer(draft: Draft, member: MemberFacts, facts: EligibilityFacts) -> Coverage:
+    """A coverage that registration does not know of (yet): no priority."""
+    event = draft.event
+    fresh = Coverage(
+        coverage_id=draft.ids.new("cov"),
+        facility_id=event.facility or draft.subject.patient.facility_id,
+        revision=1,
+        patient_id=draft.subject.patient.patient_id,
+        payer_id=member.payer_id,
+        payer_name=member.payer_name,
+        group_number=facts.group_number,
+        member_id=member.member_id,
+        effective_on=facts.begins_on,
+        expires_on=facts.ends_on,
+        recorded_at=event.recorded_at,
+        created_at=draft.now,
+        updated_at=draft.now,
+    )
+    draft.put(fresh)
+    return fresh
+
+
+def _announce_answer(draft: Draft, known: Coverage, fresh: Coverage, facts: EligibilityFacts) -> None:
+    type_ = f"coverage.{'inactive' if facts.status == 'not-covered' else facts.status}"
+    data = coverage_data(fresh) | _answer_data(facts)
+    changes = listed(known, differing(known, {"eligibility": facts.status}))
+    event = draft.emit(type_, fresh, data, changes=changes)
+    if known.eligibility in (None, "rejected"):
+        event.flags.append("initial")
+    draft.transition("coverage-status", fresh, known.eligibility, facts.status)
+    different = _different_plan(known, facts)
+    if different:
+        draft.emit("coverage.changed", fresh, coverage_data(fresh), changes=different)
+        draft.transition("coverage-changed", fresh, fresh.coverage_id, fresh.coverage_id)
+
+
+def _different_plan(known: Coverage, facts: EligibilityFacts) -> list[dict[str, JSON]]:
+    """Plan, group and end of the new answer against the one before (4.3 "coverage-change detection")."""
+    if known.answer_json is None:
+        return []
+    before = msgspec.json.decode(known.answer_json, type=EligibilityFacts)
+    if before.status != "active" or facts.status != "active":
+        return []
+    return [
+        {"path": name, "old": getattr(before, name), "new": getattr(facts, name)}
+        for name in ("plan", "group_number", "ends_on")
+        if getattr(facts, name) is not None and getattr(before, name) not in (None, getattr(facts, name))
+    ]
+
+
+def _announce_rejection(draft: Draft, facts: EligibilityFacts, about: Coverage | None) -> None:
+    focus = about or draft.subject.patient
+    draft.emit("eligibility.rejected", focus, _answer_data(facts))
+    draft.transition("eligibility-rejected", focus, None, " ".join(one.reason for one in facts.rejections))
+
+
+def _answer_data(facts: EligibilityFacts) -> dict[str, JSON]:
+    return present(
+        {
+            "status": facts.status,
+            "as_of": stamp(facts.as_of),
+            "plan": facts.plan,
+            "begins_on": facts.begins_on,
+            "ends_on": facts.ends_on,
+            "pending": facts.pending or None,
+            "authorization_required": facts.authorization_required,
+            "benefits": msgspec.to_builtins(facts.benefits) or None,
+            "rejections": msgspec.to_builtins(facts.rejections) or None,
+        }
+    )
+
+
+def coverage_data(one: Coverage) -> dict[str, JSON]:
+    return present({"coverage_id": one.coverage_id} | {name: getattr(one, name) for name in LISTED})

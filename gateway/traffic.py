@@ -1,0 +1,37 @@
+"""What a channel received and answered since the start."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from gateway.store.ports import JournalEntry, Stored
+
+
+@dataclass(slots=True)
+class ChannelTraffic:
+    """Counts of one channel's units (frames, files)."""
+
+    received: int = 0
+    stored: int = 0
+    duplicates: int = 0
+    rejected: int = 0
+    refused: int = 0  # by the store, one row alone
+    gave_up: int = 0  # hold budgets that ended
+    answered: Counter[str] = field(default_factory=Counter)  # by acknowledgement code; "" when none was due
+    last_received: datetime | None = None
+    last_answered: datetime | None = None
+
+    def count(self, entry: JournalEntry, result: Stored) -> bool:
+        """Count one unit's end in a commit; True when it is new work."""
+        if result.error is not None:
+            self.refused += 1
+        elif result.duplicate_of is not None:
+            self.duplicates += 1
+        elif entry.rejected is not None:
+            self.rejected += 1
+        else:
+            self.stored += 1
+            return True
+        return False

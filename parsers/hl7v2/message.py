@@ -1,0 +1,236 @@
+"""Lazy reading of one HL7 v2 message (chapter 2.6): segments are split when asked for, fields when a segment is read.
+
+Reads any version and any separators.  Content never raises; the cost is linear in the size of the message.
+Numbers are those of the standard: MSH-1 is the field separator, components and repetitions count from 1.
+"""
+
+from __future__ import annotations
+
+from parsers.errors import Oddity, ParseError
+from parsers.hl7v2.encoding import (
+    CharacterSet,
+    Encoding,
+    Separators,
+    find_start,
+    read_character_set,
+    read_separators,
+    usable_separator,
+)
+
+MAX_SEGMENTS = 100_000
+MAX_FIELDS = 4_096  # per segment; the standard's longest has under 100
+MAX_REPETITIONS = 4_096  # per field
+
+
+def _pick(raw: bytes, separator: bytes, number: int) -> bytes:
+    """Part `number` (from 1) of `raw`, b"" when there are fewer."""
+    if not separator or separator not in raw:
+        return raw if number == 1 else b""
+    parts = raw.split(separator, number)
+    return parts[number - 1] if 0 < number <= len(parts) else b""
+
+
+class Repetition:
+    """One repetition of a field."""
+
+    __slots__ = ("_encoding", "_whole", "raw")
+
+    def __init__(self, raw: bytes, encoding: Encoding, whole: bool = False) -> None:
+        self.raw = raw
+        self._encoding = encoding
+        self._whole = whole  # MSH-1 and MSH-2 hold the separators themselves
+
+    def text(self, component: int = 1, subcomponent: int = 1) -> str:
+        """Decoded and unescaped text; "" when absent, '""' for the HL7 null."""
+        if self._whole:
+            return self.raw.decode("latin-1") if component == subcomponent == 1 else ""
+        raw = _pick(self.raw, self._encoding.separators.component, component)
+        raw = _pick(raw, self._encoding.separators.subcomponent, subcomponent)
+        return self._encoding.text(raw) if raw else ""
+
+
+class Segment:
+    """One segment; its fields are split on first use."""
+
+    __slots__ = ("_encoding", "_fields", "_line", "index", "name")
+
+    def __init__(self, line: bytes, name: str, index: int, encoding: Encoding) -> None:
+        self.name = name
+        self.index = index
+        self._line = line
+        self._encoding = encoding
+        self._fields: list[bytes] | None = None
+
+    def _split(self) -> list[bytes]:
+        separator = self._encoding.separators.field
+        fields = self._line.split(separator, MAX_FIELDS)
+        if self.index == 0:
+            fields.insert(1, separator)
+        self._fields = fields = fields[:MAX_FIELDS]
+        return fields
+
+    def raw(self, field: int) -> bytes:
+        """The field as sent, with its repetitions; b"" when absent (UTF-8 in the multi-byte sets of Asia)."""
+        fields = self._fields or self._split()
+        return fields[field] if 0 <= field < len(fields) else b""
+
+    def text(self, field: int, component: int = 1, subcomponent: int = 1, repetition: int = 1) -> str:
+        """Decoded and unescaped text of one subcomponent; "" when absent, '""' for the HL7 null."""
+        raw = self.raw(field)
+        if not raw:
+            return ""
+        encoding = self._encoding
+        if self.index == 0 and field <= 2:
+            return Repetition(raw, encoding, whole=True).text(component, subcomponent) if repetition == 1 else ""
+        separators = encoding.separators
+        raw = _pick(raw, separators.repetition, repetition)
+        raw = _pick(raw, separators.component, component)
+        raw = _pick(raw, separators.subcomponent, subcomponent)
+        return encoding.text(raw) if raw else ""
+
+    def repetitions(self, field: int) -> list[Repetition]:
+        """The repetitions of a field (MAX_REPETITIONS at most), empty ones in between included; [] when empty."""
+        raw = self.raw(field)
+        if not raw:
+            return []
+        if self.index == 0 and field <= 2:
+            return [Repetition(raw, self._encoding, whole=True)]
+        separator = self._encoding.separators.repetition
+        parts = raw.split(separator, MAX_REPETITIONS) if separator else [raw]
+        return [Repetition(part, self._encoding) for part in parts[:MAX_REPETITIONS]]
+
+    @property
+    def field_count(self) -> int:
+        """Number of the last field that was sent (MSH-1 counted)."""
+        return len(self._fields or self._split()) - 1
+
+    def decoded(self) -> str:
+        """The whole segment as text, separators and escapes as sent."""
+        return self._encoding.decode(self._line)
+
+    @property
+    def overlong(self) -> bool:
+        """True when there may be more fields or repetitions than are read."""
+        line, separators = self._line, self._encoding.separators
+        return (len(line) > MAX_FIELDS and line.count(separators.field) >= MAX_FIELDS) or (
+            len(line) > MAX_REPETITIONS
+            and separators.repetition != b""
+            and line.count(separators.repetition) >= MAX_REPETITIONS
+        )
+
+
+class Message:
+    """One HL7 v2 message.  `character_set` is the channel's default for when MSH-18 is empty or unknown.
+
+    Raises ParseError when the bytes do not begin with an MSH that has a usable field separator.
+    """
+
+    __slots__ = ("_body", "_by_name", "_noted", "_segments", "encoding", "raw")
+
+    def __init__(self, raw: bytes, character_set: str | None = None) -> None:
+        self.raw = raw
+        self._segments: list[Segment] | None = None
+        self._by_name: dict[str, list[Segment]] | None = None
+        self._noted: list[Oddity] = []
+        start = find_start(raw)
+        if raw[start : start + 3].upper() != b"MSH" or not usable_separator(raw[start + 3 : start + 4]):
+            raise ParseError(Oddity("error", "100", "message", "no MSH segment with a usable field separator"))
+        if raw.startswith(b"\xef\xbb\xbf"):
+            self._note("information", "byte-order-mark", "message", "a byte order mark stands before MSH")
+        self._body = raw[start:] if start else raw
+        self.encoding = self._read_encoding(character_set)
+
+    def _note(self, severity: str, code: str, location: str, text: str) -> None:
+        self._noted.append(Oddity(severity, code, location, text))
+
+    def _read_encoding(self, default: str | None) -> Encoding:
+        body = self._body
+        ends = [end for end in (body.find(b"\r"), body.find(b"\n")) if end >= 0]
+        header = body[: min(ends)] if ends else body
+        fields = header.split(header[3:4], 18)
+        separators = read_separators(header[3:4], fields[1])
+        if separators.odd:
+            self._note("warning", "separators", "MSH^1^2", "MSH-2 is not the four or five separators of the standard")
+        names = fields[17] if len(fields) > 17 else b""
+        repeated = names.split(separators.repetition, 8) if separators.repetition else [names]
+        chosen = read_character_set(tuple(repeated), default)
+        if chosen.problem:
+            self._note("warning", "character-set", "MSH^1^18", chosen.problem)
+        return self._decode(separators, chosen, declared=bool(names))
+
+    def _decode(self, separators: Separators, chosen: CharacterSet, declared: bool) -> Encoding:
+        body = self._body
+        if body.isascii() and not (chosen.wide and b"\x1b" in body):
+            return Encoding(separators, chosen, transcoded=chosen.wide)
+        try:
+            text = body.decode(chosen.codec)
+            if not declared:
+                self._note("information", "character-set", "MSH^1^18", "bytes beyond ASCII without a character set")
+        except UnicodeDecodeError:
+            self._note("warning", "character-set", "MSH^1^18", "bytes that are not valid in the character set")
+            text = body.decode(chosen.codec, "replace") if chosen.wide else ""
+        if not chosen.wide:
+            return Encoding(separators, chosen)
+        # The second byte of a character may equal a separator (Shift JIS, Big5, GB 18030, ISO 2022): split as UTF-8.
+        self._body = text.encode("utf-8", "replace")
+        return Encoding(separators, chosen, transcoded=True)
+
+    @property
+    def segments(self) -> list[Segment]:
+        """All segments in order, blank lines left out, at most MAX_SEGMENTS."""
+        if self._segments is None:
+            self._segments = self._split()
+        return self._segments
+
+    def first(self, name: str) -> Segment | None:
+        """The first segment called `name` (upper case)."""
+        found = self.all(name)
+        return found[0] if found else None
+
+    def all(self, name: str) -> list[Segment]:
+        """Every segment called `name` (upper case), in order."""
+        if self._by_name is None:
+            self._by_name = {}
+            for segment in self.segments:
+                self._by_name.setdefault(segment.name, []).append(segment)
+        return self._by_name.get(name, [])
+
+    @property
+    def oddities(self) -> list[Oddity]:
+        """What was odd in structure and character set (the segments are split for it)."""
+        overlong = [
+            Oddity("warning", "too-many-fields", segment.name, "more fields or repetitions than are read")
+            for segment in self.segments
+            if segment.overlong
+        ]
+        return self._noted + overlong
+
+    def _split(self) -> list[Segment]:
+        body = self._body.rstrip(b"\r\n")
+        separator = self.encoding.separators.field
+        cr = body.find(b"\r")
+        lf = body.find(b"\n", 0, cr) if cr >= 0 else body.find(b"\n")
+        if lf >= 0:  # what follows MSH decides: an LF inside a field of a CR-terminated message is content
+            body = body.replace(b"\r", b"\n")
+            self._note("information", "segment-end", "MSH", "segments end with LF instead of CR")
+        lines = body.split(b"\n" if lf >= 0 else b"\r", MAX_SEGMENTS)
+        if len(lines) > MAX_SEGMENTS:
+            del lines[MAX_SEGMENTS:]
+            self._note("warning", "too-many-segments", "message", f"only the first {MAX_SEGMENTS} segments are read")
+        segments: list[Segment] = []
+        lower = False
+        for line in lines:
+            if line[:1] in _BLANKS:
+                line = line.lstrip(b" \t\n")
+                if not line:
+                    continue
+            name = line[:3] if line[3:4] == separator else line.partition(separator)[0][:32]
+            upper = name.upper()
+            lower = lower or upper != name
+            segments.append(Segment(line, upper.decode("latin-1"), len(segments), self.encoding))
+        if lower:
+            self._note("information", "segment-case", "message", "segment ids in lower case")
+        return segments
+
+
+_BLANKS = frozenset((b"", b" ", b"\t", b"\n"))

@@ -1,0 +1,143 @@
+"""The ISA segment (X12.5): found wherever it stands, read by its fixed positions, else by its elements."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import msgspec
+
+from parsers.x12.segments import Delimiters, decode
+
+_CANDIDATE = re.compile(rb"ISA([^0-9A-Za-z\s])[0-9A-Za-z \r\n]{0,4}\1")
+_SEPARATORS_AT = (3, 6, 17, 20, 31, 34, 50, 53, 69, 76, 81, 83, 89, 99, 101, 103)
+_WINDOW = 512  # an ISA has 106 bytes; the rest is room for a sender's bad padding
+_LONGEST_ELEMENT = 40
+_BLANKS = b" \t\r\n"
+_FIRST_REPETITION_VERSION = "00402"
+
+
+class Header(msgspec.Struct, frozen=True, kw_only=True):
+    """One readable ISA.
+
+    start, end    offsets in the body: of "ISA", and of the terminator that ends the segment
+    elements      ISA01..ISA16 without padding, index 0 = "ISA"
+    flags         what was odd: "isa-padding", "isa-broken-lines", "isa-component-missing"
+    """
+
+    start: int
+    end: int
+    elements: tuple[str, ...]
+    delimiters: Delimiters
+    flags: tuple[str, ...] = ()
+
+    @property
+    def control_number(self) -> str:
+        return self.elements[13]
+
+    @property
+    def sender(self) -> str:
+        return self.elements[6]
+
+    @property
+    def receiver(self) -> str:
+        return self.elements[8]
+
+    @property
+    def version(self) -> str:
+        return self.elements[12]
+
+
+def find_headers(body: bytes) -> Iterator[Header]:
+    """Every readable ISA of a body, in order.  Never raises; cost is linear (a bounded window per candidate)."""
+    for match in _CANDIDATE.finditer(body):
+        start = match.start()
+        if start and body[start - 1 : start].isalnum():
+            continue
+        header = _read_header(body, start)
+        if header is not None:
+            yield header
+
+
+def _read_header(body: bytes, start: int) -> Header | None:
+    window = body[start : start + _WINDOW]
+    element = window[3:4]
+    flags: list[str] = []
+    if len(window) > _SEPARATORS_AT[-1] and all(window[at : at + 1] == element for at in _SEPARATORS_AT):
+        pieces = window[:104].split(element, 16)
+        tail_at = 104
+    else:
+        pieces = window.split(element, 16)
+        if len(pieces) < 17 or not _plausible(pieces):
+            return None
+        tail_at = len(window) - len(pieces[16])
+        flags.append("isa-padding")
+    if any(b"\n" in piece or b"\r" in piece for piece in pieces[:16]):
+        flags.append("isa-broken-lines")
+    component, terminator, length = _endings(window[tail_at:], element)
+    if component.isalnum():
+        component = b""
+    if not terminator or component == element or terminator in (element, component):
+        return None
+    if not component:
+        flags.append("isa-component-missing")
+    elements = tuple(decode(_joined(piece)).strip() for piece in pieces[:16])
+    delimiters = Delimiters(element, component, _repetition(elements, (element, component, terminator)), terminator)
+    return Header(
+        start=start,
+        end=start + tail_at + length,
+        elements=(*elements, decode(component)),
+        delimiters=delimiters,
+        flags=tuple(flags),
+    )
+
+
+def _joined(piece: bytes) -> bytes:
+    return piece.translate(None, b"\r\n")
+
+
+def _plausible(pieces: list[bytes]) -> bool:
+    """An ISA whose padding is off still has a version of digits in ISA12 and one letter in ISA15."""
+    short = all(len(piece) <= _LONGEST_ELEMENT for piece in pieces[:16])
+    return short and _joined(pieces[12]).strip().isdigit() and len(_joined(pieces[15]).strip()) <= 1
+
+
+def _endings(tail: bytes, element: bytes) -> tuple[bytes, bytes, int]:
+    """(component separator, segment terminator, offset in `tail` where the terminator begins).
+
+    What stands between ISA15 and the next segment is the component separator and the terminator, then layout.
+    """
+    following = re.search(rb"(?<![0-9A-Za-z])[A-Z][0-9A-Z]{1,2}" + re.escape(element), tail[:48])
+    if following is None:
+        return tail[:1], _first_character(tail[1:]), 1
+    between = tail[: following.start()]
+    component = between[:1]
+    if len(between) < 2 or component in (b"\r", b"\n"):
+        return b"", _terminator(between), 0
+    return component, _terminator(between[1:]), 1
+
+
+def _terminator(between: bytes) -> bytes:
+    visible = between.strip(_BLANKS)
+    if visible:
+        if visible[:1].isalnum() or len(visible) > 8:
+            return b""
+        return visible[:1] if len(set(visible)) == 1 else visible.split(None, 1)[0]
+    return b"\n" if b"\n" in between else between[:1]
+
+
+def _first_character(tail: bytes) -> bytes:
+    if tail[:2] == b"\r\n":
+        return b"\n"
+    lead = tail[0] if tail else 0
+    length = 4 if lead >= 0xF0 else 3 if lead >= 0xE0 else 2 if lead >= 0xC0 else 1
+    return b"" if tail[:1].isalnum() else tail[:length]
+
+
+def _repetition(elements: tuple[str, ...], taken: tuple[bytes, ...]) -> bytes:
+    """ISA11 is the repetition separator from 00402 on; before, and where senders kept the old "U", there is none."""
+    candidate = elements[11]
+    if elements[12] < _FIRST_REPETITION_VERSION or len(candidate) != 1 or candidate.isalnum():
+        return b""
+    raw = candidate.encode("utf-8")
+    return b"" if raw in taken else raw

@@ -1,0 +1,33 @@
+"""`make docs`: writes the pages that are made from the code.  tests/docs compares them with it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from fastapi import FastAPI
+
+from gateway.api.app import add_routes, openapi_document
+from gateway.cli.document import cli_markdown
+from gateway.settings_document import settings_markdown
+
+DOCS = Path(__file__).resolve().parents[1] / "docs"
+
+
+def openapi_json() -> str:
+    """The API's description; it needs no running gateway."""
+    app = FastAPI()
+    add_routes(app)
+    return json.dumps(openapi_document(app), indent=1, ensure_ascii=False) + "\n"
+
+
+PAGES = {"settings.md": settings_markdown, "cli.md": cli_markdown, "openapi.json": openapi_json}
+
+
+def main() -> None:
+    for name, make in PAGES.items():
+        (DOCS / name).write_text(make(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

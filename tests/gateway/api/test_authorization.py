@@ -1,0 +1,183 @@
+"""The authorization matrix: every route against no key, a wrong scope, the right scope, another facility."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+import pytest
+
+from gateway.api.app import create_app, guarded_routes
+from gateway.api.auth import SCOPES
+from gateway.store import access
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One route.  `other` is the answer to a key of the other facility: 404, or 200 with nothing of ours in it."""
+
+    method: str
+    template: str
+    path: str
+    scope: str
+    right: int = 200
+    other: int = 404
+    body: dict[str, Any] | None = None
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+ACT = {"actor": "jdoe", "reason": "seen"}
+TASK_ACT = {"actor": "jdoe", "revision": 1, "reason": "seen"}
+NOT_OURS = "main"
+
+MATRIX = [
+    Cell("GET", "/metrics", "/metrics", "metrics:read", other=200),
+    Cell("GET", "/api/v1/openapi.json", "/api/v1/openapi.json", "", other=200),
+    Cell("GET", "/api/v1/messages", "/api/v1/messages", "messages:read", other=200),
+    Cell("GET", "/api/v1/messages/{message_id}", "/api/v1/messages/m-1", "messages:read"),
+    Cell("GET", "/api/v1/messages/{message_id}/body", "/api/v1/messages/m-1/body", "bodies:read"),
+    Cell("GET", "/api/v1/parked", "/api/v1/parked", "parked:read", other=200),
+    Cell("GET", "/api/v1/parked/{parked_id}", "/api/v1/parked/1", "parked:read"),
+    Cell("POST", "/api/v1/parked/{parked_id}/retry", "/api/v1/parked/1/retry", "parked:write", body=ACT),
+    Cell("POST", "/api/v1/parked/{parked_id}/discard", "/api/v1/parked/1/discard", "parked:write", body=ACT),
+    Cell(
+        "POST",
+        "/api/v1/parked/{parked_id}/edit",
+        "/api/v1/parked/1/edit",
+        "parked:write",
+        body={**ACT, "body": "MSH|^~\\&|"},
+    ),
+    Cell("GET", "/api/v1/tasks", "/api/v1/tasks", "tasks:read", other=200),
+    Cell("GET", "/api/v1/tasks/{task_id}", "/api/v1/tasks/tsk_main", "tasks:read"),
+    *(
+        Cell("POST", f"/api/v1/tasks/{{task_id}}/{verb}", f"/api/v1/tasks/tsk_main/{verb}", "tasks:write", body=body)
+        for verb, body in {
+            "claim": TASK_ACT,
+            "release": TASK_ACT,
+            "complete": TASK_ACT,
+            "cancel": TASK_ACT,
+            "reassign": {**TASK_ACT, "queue": "um"},
+        }.items()
+    ),
+    Cell("GET", "/api/v1/patients/{patient_id}", "/api/v1/patients/pat_main", "patients:read"),
+    Cell(
+        "POST",
+        "/api/v1/patients/_search",
+        "/api/v1/patients/_search",
+        "patients:read",
+        other=200,
+        body={"identifier": "ZZCANARY-main"},
+    ),
+    Cell("GET", "/api/v1/events", "/api/v1/events", "events:read", other=200),
+    Cell("GET", "/api/v1/channels", "/api/v1/channels", "channels:read", other=200),
+    Cell("GET", "/api/v1/channels/{name}", "/api/v1/channels/adt", "channels:read"),
+    *(
+        Cell(
+            "POST",
+            f"/api/v1/channels/{{name}}/{verb}",
+            f"/api/v1/channels/adt/{verb}",
+            "channels:write",
+            body={"actor": "jdoe"},
+        )
+        for verb in ("pause", "resume", "drain")
+    ),
+    Cell("GET", "/api/v1/ledger", "/api/v1/ledger", "ledger:read", other=200),
+    Cell("GET", "/api/v1/audit", "/api/v1/audit", "audit:read", other=200),
+]
+IDS = [f"{cell.method} {cell.template}" for cell in MATRIX]
+every_cell = pytest.mark.parametrize("cell", MATRIX, ids=IDS)
+
+
+async def ask(client: httpx.AsyncClient, cell: Cell, headers: dict[str, str]) -> httpx.Response:
+    return await client.request(cell.method, cell.path, json=cell.body, headers=headers | cell.headers)
+
+
+def test_matrix_has_a_row_for_every_route(gateway: Any) -> None:
+    routes = {
+        (method, route.path_format, route.scope or "")
+        for route in guarded_routes(create_app(gateway))
+        for method in route.methods or ()
+    }
+    assert routes == {(cell.method, cell.template, cell.scope) for cell in MATRIX}
+
+
+def test_open_paths_are_the_two_health_endpoints(gateway: Any) -> None:
+    app = create_app(gateway)
+    guarded = set(map(id, guarded_routes(app)))
+    assert {route.path for route in app.routes if id(route) not in guarded} == {"/healthz", "/readyz"}  # type: ignore[attr-defined]
+
+
+@every_cell
+async def test_route_without_a_key_answers_401(client: httpx.AsyncClient, cell: Cell) -> None:
+    for headers in ({}, {"Authorization": "Bearer baton_wrong"}, {"Authorization": "Basic YTpi"}):
+        answer = await ask(client, cell, headers)
+        assert answer.status_code == 401
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert answer.headers["www-authenticate"] == "Bearer"
+
+
+@every_cell
+async def test_route_with_every_other_scope_answers_403(client: httpx.AsyncClient, cell: Cell, key: Any) -> None:
+    headers = await key(*(scope for scope in SCOPES if scope != cell.scope))
+    assert (await ask(client, cell, headers)).status_code == (403 if cell.scope else 200)
+
+
+@every_cell
+async def test_route_with_the_right_scope_answers(client: httpx.AsyncClient, cell: Cell, key: Any) -> None:
+    headers = await key(*([cell.scope] if cell.scope else []), facilities=("main",))
+    assert (await ask(client, cell, headers)).status_code == cell.right
+
+
+@every_cell
+async def test_route_shows_nothing_of_another_facility(
+    client: httpx.AsyncClient, cell: Cell, key: Any, store: Any
+) -> None:
+    headers = await key(*([cell.scope] if cell.scope else []), facilities=("north",))
+    before = await access.audit_rows(store, frozenset({"main"}), access.AuditFilter(), None, 100)
+    answer = await ask(client, cell, headers)
+    assert answer.status_code == cell.other
+    if cell.template not in ("/metrics", "/api/v1/openapi.json"):
+        for own in ("tsk_main", "pat_main", "evt_main", "ZZCANARY-main", '"adt"', '"main"'):
+            assert own not in answer.text
+    assert await access.audit_rows(store, frozenset({"main"}), access.AuditFilter(), None, 100) == before
+
+
+async def test_revoked_key_answers_401(client: httpx.AsyncClient, key: Any, store: Any, gateway: Any) -> None:
+    headers = await key("tasks:read")
+    assert (await client.get("/api/v1/tasks", headers=headers)).status_code == 200
+    (found,) = await access.keys(store)
+    assert await access.revoke_key(store, found.key_id, gateway.clock())
+    assert (await client.get("/api/v1/tasks", headers=headers)).status_code == 401
+
+
+async def test_unknown_page_without_a_key_answers_401(client: httpx.AsyncClient, key: Any) -> None:
+    assert (await client.get("/api/v1/nothing")).status_code == 401
+    answer = await client.get("/api/v1/nothing", headers=await key())
+    assert (answer.status_code, answer.json()["type"]) == (404, "/problems/not-found")
+
+
+async def test_body_is_not_read_without_a_key_or_scope(client: httpx.AsyncClient, key: Any) -> None:
+    read = 0
+
+    async def body() -> Any:
+        nonlocal read
+        for _ in range(64):
+            read += 1
+            yield b"x" * 65536
+
+    for headers in ({}, await key("tasks:read")):
+        answer = await client.post("/api/v1/patients/_search", content=body(), headers=headers)
+        assert answer.status_code in (401, 403) and read == 0
+
+
+@pytest.mark.parametrize("declared", [True, False])
+async def test_body_over_the_limit_answers_413(client: httpx.AsyncClient, key: Any, declared: bool) -> None:
+    async def body() -> Any:
+        for _ in range(40):
+            yield b"x" * 65536
+
+    headers = await key("patients:read") | {"Content-Type": "application/json"}
+    content: Any = b"x" * (2 << 20) if declared else body()
+    answer = await client.post("/api/v1/patients/_search", content=content, headers=headers)
+    assert (answer.status_code, answer.json()["type"]) == (413, "/problems/too-large")

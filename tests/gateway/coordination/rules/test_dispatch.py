@@ -1,0 +1,144 @@
+"""Running rules: which are called, what a failing one harms, timers that are gone, and the rules' document."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+import pytest
+
+from gateway.coordination import rules
+from gateway.coordination.changes import Cause, Ids, TimerFired
+from gateway.coordination.decide import decide
+from gateway.coordination.draft import Draft
+from gateway.coordination.rules.declaration import Rule
+from gateway.coordination.rules.describe import rules_markdown
+from gateway.coordination.rules.registry import BY_ID, RULES
+from gateway.coordination.scope import Scope
+
+DECLARED = {
+    "discharge-contact-2bd", "discharge-followup-unbooked", "followup-no-show", "inpatient-admit-no-auth",
+    "verify-coverage-on-admit", "coverage-inactive-upcoming", "auth-denied", "auth-pended-aging", "readmission-30d",
+    "patient-merged-open-tasks", "death-cancels-tasks", "unmatched-message",
+}  # fmt: skip
+
+
+def test_every_rule_of_the_slice_is_declared_completely() -> None:
+    assert set(BY_ID) == DECLARED and len(RULES) == len(DECLARED)
+    for rule in RULES:
+        texts = (rule.trigger, rule.task, rule.due, rule.resolves, rule.retracts, rule.escalates, rule.key, rule.basis)
+        assert all(texts), rule.id
+        assert rule.priority in ("routine", "urgent", "asap", "stat")
+        assert (rule.look is None) == (rule.id == "unmatched-message")
+
+
+def test_document_holds_every_rule() -> None:
+    text = rules_markdown()
+    assert text.endswith("\n")
+    for rule in RULES:
+        assert f"## {rule.id}\n" in text and rule.task in text
+
+
+@pytest.fixture
+def with_a_failing_rule(monkeypatch: pytest.MonkeyPatch) -> Iterator[Rule]:
+    def explode(draft: Draft) -> None:
+        raise ValueError("a value that nobody may see")
+
+    def explode_late(draft: Draft, fired: TimerFired) -> None:
+        raise ValueError("a value that nobody may see")
+
+    contact = BY_ID["discharge-contact-2bd"]
+    broken = msgspec.structs.replace(contact, look=explode, fire=explode_late)
+    changed = tuple(broken if rule is contact else rule for rule in RULES)
+    monkeypatch.setattr(rules, "RULES", changed)
+    monkeypatch.setattr(rules, "BY_ID", {rule.id: rule for rule in changed})
+    yield broken
+
+
+def test_a_rule_that_raises_is_recorded_and_the_others_run(bench, with_a_failing_rule: Rule) -> None:
+    scope = Scope()
+    made = []
+    for event in (bench.admit("2026-06-29 09:00"), bench.discharge("2026-07-02 14:10", readmission=True)):
+        cause = Cause(message_id=f"m-{len(made)}", received_at=event.recorded_at, lanes=(1,))
+        made.append(decide(scope, event, cause, event.recorded_at, bench.settings, b"salt"))
+    assert [(f.rule_id, f.error) for f in made[-1].failures] == [("discharge-contact-2bd", "ValueError")]
+    assert {t.rule_id for t in scope.subject.tasks.values()} == {"discharge-followup-unbooked"}
+
+
+def test_disabled_rule_does_not_run(make_bench) -> None:
+    bench = make_bench(disabled_rules=("discharge-contact-2bd",))
+    bench.hear(bench.admit("2026-06-29 09:00"))
+    bench.hear(bench.discharge("2026-07-02 14:10"))
+    assert bench.tasks() == []
+
+
+def test_historical_messages_and_loading_channels_make_no_tasks(make_bench) -> None:
+    loading, archive = make_bench(stage="load"), make_bench()
+    loading.hear(loading.admit("2026-06-29 09:00", coverages=loading.insurance()))
+    loading.hear(loading.discharge("2026-07-02 14:10"))
+    for event in (archive.admit("2026-06-29 09:00"), archive.discharge("2026-07-02 14:10")):
+        archive.hear(msgspec.structs.replace(event, historical=True))
+    assert loading.tasks() + archive.tasks() == []
+    assert loading.timers() + archive.timers() == []
+
+
+def test_timer_that_is_gone_or_was_moved_does_nothing(bench) -> None:
+    bench.hear(bench.admit("2026-06-29 09:00"))
+    bench.hear(bench.discharge("2026-07-02 14:10"))
+    (check,) = [t for t in bench.timers() if t.rule_id == "discharge-followup-unbooked"]
+    earlier = msgspec.structs.replace(check, fire_at=bench.local("2026-07-02 15:00"))
+    assert bench.fire(earlier).upserts == []
+    unknown = msgspec.structs.replace(check, timer_id="tmr_none")
+    assert (bench.fire(unknown).upserts, bench.changes[-1].deleted_timers) == ([], ["tmr_none"])
+    assert check.timer_id in bench.subject.timers
+
+
+def test_fired_timer_is_deleted_and_runs_once(bench) -> None:
+    bench.hear(bench.admit("2026-06-29 09:00"))
+    bench.hear(bench.discharge("2026-07-02 14:10"))
+    (check,) = [t for t in bench.timers() if t.rule_id == "discharge-followup-unbooked"]
+    bench.now = check.fire_at
+    assert bench.fire(check).deleted_timers == [check.timer_id]
+    assert bench.fire(check).upserts == []
+
+
+def test_timer_of_a_rule_that_no_longer_exists_is_dropped(bench) -> None:
+    bench.hear(bench.admit("2026-06-29 09:00"))
+    bench.hear(bench.discharge("2026-07-02 14:10"))
+    (check,) = [t for t in bench.timers() if t.rule_id == "discharge-followup-unbooked"]
+    bench.subject.timers[check.timer_id] = msgspec.structs.replace(check, rule_id="gone")
+    assert bench.fire(bench.subject.timers[check.timer_id]).deleted_timers == [check.timer_id]
+
+
+def test_run_rules_without_a_patient_does_nothing(bench) -> None:
+    cause = Cause(message_id="m-1", received_at=bench.now)
+    draft = Draft(Scope(), bench.admit("2026-06-29 09:00"), cause, bench.now, bench.settings, Ids(b"s", cause))
+    rules.run_rules(draft)
+    assert draft.changes().upserts == []
+
+
+def test_tasks_carry_no_name_and_a_message_for_every_fact(bench) -> None:
+    bench.hear(bench.admit("2026-06-29 09:00", coverages=bench.insurance()))
+    bench.hear(bench.discharge("2026-07-02 14:10"))
+    bench.wait("2026-07-04 00:00")
+    assert bench.tasks()
+    for task in bench.tasks():
+        assert "DOE" not in task.reason + task.evidence_json + task.title
+        assert all(fact["message_id"] for fact in msgspec.json.decode(task.evidence_json))
+
+
+def test_parked_gap_is_said_on_new_tasks(bench) -> None:
+    bench.hear(bench.admit("2026-06-29 09:00"))
+    bench.subject.patient = msgspec.structs.replace(bench.subject.patient, gap_since="m-77")
+    bench.hear(bench.discharge("2026-07-02 14:10"))
+    assert "m-77" in bench.task("discharge-contact-2bd").reason
+
+
+def test_the_same_history_gives_the_same_ids(make_bench) -> None:
+    found = []
+    for bench in (make_bench(), make_bench()):
+        bench.hear(bench.admit("2026-06-29 09:00", coverages=bench.insurance()))
+        bench.hear(bench.discharge("2026-07-02 14:10"))
+        bench.wait("2026-07-04 00:00")
+        found.append(([t.task_id for t in bench.tasks()], sorted(t.timer_id for t in bench.timers())))
+    assert found[0] == found[1]
