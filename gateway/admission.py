@@ -16,10 +16,11 @@ from gateway.store.ports import JournalEntry
 from mappings.profile import FeedProfile
 from parsers.hl7v2.acknowledgement import AckError, answer_code
 from parsers.hl7v2.header import Header, scan_header
+from parsers.x12.header import find_headers
 
 LARGE_BODY = 1 << 20  # bytes; hashed apart from the event loop
 _TEXT_LIMIT = 200  # characters of a header value that the journal's columns keep
-_ISA_LENGTH = 106
+_ISA_WITHIN = 1 << 16  # bytes in which the first ISA must stand
 _BATCH_LOOK = 65536
 _BATCHED_MESSAGE = re.compile(rb"[\r\n]MSH")
 
@@ -158,15 +159,16 @@ def _event_refusal(header: Header, feed: IntakeFeed) -> tuple[str, AckError] | N
 
 
 def _admit_interchange(inbound: Inbound, feed: IntakeFeed) -> Admission:
+    """Whatever has an ISA is taken in: the reader finds it wherever it stands, and answers a broken one with a TA1."""
     entry = _entry(inbound, feed)
-    isa = inbound.body[:1024].lstrip()[:_ISA_LENGTH]
-    if inbound.broken or len(isa) < _ISA_LENGTH or not isa.startswith(b"ISA"):
+    header = next(find_headers(inbound.body[:_ISA_WITHIN]), None)
+    if inbound.broken or header is None:
         entry.rejected = inbound.broken or "no-interchange"
         return Admission(entry=entry)
-    entry.sender = journal_text(isa[35:50].strip())
-    entry.control_id = journal_text(isa[90:99].strip())
-    entry.message_type = _transaction_set(inbound.body[:2048], isa[3:4])
-    entry.lanes = (payer_lane(isa[35:50]),)
+    entry.sender = journal_text(header.sender.encode("utf-8", "surrogateescape"))
+    entry.control_id = journal_text(header.control_number.encode("utf-8", "surrogateescape"))
+    entry.message_type = _transaction_set(inbound.body[:2048], inbound.body[header.start + 3 : header.start + 4])
+    entry.lanes = (payer_lane(header.sender),)
     if len(inbound.body) <= LARGE_BODY:
         entry.dedup_key = dedup_key(entry, None)
     return Admission(entry=entry)

@@ -22,7 +22,7 @@ from gateway.compute.protocol import Configure, Decided
 from gateway.coordination.changes import Command
 from gateway.intake import GroupCommitIntake, IntakeFeed
 from gateway.pipeline import Pipeline, PipelineSettings
-from gateway.relay import Relay, to_delivery, to_reference_delivery
+from gateway.relay import Relay, RelayTimes, to_delivery, to_reference_delivery
 from gateway.scheduler import Scheduler, SchedulerSettings
 from gateway.settings import Settings
 from gateway.settings_channels import FileDrop as FileDropSection
@@ -158,7 +158,9 @@ class Gateway:
         self._destinations.append(destination)
         reference = sink == "bus" and self.settings.bus_payload == "reference"
         render = to_reference_delivery if reference else to_delivery
-        self.relays[sink] = Relay(self.store, sink, destination, render=render)
+        self.relays[sink] = Relay(
+            self.store, sink, destination, render=render, times=RelayTimes(batch=self.settings.bus.batch)
+        )
         self.relays[sink].start()
 
     async def _open_channels(self) -> None:

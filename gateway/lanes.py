@@ -11,11 +11,13 @@ from collections.abc import Iterable
 from functools import lru_cache
 from hashlib import blake2b
 
+from mappings.identifiers import UNMATCHABLE
 from mappings.profile import FeedProfile, IdentifierRule
 from parsers.hl7v2.header import Header
 
 Identifier = tuple[bytes, bytes, bytes]  # value (CX.1), authority (CX.4), type (CX.5), as sent
 
+_UNMATCHABLE = frozenset(name.encode() for name in UNMATCHABLE)
 _BY_TYPE = (IdentifierRule(type="MR"), IdentifierRule(type="PI"))
 
 
@@ -48,20 +50,23 @@ def feed_lane(channel: str) -> int:
 def keyed_identifier(identifiers: Iterable[Identifier], profile: FeedProfile) -> tuple[bytes, bytes] | None:
     """(value, authority) of the repetition that keys the patient (decision 9).
 
-    The feed's rules in their order; without rules the first MR, else PI, else the first with an authority, else the
-    first of all under the feed's default authority.  None when no repetition has a value.
+    As `mappings.identifiers.patient_key` says it of decoded values: the feed's rules in their order; without rules the
+    first MR, else PI, else the first with an authority, else the first of all under the feed's default authority.
+    Social security, account and visit numbers name nobody.  None when no repetition may name a patient.
     """
-    valued = [each for each in identifiers if each[0] and each[0] != b'""']
-    if not valued:
-        return None
+    valued = [
+        (value, authority or profile.authority.encode(), kind.upper(), bool(authority))
+        for value, authority, kind in identifiers
+        if value and value != b'""' and kind.upper() not in _UNMATCHABLE
+    ]
     for rule in profile.patient_id or _BY_TYPE:
-        for value, authority, kind in valued:
+        for value, authority, kind, _ in valued:
             if _fits(rule.authority, authority) and _fits(rule.type, kind):
-                return value, authority or profile.authority.encode()
-    for value, authority, _ in valued:
-        if authority:
-            return value, authority
-    return valued[0][0], profile.authority.encode()
+                return value, authority
+    if profile.patient_id or not valued:
+        return None
+    value, authority, _, _ = next((each for each in valued if each[3]), valued[0])
+    return value, authority
 
 
 def lanes_of(header: Header, profile: FeedProfile, split_lanes: int = 0) -> tuple[int, ...]:

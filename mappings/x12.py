@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
@@ -14,11 +14,12 @@ from mappings.events import CanonicalEvent, Problem
 from mappings.profile import FeedProfile
 from mappings.reading import ItemReading, Reading, ReplyDraft
 from mappings.x12_facts import Transaction, open_transaction, parse_moment, unplaced_rejections
-from mappings.x12_inspection import describe_interchange, describe_unknown
+from mappings.x12_inspection import Description, describe_interchange, describe_set, describe_unknown
 from parsers.errors import Oddity
 from parsers.x12.acknowledgement import acknowledge, acknowledges
 from parsers.x12.header import Header
-from parsers.x12.interchange import Interchange, read_interchanges
+from parsers.x12.hierarchy import Hierarchy
+from parsers.x12.interchange import FunctionalGroup, Interchange, read_interchanges
 from parsers.x12.structure import REJECTING, SetCheck, check_group
 
 _MAX_PROBLEMS = 100  # of one item or of a body
@@ -26,13 +27,20 @@ _NO_TIME = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
-    """What one part of a body came to, before the items are numbered.  `check`: the set it stands in, if any."""
+    """What one part of a body came to, before the items are numbered."""
 
     outcome: str
     reason: str | None = None
     event: CanonicalEvent | None = None
     problems: tuple[Problem, ...] = ()
-    check: SetCheck | None = None
+
+
+class InterchangeReading(msgspec.Struct, frozen=True, kw_only=True):
+    """One interchange read: `checks` and `descriptions` hold one list per group (descriptions only when asked for)."""
+
+    findings: list[Finding]
+    checks: list[list[SetCheck]]
+    descriptions: list[list[Description]]
 
 
 def read_x12(body: bytes, profile: FeedProfile, received_at: datetime) -> Reading:
@@ -48,19 +56,19 @@ def read_x12(body: bytes, profile: FeedProfile, received_at: datetime) -> Readin
     readable = False
     for interchange in read_interchanges(body):
         readable = True
-        checks = [check_group(group) for group in interchange.groups]
         problems.extend(as_problem(oddity) for oddity in interchange.oddities)
-        findings.extend(_read_interchange(interchange, checks, profile, received_at))
+        read = _read_interchange(interchange, profile, received_at)
+        findings.extend(read.findings)
         replies.extend(
             ReplyDraft(kind=answer.kind, partner=interchange.header.sender, body=answer.body)
-            for answer in acknowledge(interchange, checks, stamp)
+            for answer in acknowledge(interchange, read.checks, stamp)
         )
     if not readable:
         return Reading(items=(ItemReading(item=0, outcome="rejected", reason="no-header"),))
     return Reading(items=_number_items(findings), replies=tuple(replies), problems=tuple(problems[:_MAX_PROBLEMS]))
 
 
-def inspect_interchanges(body: bytes, profile: FeedProfile) -> Iterator[dict[str, object]]:
+def inspect_interchanges(body: bytes, profile: FeedProfile) -> Iterator[Description]:
     """One description per interchange in the shape of `baton inspect`; standard "unknown" when none is readable.
 
     Nothing here depends on the clock: the acknowledgements carry the interchange's own date.
@@ -68,15 +76,10 @@ def inspect_interchanges(body: bytes, profile: FeedProfile) -> Iterator[dict[str
     readable = False
     for interchange in read_interchanges(body):
         readable = True
-        checks = [check_group(group) for group in interchange.groups]
         sent_at = _sent_at(interchange.header, profile)
-        findings = _read_interchange(interchange, checks, profile, sent_at)
-        events: dict[int, list[CanonicalEvent]] = {}
-        for finding in findings:
-            if finding.event is not None:
-                events.setdefault(id(finding.check), []).append(finding.event)
-        answers = [answer.body for answer in acknowledge(interchange, checks, sent_at)]
-        yield describe_interchange(interchange, checks, events, answers, _outcome(findings))
+        read = _read_interchange(interchange, profile, sent_at, describe=True)
+        answers = [answer.body for answer in acknowledge(interchange, read.checks, sent_at)]
+        yield describe_interchange(interchange, read.descriptions, answers, _outcome(read.findings))
     if not readable:
         yield describe_unknown()
 
@@ -86,84 +89,111 @@ def as_problem(oddity: Oddity) -> Problem:
 
 
 def _read_interchange(
-    interchange: Interchange, checks: Sequence[Sequence[SetCheck]], profile: FeedProfile, received_at: datetime
-) -> list[Finding]:
+    interchange: Interchange, profile: FeedProfile, received_at: datetime, *, describe: bool = False
+) -> InterchangeReading:
+    """Check every set; map those that the envelope lets through.  One set's content is held at a time."""
+    verdict = _interchange_verdict(interchange, profile)
+    findings = [verdict] if verdict else []
+    checks: list[list[SetCheck]] = []
+    descriptions: list[list[Description]] = []
+    for group in interchange.groups:
+        group_verdict = verdict or _group_verdict(group)
+        if group_verdict is not verdict and group_verdict is not None:
+            findings.append(group_verdict)
+        checks.append([])
+        descriptions.append([])
+        for check, hierarchy in check_group(group):
+            found = []
+            if group_verdict is None:
+                found = _read_set(check, hierarchy, interchange.header, profile, received_at)
+            findings.extend(found)
+            checks[-1].append(check)
+            if describe:
+                events = [finding.event for finding in found if finding.event]
+                descriptions[-1].append(describe_set(check, hierarchy, events))
+    return InterchangeReading(findings=findings, checks=checks, descriptions=descriptions)
+
+
+def _interchange_verdict(interchange: Interchange, profile: FeedProfile) -> Finding | None:
+    """How the interchange ends as a whole; None: its groups decide."""
     if interchange.error is not None:
-        return [Finding(outcome="rejected", reason=f"envelope:{interchange.error}")]
+        return Finding(outcome="rejected", reason=f"envelope:{interchange.error}")
     if interchange.header.elements[15] not in profile.usage:
-        return [Finding(outcome="filtered", reason="test-message")]
+        return Finding(outcome="filtered", reason="test-message")
     if not interchange.groups:
-        reason = "acknowledgement" if interchange.ta1 else "empty-interchange"
-        return [Finding(outcome="filtered", reason=reason)]
-    findings: list[Finding] = []
-    for group, group_checks in zip(interchange.groups, checks, strict=True):
-        if acknowledges(group):
-            findings.append(Finding(outcome="filtered", reason="acknowledgement"))
-        elif group.errors:
-            findings.append(Finding(outcome="rejected", reason=f"group:{group.errors[0]}"))
-        elif not group_checks:
-            findings.append(Finding(outcome="filtered", reason="empty-group"))
-        else:
-            for check in group_checks:
-                findings.extend(_read_set(check, interchange.header, profile, received_at))
-    return findings
+        return Finding(outcome="filtered", reason="acknowledgement" if interchange.ta1 else "empty-interchange")
+    return None
 
 
-def _read_set(check: SetCheck, header: Header, profile: FeedProfile, received_at: datetime) -> list[Finding]:
+def _group_verdict(group: FunctionalGroup) -> Finding | None:
+    """How the group ends as a whole; None: its sets decide."""
+    if acknowledges(group):
+        return Finding(outcome="filtered", reason="acknowledgement")
+    if group.errors:
+        return Finding(outcome="rejected", reason=f"group:{group.errors[0]}")
+    if not group.sets:
+        return Finding(outcome="filtered", reason="empty-group")
+    return None
+
+
+def _read_set(
+    check: SetCheck, hierarchy: Hierarchy, header: Header, profile: FeedProfile, received_at: datetime
+) -> list[Finding]:
     """The findings of one set; what was odd about the set goes with the first."""
+    set_id = check.set.id
     rejecting = [code for code in check.codes if code in REJECTING]
     if rejecting:
-        findings = [Finding(outcome="rejected", reason=f"set:{rejecting[0]}", check=check)]
-    elif check.set.id == "271":
-        findings = _read_271(check, open_transaction(check, header, profile, received_at))
-    elif check.set.id == "278":
-        findings = _read_278(check, open_transaction(check, header, profile, received_at))
+        findings = [Finding(outcome="rejected", reason=f"set:{rejecting[0]}")]
+    elif set_id in _MAPPED:
+        findings = _MAPPED[set_id](open_transaction(set_id, hierarchy, header, profile, received_at))
     elif check.rejected:
-        findings = [Finding(outcome="rejected", reason="set:5", check=check)]
+        findings = [Finding(outcome="rejected", reason="set:5")]
     else:
-        findings = [Finding(outcome="filtered", reason=f"no-mapping:{check.set.id}", check=check)]
+        findings = [Finding(outcome="filtered", reason=f"no-mapping:{set_id}")]
     problems = tuple(as_problem(oddity) for oddity in check.oddities)
     return [msgspec.structs.replace(findings[0], problems=problems), *findings[1:]]
 
 
-def _read_271(check: SetCheck, transaction: Transaction) -> list[Finding]:
-    findings = []
-    for level in patient_levels(transaction):
-        if level.damage:
-            findings.append(Finding(outcome="parked", reason="damaged-tree", check=check))
-        else:
-            findings.append(Finding(outcome="events", event=map_271_coverage(transaction, level), check=check))
+def _read_271(transaction: Transaction) -> list[Finding]:
+    findings = [
+        Finding(outcome="parked", reason="damaged-tree")
+        if level.damage
+        else Finding(outcome="events", event=map_271_coverage(transaction, level))
+        for level in patient_levels(transaction)
+    ]
     if findings:
         return findings
     if unplaced_rejections(transaction):
-        return [Finding(outcome="events", event=map_271_coverage(transaction, None), check=check)]
-    return [_without_patient(check, transaction)]
+        return [Finding(outcome="events", event=map_271_coverage(transaction, None))]
+    return [_without_patient(transaction)]
 
 
-def _read_278(check: SetCheck, transaction: Transaction) -> list[Finding]:
+def _read_278(transaction: Transaction) -> list[Finding]:
     if not is_response(transaction):
-        return [Finding(outcome="filtered", reason="no-mapping:278", check=check)]
+        return [Finding(outcome="filtered", reason="no-mapping:278")]
     findings = []
     for subject in patient_events(transaction):
         if subject.event.damage:
-            findings.append(Finding(outcome="parked", reason="damaged-tree", check=check))
+            findings.append(Finding(outcome="parked", reason="damaged-tree"))
             continue
         event = map_278_decision(transaction, subject)
         if isinstance(event, CanonicalEvent):
-            findings.append(Finding(outcome="events", event=event, check=check))
+            findings.append(Finding(outcome="events", event=event))
         elif subject.event is not subject.patient or not transaction.hierarchy.damaged:
-            findings.append(Finding(outcome="parked", reason=event, check=check))
+            findings.append(Finding(outcome="parked", reason=event))
     if findings:
         return findings
     general = map_278_decision(transaction, None)
     if isinstance(general, CanonicalEvent):
-        return [Finding(outcome="events", event=general, check=check)]
-    return [_without_patient(check, transaction)]
+        return [Finding(outcome="events", event=general)]
+    return [_without_patient(transaction)]
 
 
-def _without_patient(check: SetCheck, transaction: Transaction) -> Finding:
-    reason = "damaged-tree" if transaction.hierarchy.damaged else "no-patient"
-    return Finding(outcome="parked", reason=reason, check=check)
+_MAPPED: dict[str, Callable[[Transaction], list[Finding]]] = {"271": _read_271, "278": _read_278}
+
+
+def _without_patient(transaction: Transaction) -> Finding:
+    return Finding(outcome="parked", reason="damaged-tree" if transaction.hierarchy.damaged else "no-patient")
 
 
 def _number_items(findings: Sequence[Finding]) -> tuple[ItemReading, ...]:

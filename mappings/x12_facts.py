@@ -14,7 +14,6 @@ from mappings.x12_codes import GROUP_NUMBER, MEMBER_NUMBER, SOCIAL_SECURITY_NUMB
 from parsers.x12.header import Header
 from parsers.x12.hierarchy import DEPENDENT, SOURCE, SUBSCRIBER, HierarchicalLevel, Hierarchy
 from parsers.x12.segments import Segment
-from parsers.x12.structure import SetCheck
 
 _REQUESTERS_TRACE = "2"  # TRN01 of an answer: the requester's number, echoed
 MAX_LISTED = 100  # rejections or traces that one patient carries; a damaged file repeats them without end
@@ -61,9 +60,10 @@ class Transaction(msgspec.Struct, frozen=True, kw_only=True):
         return self.below[id(level.parent)] if level.parent else self.top
 
 
-def open_transaction(check: SetCheck, header: Header, profile: FeedProfile, received_at: datetime) -> Transaction:
+def open_transaction(
+    set_id: str, hierarchy: Hierarchy, header: Header, profile: FeedProfile, received_at: datetime
+) -> Transaction:
     """Read the heading.  The time is BHT04/05, else ISA09/10, both in the payer's zone, else the time of receipt."""
-    hierarchy = check.hierarchy
     heading = next((segment for segment in hierarchy.heading if segment.id == "BHT"), None)
     zone = ZoneInfo(profile.payer_zone)
     local = parse_moment(heading.text(4), heading.text(5)) if heading else None
@@ -76,9 +76,9 @@ def open_transaction(check: SetCheck, header: Header, profile: FeedProfile, rece
     recorded_at, flag = to_utc(local, zone)
     if flag:
         problems.append(Problem(severity="information", code=flag, location="BHT*5", text="Clock change"))
-    top, below = _inheritance(check.set.id, hierarchy)
+    top, below = _inheritance(set_id, hierarchy)
     return Transaction(
-        set_id=check.set.id,
+        set_id=set_id,
         hierarchy=hierarchy,
         heading=heading,
         recorded_at=recorded_at,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import msgspec
 
@@ -28,13 +28,9 @@ def describe_unknown() -> Description:
 
 
 def describe_interchange(
-    interchange: Interchange,
-    checks: Sequence[Sequence[SetCheck]],
-    events: Mapping[int, Sequence[CanonicalEvent]],
-    acknowledgements: Sequence[bytes],
-    outcome: str,
+    interchange: Interchange, sets: Sequence[Sequence[Description]], acknowledgements: Sequence[bytes], outcome: str
 ) -> Description:
-    """One interchange.  `checks`: one sequence per group; `events`: by the identity of the set's check."""
+    """One interchange; `sets` holds what `describe_set` gave, one sequence per group."""
     header = interchange.header
     element, component, repetition, segment = header.delimiters
     return {
@@ -51,9 +47,7 @@ def describe_interchange(
                 segment=decode(segment),
             ),
         ),
-        "groups": [
-            _group(group, group_checks, events) for group, group_checks in zip(interchange.groups, checks, strict=True)
-        ],
+        "groups": [_group(group, described) for group, described in zip(interchange.groups, sets, strict=True)],
         "acknowledgements": [fill_slots(body, 1, 1, 1).decode("latin-1") for body in acknowledgements],
         "outcome": outcome,
         "problems": [_described(oddity) for oddity in interchange.oddities],
@@ -73,16 +67,15 @@ def _described(oddity: Oddity) -> Description:
     }
 
 
-def _group(
-    group: FunctionalGroup, checks: Sequence[SetCheck], events: Mapping[int, Sequence[CanonicalEvent]]
-) -> Description:
+def _group(group: FunctionalGroup, sets: Sequence[Description]) -> Description:
     described = _present(functional_id=group.functional_id, control_number=group.control_number, version=group.version)
-    described["transaction_sets"] = [_set(check, events.get(id(check), ())) for check in checks]
+    described["transaction_sets"] = list(sets)
     return described
 
 
-def _set(check: SetCheck, events: Sequence[CanonicalEvent]) -> Description:
-    bht = next((segment for segment in check.hierarchy.heading if segment.id == "BHT"), None)
+def describe_set(check: SetCheck, hierarchy: Hierarchy, events: Sequence[CanonicalEvent]) -> Description:
+    """One transaction set with its members and the events that it led to."""
+    bht = next((segment for segment in hierarchy.heading if segment.id == "BHT"), None)
     described = _present(
         id=check.set.id,
         control_number=check.set.control_number,
@@ -90,12 +83,12 @@ def _set(check: SetCheck, events: Sequence[CanonicalEvent]) -> Description:
         reference=bht.text(3) if bht else None,
     )
     described |= {
-        "segments": len(check.segments),
+        "segments": check.count,
         "status": check.status,
         "errors": [_described(oddity) for oddity in check.oddities],
     }
     if check.set.id in HIERARCHICAL:
-        described |= _contents(check.set.id, check.hierarchy)
+        described |= _contents(check.set.id, hierarchy)
     described["events"] = [msgspec.to_builtins(event) for event in events]
     return described
 

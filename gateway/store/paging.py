@@ -10,9 +10,9 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Select, tuple_
 
+from gateway.store.columns import UtcDateTime
 from gateway.store.core_store import CoreStore
 from gateway.store.rows import from_stored_time, to_stored_time
-from gateway.store.schema import UtcDateTime
 
 Facilities = frozenset[str] | None
 """What a reader may see; None: everything."""

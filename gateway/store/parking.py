@@ -5,6 +5,7 @@ Every function runs inside the caller's transaction and returns False when the r
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Sequence
 from datetime import datetime
@@ -13,11 +14,13 @@ from typing import Any
 from sqlalchemy import BigInteger, Connection, cast, delete, func, insert, select, update
 
 from gateway.store.ledger import Counts
+from gateway.store.limits import parts
 from gateway.store.schema import (
     arrival,
     gateway_state,
     item_end,
     journal,
+    journal_part,
     match_key,
     parked,
     parked_history,
@@ -95,20 +98,29 @@ def discard(connection: Connection, parked_id: int, *, now: datetime, actor: str
 
 
 def replace(
-    connection: Connection, parked_id: int, entry: dict[str, Any], *, now: datetime, actor: str, why: str | None
+    connection: Connection, parked_id: int, body: bytes, *, now: datetime, actor: str, why: str | None
 ) -> int | None:
     """An edited body takes the item's place: a new journal row linked to the old one, read in the old one's lanes.
-
-    `entry` holds `body`, `digest`, `size` and what else of the journal row differs.  Returns the new journal id.
-    """
+    Returns its id."""
     row = _resolve(connection, parked_id, now, actor, why, "edited")
     if row is None:
         return None
     old = connection.execute(select(journal).where(journal.c.journal_id == row["journal_id"])).mappings().one()
     (journal_id,) = take_ids(connection, 1)
-    new = {**old, **entry, "journal_id": journal_id, "received_at": now, "duplicate_of": None, "rejected": None}
+    new = {
+        **old,
+        "size": len(body),
+        "digest": hashlib.sha256(body).digest(),
+        "journal_id": journal_id,
+        "received_at": now,
+        "duplicate_of": None,
+        "rejected": None,
+    }
     new |= {"replay_of": old["journal_id"], "edited_by": actor, "edit_reason": why}
-    connection.execute(insert(journal).values(new))
+    split = [{"journal_id": journal_id, "part": n, "body": part} for n, part in parts(body)]
+    connection.execute(insert(journal).values({**new, "body": None if split else body}))
+    if split:
+        connection.execute(insert(journal_part), split)
     _end_filtered(connection, row, f"edited:m-{journal_id}", now)
     _enqueue(connection, {**row, "kind": "read", "item": 0, "payload": b""}, journal_id, now)
     add_counts(connection, Counts({(old["channel"], "received"): 1}), now)

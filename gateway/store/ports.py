@@ -245,6 +245,16 @@ class Store(Protocol):
         work id `up_to` (rule 3 of the merge protocol)."""
         ...
 
+    async def claim_patient(self, patient_id: str) -> Session:
+        """An empty session that holds the lanes of one patient (of all that were merged into him), for a command."""
+        ...
+
+    async def hold(self, lanes: frozenset[int]) -> Session:
+        """A session without items that holds these lanes, waiting for them."""
+        ...
+
+    async def patient_lanes(self, patient_id: str) -> frozenset[int]: ...
+
     async def failed_attempt(self, work_ids: Sequence[int]) -> None:
         """Commit one more attempt for these items, before they are tried again."""
         ...

@@ -6,7 +6,6 @@ import asyncio
 import os
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
-from hashlib import blake2b
 from typing import TypeVar
 
 from sqlalchemy import Connection, text
@@ -17,9 +16,12 @@ from gateway.store.core_store import CoreStore, revision
 from gateway.store.event_log import read_events
 from gateway.store.ledger import SETTLED, SINK
 from gateway.store.ports import EventRow, JournalEntry, OutboxItem, SchemaMismatch, Stored, WriteRefused
-from gateway.store.postgres_connection import PostgresConnection, PostgresPool
+from gateway.store.postgres_connection import PostgresPool, Raw, translated
 from gateway.store.postgres_ingest import ingest
-from gateway.store.postgres_session import PostgresSession, claim, try_lanes, wait_for_lanes
+from gateway.store.postgres_load import claim
+from gateway.store.postgres_locks import SinkLocks, try_lanes, wait_for_lanes
+from gateway.store.postgres_partitions import extend_journal
+from gateway.store.postgres_session import PostgresSession, Setting
 from gateway.store.schema import REVISION, events
 from gateway.store.sqlite_ingest import LIFE
 from gateway.store.timing import due_timers
@@ -28,6 +30,9 @@ T = TypeVar("T")
 
 RESCAN_SECONDS = 2.0
 """How often a claim looks below its low-water mark: a work row may be committed after one with a higher id."""
+
+LOOKS = 4
+"""How often a claim looks on for free lanes behind those that others hold."""
 
 
 class PostgresStore(CoreStore):
@@ -42,28 +47,32 @@ class PostgresStore(CoreStore):
         sinks: tuple[str, ...] = ("bus",),
         seen_for: timedelta = LIFE,
         pool_size: int = 8,
-        claim_lanes: int = 64,
+        claim_lanes: int = 16,
     ) -> None:
         self.clock = clock
         self.sinks = sinks
         self._pool = PostgresPool(url, pool_size)
+        self._sink_locks = SinkLocks(self._pool)
         self._seen_for = seen_for
         self._claim_lanes = claim_lanes
         self._slot = os.getpid() % 1000
         self._low = 0
         self._scanned = 0.0
-        self._relay_locks: dict[str, _SinkLock] = {}
 
     async def open(self) -> None:
-        found = await self.read(revision)
-        if found != REVISION:
+        try:
+            found = await self.read(revision)
+            if found != REVISION:
+                raise SchemaMismatch(
+                    f"the store is at {found or 'no version'}, this program needs {REVISION}: run baton migrate"
+                )
+            await self.execute_write(extend_journal)
+        except BaseException:
             await self.close()
-            raise SchemaMismatch(f"the store is at {found or 'no version'}, this program needs {REVISION}")
+            raise
 
     async def close(self) -> None:
-        for lock in self._relay_locks.values():
-            await lock.close()
-        self._relay_locks.clear()
+        await self._sink_locks.close()
         await self._pool.close()
 
     # -- the way of a message --------------------------------------------------------------------------------------
@@ -72,114 +81,109 @@ class PostgresStore(CoreStore):
         now = self.clock()
         try:
             async with self._pool.connection() as connection:
-                stored = await ingest(connection, entries, now, now - self._seen_for, self._slot)
+                stored = await ingest(connection.raw, entries, now, now - self._seen_for, self._slot)
         except WriteRefused as refused:
             if len(entries) == 1:
                 return [Stored(journal_id=0, error=str(refused))]
-            # One bad row never fails its neighbours (decision 6).
-            return [(await self.ingest([entry]))[0] for entry in entries]
+            # One bad row never fails its neighbours (decision 6): halves find it in few commits.
+            middle = len(entries) // 2
+            return [*await self.ingest(entries[:middle]), *await self.ingest(entries[middle:])]
         copied = [one.duplicate_of for one in stored if one.duplicate_of]
-        if copied:
+        if copied:  # if we end before this, the copy is not answered yet and comes again
             await self.execute_write(lambda core: parking.retry_copies(core, copied, now))
         return stored
 
     async def claim(
         self, limit: int, *, only_lanes: frozenset[int] | None = None, up_to: int | None = None
     ) -> PostgresSession | None:
-        home = self._pool.connection()
-        connection = await home.__aenter__()
+        session = self._session()
         try:
-            session = await self._claim(connection, home, limit, only_lanes)
-        except BaseException as error:
-            await home.__aexit__(type(error), error, error.__traceback__)
+            with translated():
+                await self._fill(session, limit, only_lanes)
+        except BaseException:
+            await session.__aexit__()
             raise
-        if session is None:
-            await connection.raw.execute("ROLLBACK")
-            await home.__aexit__(None, None, None)
+        if session.items:
+            return session
+        await session.__aexit__()
+        return None
+
+    async def hold(self, lanes: frozenset[int]) -> PostgresSession:
+        session = self._session()
+        try:
+            with translated():
+                await wait_for_lanes(await session.begin(), lanes)
+        except BaseException:
+            await session.__aexit__()
+            raise
+        session.lanes = lanes
         return session
 
-    async def _claim(
-        self, connection: PostgresConnection, home: object, limit: int, only_lanes: frozenset[int] | None
-    ) -> PostgresSession | None:
-        raw = connection.raw
-        low = 0 if only_lanes is not None else self._low_water()
-        await raw.execute("BEGIN")
+    async def _fill(self, session: PostgresSession, limit: int, only_lanes: frozenset[int] | None) -> None:
+        raw = await session.begin()
         if only_lanes is None:
-            wanted = [row[0] for row in await raw.fetch(sql.LANES_WITH_WORK, 4 * limit, low)]
-            held = await try_lanes(raw, wanted[: self._claim_lanes])
+            low, held = await self._free_lanes(raw, 4 * limit)
         else:
-            await wait_for_lanes(raw, only_lanes)
-            held = only_lanes
+            low, held = 0, only_lanes
+            await wait_for_lanes(raw, held)
         items = await claim(raw, held, limit, low) if held else []
         if items and not held.issuperset(items[0].lanes):
-            # The lowest id of ours names lanes that we do not hold: begin again with exactly those (rule 3).
-            lanes = frozenset(items[0].lanes)
-            await raw.execute("ROLLBACK")
-            await raw.execute("BEGIN")
-            await wait_for_lanes(raw, lanes)
-            held, items = lanes, await claim(raw, lanes, limit, 0)
-        if not items:
-            return None
-        if only_lanes is None:
-            self._low = items[0].work_id
-        return self._session(connection, home, held, items)
+            # The oldest item of our lanes names others too: begin again with exactly those (merge protocol, rule 3).
+            held = frozenset(items[0].lanes)
+            raw = await session.begin()
+            await wait_for_lanes(raw, held)
+            items = await claim(raw, held, limit, low)
+        session.lanes, session.items = held, items
 
-    def _low_water(self) -> int:
-        """Where claims begin: the oldest work seen last, and from the very first now and then (limits, section 5)."""
+    async def _free_lanes(self, raw: Raw, look: int) -> tuple[int, frozenset[int]]:
+        """(where claims begin, lanes with work that are ours now): those of the oldest work first.
+
+        Claims begin at the oldest work of any lane, ours or not: only below that is nothing that could be overtaken.
+        """
         now = asyncio.get_running_loop().time()
         if now - self._scanned > RESCAN_SECONDS:
             self._scanned, self._low = now, 0
-        return self._low
+        low, busy = self._low, list[int]()
+        for _ in range(LOOKS):
+            found = [tuple(row) for row in await raw.fetch(sql.LANES_WITH_WORK, look, low, busy)]
+            if found and not busy:
+                self._low = low = found[0][1]
+            wanted = [lane for lane, _ in found]
+            for first in range(0, len(wanted), self._claim_lanes):
+                held = await try_lanes(raw, wanted[first : first + self._claim_lanes])
+                if held:
+                    return low, held
+            busy += wanted
+            if not wanted:
+                break
+        return low, frozenset()
 
-    def _session(
-        self, connection: PostgresConnection, home: object, lanes: frozenset[int], items: Sequence[object]
-    ) -> PostgresSession:
-        return PostgresSession(
-            connection,
-            home,  # type: ignore[arg-type]
-            lanes,
-            items,  # type: ignore[arg-type]
-            now=self.clock(),
-            sinks=self.sinks,
-            slot=self._slot,
-        )
-
-    async def hold(self, lanes: frozenset[int]) -> PostgresSession:
-        home = self._pool.connection()
-        connection = await home.__aenter__()
-        try:
-            await connection.raw.execute("BEGIN")
-            await wait_for_lanes(connection.raw, lanes)
-        except BaseException as error:
-            await home.__aexit__(type(error), error, error.__traceback__)
-            raise
-        return self._session(connection, home, lanes, ())
+    def _session(self) -> PostgresSession:
+        return PostgresSession(self._pool, Setting(self.clock(), self.sinks, self._slot))
 
     async def failed_attempt(self, work_ids: Sequence[int]) -> None:
-        async with self._pool.transaction() as connection:
+        async with self._pool.connection() as connection:
             await connection.raw.execute(
                 "UPDATE work SET attempts = attempts + 1 WHERE work_id = ANY($1::bigint[])", list(work_ids)
             )
 
     async def due_timers(self, now: datetime, limit: int, horizons: Mapping[str, datetime]) -> int:
         due = await self.read(lambda core: core.execute(due_timers(now, limit, horizons)).all())
-        queued = 0
-        for timer in due:
-            async with self._pool.transaction() as connection:
-                done = await connection.raw.execute(sql.QUEUE_TIMER, timer.timer_id, timer.fire_at, now)
-            queued += int(done.rsplit(" ", 1)[1])
-        return queued
+        if not due:
+            return 0
+        async with self._pool.connection() as connection:
+            moments = [timer.fire_at for timer in due]
+            done = await connection.raw.execute(sql.QUEUE_TIMERS, [timer.timer_id for timer in due], moments, now)
+        return int(done.rsplit(" ", 1)[1])
 
     # -- out to the world ------------------------------------------------------------------------------------------
 
     async def outbox_claim(self, sink: str, limit: int) -> list[OutboxItem]:
         """Nothing while another process relays this sink."""
-        lock = self._relay_locks.setdefault(sink, _SinkLock(self._pool, sink))
-        if not await lock.held():
-            return []
         pending = sql.PENDING_EVENTS if sink in self.sinks else sql.PENDING_REPLIES
-        async with self._pool.connection() as connection:
-            rows = await connection.raw.fetch(pending, sink, limit)
+        with translated():
+            async with self._sink_locks.of(sink) as raw:
+                rows = await raw.fetch(pending, sink, limit) if raw is not None else []
         return [OutboxItem(**dict(zip(OutboxItem.__struct_fields__, row, strict=True))) for row in rows]
 
     async def outbox_settle(self, sink: str, outcomes: Sequence[tuple[int, str]]) -> None:
@@ -211,42 +215,9 @@ class PostgresStore(CoreStore):
     # -- ground ----------------------------------------------------------------------------------------------------
 
     async def read(self, query: Callable[[Connection], T]) -> T:
-        async with self._pool.transaction(read_only=True) as connection:
+        async with self._pool.transaction(snapshot=True) as connection:
             return await connection.run(query)
 
     async def execute_write(self, write: Callable[[Connection], T]) -> T:
         async with self._pool.transaction() as connection:
             return await connection.run(write)
-
-
-class _SinkLock:
-    """The right to relay one sink, kept by a connection of its own: it ends with the process that has it."""
-
-    def __init__(self, pool: PostgresPool, sink: str) -> None:
-        self._pool = pool
-        self._key = int.from_bytes(blake2b(f"relay|{sink}".encode(), digest_size=8).digest(), "big") >> 1
-        self._home = pool.connection()
-        self._connection: PostgresConnection | None = None
-
-    async def held(self) -> bool:
-        if self._connection is not None and not self._connection.raw.is_closed():
-            return True
-        if self._connection is None:
-            self._home = self._pool.connection()
-            connection = await self._home.__aenter__()
-        else:
-            await self.close()
-            return False
-        if await connection.raw.fetchval("SELECT pg_try_advisory_lock(-$1::bigint)", self._key):
-            self._connection = connection
-            return True
-        await self._home.__aexit__(None, None, None)
-        return False
-
-    async def close(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is None:
-            return
-        if not connection.raw.is_closed():
-            await connection.raw.execute("SELECT pg_advisory_unlock(-$1::bigint)", self._key)
-        await self._home.__aexit__(None, None, None)

@@ -6,32 +6,40 @@ Core.  SQLAlchemy is in AUTOCOMMIT, so that BEGIN and COMMIT are ours.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import asyncpg
-from sqlalchemy import Connection
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from asyncpg.exceptions._base import DataError as ArgumentError  # exported under a name that the server's error takes
+from sqlalchemy import Connection, event
+from sqlalchemy.exc import DBAPIError, DisconnectionError, InvalidRequestError, SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from gateway.store.ports import StoreUnavailable, UnsafeStore, WriteRefused
+
+if TYPE_CHECKING:
+    Raw: TypeAlias = asyncpg.Connection[asyncpg.Record]
+else:
+    Raw = asyncpg.Connection
 
 T = TypeVar("T")
 
 COMMAND_SECONDS = 30.0
+CONNECT_SECONDS = 5.0
+POOL_SECONDS = 10.0  # waiting for a free connection
 _SETTINGS = (
     "SELECT current_setting('fsync'), current_setting('synchronous_commit'), current_setting('full_page_writes')"
 )
-_AWAY_CLASSES = ("08", "53", "57", "58", "XX", "25006", "40")
-"""SQLSTATE prefixes of an outage: connection, resources, operator, system, internal, read-only, serialization."""
+_REFUSED = ("22", "23", "54")
+"""SQLSTATE classes that are about the row itself: data, integrity, program limits.  All others are an outage of ours:
+the same row is taken later."""
 
 
 @dataclass(slots=True)
 class PostgresConnection:
-    raw: asyncpg.Connection[asyncpg.Record]
+    raw: Raw
     core: AsyncConnection
 
     async def run(self, work: Callable[[Connection], T]) -> T:
@@ -43,80 +51,88 @@ class PostgresPool:
     """Connections of one store; every new one is asked whether its commits are synced (decision 30)."""
 
     def __init__(self, url: str, size: int) -> None:
-        self._engine: AsyncEngine = create_async_engine(
+        self._engine = create_async_engine(
             url.replace("postgresql://", "postgresql+asyncpg://", 1),
             isolation_level="AUTOCOMMIT",
             pool_size=size,
             max_overflow=4,
-            pool_timeout=10,
-            connect_args={"command_timeout": COMMAND_SECONDS, "timeout": 5},
+            pool_timeout=POOL_SECONDS,
+            connect_args={"command_timeout": COMMAND_SECONDS, "timeout": CONNECT_SECONDS},
         )
-        self._checked: set[int] = set()
+        event.listen(self._engine.sync_engine, "connect", _ask_settings)
+        event.listen(self._engine.sync_engine, "checkout", _leave_dead)
 
     async def close(self) -> None:
         await self._engine.dispose()
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[PostgresConnection]:
-        """One connection, without a transaction.  StoreUnavailable; the connection of an outage is thrown away."""
-        try:
+        """One connection, without a transaction.  StoreUnavailable.  One that comes back inside a transaction is cut:
+        its locks must go."""
+        with translated():
             async with self._engine.connect() as core:
-                raw = await self._raw(core)
+                raw: Any = (await core.get_raw_connection()).driver_connection
                 try:
                     yield PostgresConnection(raw, core)
-                except Exception as error:
-                    if isinstance(meaning(error), StoreUnavailable):
-                        await core.invalidate()
-                    raise
-        except Exception as error:
-            raise meaning(error) from None
+                finally:
+                    if not raw.is_closed() and raw.is_in_transaction():
+                        raw.terminate()
 
     @asynccontextmanager
-    async def transaction(self, *, read_only: bool = False) -> AsyncIterator[PostgresConnection]:
-        """One connection in a transaction: committed at the end, rolled back on an error."""
+    async def transaction(self, *, snapshot: bool = False) -> AsyncIterator[PostgresConnection]:
+        """One connection in a transaction: committed at the end, rolled back on an error.  `snapshot`: read only, and
+        every statement sees the same moment."""
         async with self.connection() as connection:
-            transaction = connection.raw.transaction(
-                isolation="repeatable_read" if read_only else "read_committed", readonly=read_only
-            )
-            async with transaction:
+            isolation = "repeatable_read" if snapshot else "read_committed"
+            async with connection.raw.transaction(isolation=isolation, readonly=snapshot):
                 yield connection
 
-    async def _raw(self, core: AsyncConnection) -> asyncpg.Connection[asyncpg.Record]:
-        raw: asyncpg.Connection[asyncpg.Record] = (await core.get_raw_connection()).driver_connection  # type: ignore[assignment]
-        if id(raw) not in self._checked:
-            await check_settings(raw)
-            self._checked.add(id(raw))
-        return raw
+
+def _ask_settings(dbapi_connection: Any, record: object) -> None:
+    dbapi_connection.run_async(check_settings)
 
 
-async def check_settings(raw: asyncpg.Connection[asyncpg.Record]) -> None:
-    """UnsafeStore when this server would acknowledge what is not on the disk."""
+def _leave_dead(dbapi_connection: Any, record: object, proxy: object) -> None:
+    """A connection that ended while it lay in the pool is replaced before anybody meets it."""
+    if dbapi_connection.driver_connection.is_closed():
+        raise DisconnectionError
+
+
+async def check_settings(raw: Raw) -> None:
+    """UnsafeStore, and the end of the connection, when this server would acknowledge what is not on the disk."""
     row = await raw.fetchrow(_SETTINGS)
     assert row is not None
     fsync, synchronous_commit, full_page_writes = row
     if fsync != "on" or full_page_writes != "on" or synchronous_commit not in ("on", "remote_apply", "remote_write"):
+        raw.terminate()
         raise UnsafeStore(
             f"PostgreSQL answers fsync={fsync} synchronous_commit={synchronous_commit} "
             f"full_page_writes={full_page_writes}: all must be on for a durable commit"
         )
 
 
-def meaning(error: Exception) -> Exception:
+@contextmanager
+def translated() -> Iterator[None]:
+    """What goes wrong inside leaves as the store's own error, or as it came when it is none of the database."""
+    try:
+        yield
+    except Exception as error:
+        raise meaning(error) from None
+
+
+def meaning(error: BaseException) -> BaseException:
     """The store's word for what went wrong; a server's message may quote a value, so only its code is kept."""
     if isinstance(error, StoreUnavailable | UnsafeStore | WriteRefused):
         return error
     if isinstance(error, DBAPIError) and error.orig is not None:
-        if error.connection_invalidated:
-            return StoreUnavailable("the connection was lost")
-        cause = error.orig.__cause__
-        return meaning(cause if isinstance(cause, Exception) else RuntimeError(type(error.orig).__name__))
+        return meaning(error.orig.__cause__ or StoreUnavailable(type(error.orig).__name__))
     if isinstance(error, asyncpg.PostgresError):
         state = error.sqlstate or ""
-        if state.startswith(_AWAY_CLASSES):
-            return StoreUnavailable(f"PostgreSQL answers {state}")
-        return WriteRefused(f"PostgreSQL answers {state}")
-    if isinstance(error, asyncpg.InterfaceError | OSError | TimeoutError | asyncio.TimeoutError | ConnectionError):
-        return StoreUnavailable(type(error).__name__)
-    if type(error).__module__.startswith("sqlalchemy.exc"):
-        return StoreUnavailable(type(error).__name__)
+        return (WriteRefused if state.startswith(_REFUSED) else StoreUnavailable)(f"PostgreSQL answers {state}")
+    if isinstance(error, ArgumentError):  # the driver cannot encode the value
+        return WriteRefused("a value does not fit its column")
+    if isinstance(error, InvalidRequestError):  # a defect of ours, not the server's
+        return error
+    if isinstance(error, asyncpg.InterfaceError | asyncpg.InternalClientError | OSError | SQLAlchemyError):
+        return StoreUnavailable(type(error).__name__)  # OSError: also TimeoutError
     return error

@@ -8,9 +8,9 @@ from datetime import datetime
 from typing import Any
 
 from gateway.store import postgres_statements as sql
+from gateway.store.limits import PART
 from gateway.store.ports import JournalEntry, Stored
 from gateway.store.postgres_connection import PostgresConnection
-from gateway.store.sqlite_ingest import PART
 
 
 async def ingest(

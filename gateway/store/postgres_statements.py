@@ -101,24 +101,31 @@ of that row; 0 stands for one that was committed since this statement began.
 """
 
 LANES_WITH_WORK = """
-SELECT DISTINCT lane FROM (SELECT lane FROM work WHERE work_id >= $2 ORDER BY work_id, lane LIMIT $1) w
+SELECT lane, min(work_id) FROM (
+    SELECT lane, work_id FROM work WHERE work_id >= $2 AND lane <> ALL($3::bigint[]) ORDER BY work_id, lane LIMIT $1
+) w GROUP BY lane ORDER BY 2, 1
 """
-LOCK_LANES = "SELECT lane FROM unnest($1::bigint[]) AS lane WHERE pg_try_advisory_xact_lock(lane)"
-WAIT_FOR_LANE = "SELECT pg_advisory_xact_lock($1)"
 
 CLAIM = """
 WITH mine AS (
     SELECT DISTINCT work_id FROM work WHERE lane = ANY($1::bigint[]) AND work_id >= $3 ORDER BY work_id LIMIT $2
+), whole AS (
+    SELECT w.work_id, array_agg(w.lane ORDER BY w.lane) AS lanes FROM mine JOIN work w USING (work_id) GROUP BY w.work_id
+), sized AS (
+    SELECT w.*, o.lanes, j.config_version, j.control_id, j.body,
+        CASE WHEN w.kind = 'read' THEN COALESCE(j.size, 0) ELSE 0 END AS size
+    FROM whole o JOIN work w ON w.work_id = o.work_id AND w.lane = o.lanes[1]
+    LEFT JOIN journal j ON j.journal_id = w.journal_id
+), running AS (
+    SELECT sized.*, sum(size) OVER (ORDER BY work_id) AS total FROM sized
 )
-SELECT w.work_id, w.journal_id, w.item, w.kind, array_agg(w.lane ORDER BY w.lane), w.channel, w.source_kind,
-    w.received_at, w.attempts, COALESCE(j.config_version, 0), COALESCE(j.control_id, ''),
-    CASE WHEN w.kind = 'read' THEN j.body ELSE w.payload END, w.replayed,
-    CASE WHEN w.kind = 'read' THEN j.size ELSE 0 END
-FROM mine JOIN work w USING (work_id) LEFT JOIN journal j ON j.journal_id = w.journal_id
-GROUP BY w.work_id, w.journal_id, w.item, w.kind, w.channel, w.source_kind, w.received_at, w.attempts,
-    j.config_version, j.control_id, j.body, w.payload, w.replayed, j.size
-ORDER BY w.work_id
+SELECT work_id, journal_id, item, kind, lanes, channel, source_kind, received_at, attempts,
+    COALESCE(config_version, 0), COALESCE(control_id, ''), CASE WHEN kind = 'read' THEN body ELSE payload END,
+    replayed, size
+FROM running WHERE total <= $4 OR total = size ORDER BY work_id
 """
+"""The oldest work of the lanes $1 from id $3 on, as much as $4 bytes of bodies allow, but one item in any case."""
+
 PARTS = "SELECT body FROM journal_part WHERE journal_id = $1 ORDER BY part"
 
 TAKE_IDS = "SELECT nextval('arrival') FROM generate_series(1, $1)"
@@ -149,16 +156,22 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING reply_id
 INSERT_OUTBOX = """
 INSERT INTO outbox (sink, sequence, key, lane, facility_id, queued_at) VALUES ($1, $2, $3, $4, $5, $6)
 """
-QUEUE_TIMER = """
+QUEUE_TIMERS = """
 WITH due AS (
     INSERT INTO timer_queued (timer_id, work_id)
-    SELECT timer_id, nextval('arrival') FROM timers WHERE timer_id = $1 AND fire_at = $2
+    SELECT timer_id, nextval('arrival') FROM (
+        SELECT t.timer_id FROM timers t
+        JOIN unnest($1::text[], $2::timestamptz[]) AS d(timer_id, fire_at) USING (timer_id, fire_at)
+        ORDER BY t.fire_at, t.timer_id
+    ) still
     ON CONFLICT DO NOTHING RETURNING timer_id, work_id
 )
 INSERT INTO work (work_id, lane, journal_id, item, kind, channel, source_kind, received_at, attempts, replayed, payload)
 SELECT due.work_id, t.lane, 0, 0, 'timer', t.channel, '', $3, 0, false, convert_to(t.timer_id, 'UTF8')
 FROM due JOIN timers t USING (timer_id)
 """
+"""Not those that were set anew, cleared or queued since they were read."""
+
 PENDING_EVENTS = """
 SELECT o.sink, o.sequence, e.event_id, o.key, e.routing_key, e.type, o.facility_id, e.body
 FROM outbox o JOIN events e ON e.seq = o.sequence WHERE o.sink = $1 ORDER BY o.sequence LIMIT $2

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 import msgspec
-from sqlalchemy import Select, func, select
+from sqlalchemy import func, select
 
 from gateway.store import schema as s
 from gateway.store.core_store import CoreStore
@@ -22,8 +22,7 @@ class Pending(msgspec.Struct, frozen=True, kw_only=True):
 async def pending(store: CoreStore) -> Pending:
     oldest = func.min(s.work.c.received_at).label("at")
     count = func.count(s.work.c.work_id.distinct()).label("n")
-    counted: Select[tuple[int, datetime | None]] = select(count, oldest)
-    work = await store.fetch(counted)
+    work = await store.fetch(select(count, oldest))
     outbox = await store.fetch(select(func.count().label("n")).select_from(s.outbox))
     return Pending(work=work[0]["n"], outbox=outbox[0]["n"], oldest_at=work[0]["at"])
 

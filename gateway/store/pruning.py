@@ -1,17 +1,21 @@
-"""Retention (decision 26): what may go, step by step.  Never work, outbox or parked rows, nor what they still need."""
+"""Retention (decision 26): what may go, step by step.  Never work, outbox or parked rows, nor what they still need.
+
+Candidates are looked for on a reader, in key order, one pass; only the removal of one step is a write.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, Table, delete, exists, func, select, update
+from sqlalchemy import ColumnElement, Connection, Table, and_, delete, exists, select, update
 
 from gateway.store.schema import events, journal, journal_part, outbox, parked, replies, seen, undelivered, work
 
 STEP = 500
-"""Rows of each kind in one transaction."""
+"""Rows of one transaction."""
 
 
 class Retention(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,51 +33,65 @@ class Pruned(msgspec.Struct, frozen=True, kw_only=True):
     events: int = 0
     seen: int = 0
 
+
+class Prunable(msgspec.Struct, frozen=True):
+    """One kind: which rows of `table` may go.  `ascending`: its key grows with time, so a search may end early."""
+
+    table: Table
+    time: ColumnElement[datetime]
+    before: datetime
+    free: ColumnElement[bool] | None  # nothing needs the row any more
+    ascending: bool
+
     @property
-    def any(self) -> bool:
-        return bool(self.bodies or self.events or self.seen)
-
-    def __add__(self, other: Pruned) -> Pruned:
-        return Pruned(bodies=self.bodies + other.bodies, events=self.events + other.events, seen=self.seen + other.seen)
+    def key(self) -> ColumnElement[Any]:
+        return next(iter(self.table.primary_key.columns))
 
 
-def prune_step(connection: Connection, now: datetime, retention: Retention, *, dry_run: bool = False) -> Pruned:
-    """One bounded step of each kind; with `dry_run` nothing changes and the counts are of everything that would go."""
-    kinds: dict[str, tuple[Table, ColumnElement[bool]]] = {
-        "bodies": (journal, _prunable_bodies(now - retention.bodies)),
-        "events": (events, _prunable_events(now - retention.events)),
-        "seen": (seen, seen.c.seen_at < now - retention.seen),
+def prunable(now: datetime, retention: Retention) -> dict[str, Prunable]:
+    """By the names of `Pruned`."""
+    return {
+        "bodies": Prunable(journal, journal.c.received_at, now - retention.bodies, _unneeded_body(), ascending=True),
+        "events": Prunable(events, events.c.emitted_at, now - retention.events, _settled_event(), ascending=True),
+        "seen": Prunable(seen, seen.c.seen_at, now - retention.seen, None, ascending=False),
     }
-    return Pruned(
-        **{
-            kind: connection.execute(select(func.count()).select_from(table).where(old)).scalar_one()
-            if dry_run
-            else _remove(connection, table, old)
-            for kind, (table, old) in kinds.items()
-        }
-    )
 
 
-def _prunable_bodies(before: datetime) -> ColumnElement[bool]:
-    needed = [exists().where(table.c.journal_id == journal.c.journal_id) for table in (work, parked)]
-    answers = exists().where(replies.c.journal_id == journal.c.journal_id, outbox.c.sequence == replies.c.reply_id)
-    kept = journal.c.body.is_not(None) | exists().where(journal_part.c.journal_id == journal.c.journal_id)
-    return (journal.c.received_at < before) & kept & ~needed[0] & ~needed[1] & ~answers
+def candidates(connection: Connection, kind: Prunable, after: Any) -> list[Any]:
+    """Keys of up to one step of rows that may go, from the one `after` on (None: the first), ascending."""
+    rest = [] if after is None else [kind.key > after]
+    if kind.ascending:
+        newer = select(kind.key).where(kind.time >= kind.before, *rest).order_by(kind.key).limit(1)
+        end = connection.execute(newer).scalar()
+        rest += [] if end is None else [kind.key < end]
+    query = select(kind.key).where(_old(kind), *rest).order_by(kind.key).limit(STEP)
+    return list(connection.execute(query).scalars())
 
 
-def _prunable_events(before: datetime) -> ColumnElement[bool]:
+def remove(connection: Connection, kind: Prunable, keys: Sequence[Any]) -> int:
+    """Remove those of `keys` that may still go; returns how many went."""
+    chosen = and_(kind.key.in_(keys), _old(kind))
+    if kind.table is not journal:
+        return connection.execute(delete(kind.table).where(chosen)).rowcount
+    bare = connection.execute(select(kind.key).where(chosen)).scalars().all()
+    connection.execute(delete(journal_part).where(journal_part.c.journal_id.in_(bare)))
+    return connection.execute(update(journal).where(kind.key.in_(bare)).values(body=None)).rowcount
+
+
+def _old(kind: Prunable) -> ColumnElement[bool]:
+    old = kind.time < kind.before
+    return old if kind.free is None else and_(old, kind.free)
+
+
+def _unneeded_body() -> ColumnElement[bool]:
+    same = journal.c.journal_id
+    kept = journal.c.body.is_not(None) | exists().where(journal_part.c.journal_id == same)
+    pending = exists().where(work.c.journal_id == same)
+    waiting = exists().where(parked.c.journal_id == same)
+    unanswered = exists().where(replies.c.journal_id == same, outbox.c.sequence == replies.c.reply_id)
+    return and_(kept, ~pending, ~waiting, ~unanswered)
+
+
+def _settled_event() -> ColumnElement[bool]:
     pending = [exists().where(table.c.sequence == events.c.seq) for table in (outbox, undelivered)]
-    return (events.c.emitted_at < before) & ~pending[0] & ~pending[1]
-
-
-def _remove(connection: Connection, table: Table, old: ColumnElement[bool]) -> int:
-    key: Any = next(iter(table.primary_key.columns))
-    keys = connection.execute(select(key).where(old).order_by(key).limit(STEP)).scalars().all()
-    if not keys:
-        return 0
-    if table is journal:
-        connection.execute(delete(journal_part).where(journal_part.c.journal_id.in_(keys)))
-        connection.execute(update(journal).where(key.in_(keys)).values(body=None))
-    else:
-        connection.execute(delete(table).where(key.in_(keys)))
-    return len(keys)
+    return and_(~pending[0], ~pending[1])

@@ -14,7 +14,7 @@ from parsers.hl7v2.encoding import Separators, find_start, read_separators, usab
 SCANNED = 65536
 MAX_IDENTIFIERS = 256
 PatientId = tuple[bytes, bytes, bytes]
-"""CX.1 value, CX.4.1 namespace of the assigning authority, CX.5 type."""
+"""CX.1 value, CX.4.1 (else CX.4.2) of the assigning authority, CX.5 type."""
 
 _DEFAULT = Separators()
 _PADDING = [b""] * 22
@@ -118,8 +118,7 @@ def _segment_fields(head: bytes, end: int, terminator: bytes, start: bytes, numb
     found: list[bytes] = []
     at = head.find(start, end)
     while at >= 0:
-        before = head[at - 1 : at]
-        if before == b"\r" or (before == b"\n" and (terminator == b"\n" or head[at - 2 : at - 1] == b"\r")):
+        if head[at - 1 : at] in (b"\r", b"\n"):
             found.append(_field_at(head, at, terminator, start[3:], number))
             if len(found) == MAX_IDENTIFIERS:
                 break
@@ -133,9 +132,9 @@ def _segment_fields(head: bytes, end: int, terminator: bytes, start: bytes, numb
 
 def _field_at(head: bytes, start: int, terminator: bytes, mark: bytes, number: int) -> bytes:
     stop = head.find(b"\r", start)
-    if terminator == b"\n":
-        lf = head.find(b"\n", start, stop) if stop >= 0 else head.find(b"\n", start)
-        stop = lf if lf >= 0 else stop
+    lf = head.find(b"\n", start, stop) if stop >= 0 else head.find(b"\n", start)
+    if lf >= 0 and (terminator == b"\n" or head[lf + 4 : lf + 5] == mark):  # mixed ends: a segment id follows
+        stop = lf
     fields = head[start : stop if stop >= 0 else len(head)].split(mark, number + 1)
     return fields[number] if len(fields) > number else b""
 
@@ -149,6 +148,7 @@ def _read_ids(field: bytes, separators: Separators) -> tuple[PatientId, ...]:
             continue
         authority = parts[3] if len(parts) > 3 else b""
         if subcomponent and subcomponent in authority:
-            authority = authority[: authority.index(subcomponent)]
-        ids.append((parts[0], authority, parts[4] if len(parts) > 4 else b""))
+            namespace, universal, *_ = authority.split(subcomponent, 2)
+            authority = namespace.strip() or universal.strip()
+        ids.append((parts[0].strip(), authority, parts[4] if len(parts) > 4 else b""))
     return tuple(ids)

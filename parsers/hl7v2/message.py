@@ -6,6 +6,8 @@ Numbers are those of the standard: MSH-1 is the field separator, components and 
 
 from __future__ import annotations
 
+import re
+
 from parsers.errors import Oddity, ParseError
 from parsers.hl7v2.encoding import (
     CharacterSet,
@@ -213,6 +215,10 @@ class Message:
         if lf >= 0:  # what follows MSH decides: an LF inside a field of a CR-terminated message is content
             body = body.replace(b"\r", b"\n")
             self._note("information", "segment-end", "MSH", "segments end with LF instead of CR")
+        elif b"\n" in body:  # mixed ends: an LF right before a segment id ends a segment all the same
+            body, count = re.subn(rb"\r?\n(?=[A-Z][A-Z0-9]{2}" + re.escape(separator) + rb")", b"\r", body)
+            if count:
+                self._note("information", "segment-end", "message", "segments end with LF and with CR")
         lines = body.split(b"\n" if lf >= 0 else b"\r", MAX_SEGMENTS)
         if len(lines) > MAX_SEGMENTS:
             del lines[MAX_SEGMENTS:]

@@ -1,0 +1,72 @@
+"""Channels: how each is, and pause, resume, drain (decision 27)."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from fastapi import Request
+
+from gateway.api.auth import gateway_of, may_see, needs, new_router, record
+from gateway.api.models import ChannelAct, ChannelView, Page
+from gateway.api.ports import ChannelStatus
+from gateway.api.problems import Problem, ProblemDocument, not_found
+
+router = new_router("channels")
+_ABSENT: dict[int | str, dict[str, Any]] = {404: {"model": ProblemDocument, "description": "No such channel"}}
+_REFUSED = _ABSENT | {409: {"model": ProblemDocument, "description": "The channel is disabled"}}
+
+
+@router.get("/channels", response_model=Page[ChannelView])
+@needs("channels:read")
+async def list_channels(request: Request) -> dict[str, Any]:
+    """All channels that this key may see."""
+    found = await gateway_of(request).channels()
+    return {"items": [asdict(channel) for channel in found if may_see(request, channel.facility_id)], "next": None}
+
+
+@router.get("/channels/{name}", response_model=ChannelView, responses=_ABSENT)
+@needs("channels:read")
+async def show_channel(request: Request, name: str) -> dict[str, Any]:
+    """One channel."""
+    return asdict(await _find(request, name))
+
+
+@router.post("/channels/{name}/pause", response_model=ChannelView, responses=_REFUSED)
+@needs("channels:write")
+async def pause_channel(request: Request, name: str, act: ChannelAct) -> dict[str, Any]:
+    """Stop reading: senders wait, what is stored goes on."""
+    return await _steer(request, name, "pause", act)
+
+
+@router.post("/channels/{name}/resume", response_model=ChannelView, responses=_REFUSED)
+@needs("channels:write")
+async def resume_channel(request: Request, name: str, act: ChannelAct) -> dict[str, Any]:
+    """Read again."""
+    return await _steer(request, name, "resume", act)
+
+
+@router.post("/channels/{name}/drain", response_model=ChannelView, responses=_REFUSED)
+@needs("channels:write")
+async def drain_channel(request: Request, name: str, act: ChannelAct) -> dict[str, Any]:
+    """Stop reading and finish what is stored; the state is `paused` when nothing is left."""
+    return await _steer(request, name, "drain", act)
+
+
+async def _steer(request: Request, name: str, verb: str, act: ChannelAct) -> dict[str, Any]:
+    channel = await _find(request, name)
+    gateway = gateway_of(request)
+    await record(request, f"channel.{verb}", channel.name, facility_id=channel.facility_id, actor=act.actor)
+    verbs = {"pause": gateway.pause_channel, "resume": gateway.resume_channel, "drain": gateway.drain_channel}
+    try:
+        await verbs[verb](channel.name, act.actor)
+    except KeyError:
+        raise Problem(409, "conflict", "The channel is not open: it is disabled in the settings.") from None
+    return asdict(await _find(request, name))
+
+
+async def _find(request: Request, name: str) -> ChannelStatus:
+    for channel in await gateway_of(request).channels():
+        if channel.name == name and may_see(request, channel.facility_id):
+            return channel
+    raise not_found()

@@ -1,0 +1,54 @@
+"""The ledger: what came in equals what ended plus what is in flight (decision 7)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import Request
+from pydantic import BaseModel, Field
+
+from gateway.api.auth import facilities_of, gateway_of, may_see, needs, new_router
+from gateway.store.ledger import Balance
+
+router = new_router("ledger")
+
+
+class Account(BaseModel):
+    """One equation: `came` = the sum of `words` + `open`."""
+
+    came: int = Field(description="Items received, or events committed.", examples=[120])
+    words: dict[str, int] = Field(examples=[{"processed": 118, "filtered": 1, "parked": 1}])
+    open: int = Field(description="In flight, or pending.", examples=[0])
+    balanced: bool
+
+
+class LedgerView(BaseModel):
+    """Both equations at one moment.  Sinks are shown to keys of all facilities."""
+
+    balanced: bool
+    channels: dict[str, Account]
+    sinks: dict[str, Account]
+
+
+@router.get("/ledger", response_model=LedgerView)
+@needs("ledger:read")
+async def show_ledger(request: Request) -> dict[str, Any]:
+    """The ledger by channel and by sink."""
+    gateway = gateway_of(request)
+    book = await gateway.store.ledger()
+    facilities = {channel.name: channel.default_facility for channel in gateway.settings.channel}
+    everything = facilities_of(request) is None
+    channels = {
+        name: balance
+        for name, balance in book.channels.items()
+        if everything or (name in facilities and may_see(request, facilities[name]))
+    }
+    return {
+        "balanced": book.balanced,
+        "channels": {name: _account(balance) for name, balance in channels.items()},
+        "sinks": {name: _account(balance) for name, balance in book.sinks.items()} if everything else {},
+    }
+
+
+def _account(balance: Balance) -> dict[str, Any]:
+    return {"came": balance.came, "words": balance.words, "open": balance.open, "balanced": balance.balanced}

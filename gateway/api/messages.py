@@ -1,0 +1,149 @@
+"""Messages as they were received, and everything that came of one (its trace)."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from fastapi import Query, Request, Response
+from pydantic import AwareDatetime, BaseModel, Field
+
+from gateway.api.auth import facilities_of, gateway_of, needs, new_router, record
+from gateway.api.models import Cursor, Limit, Page, Task, Transition, shown
+from gateway.api.parked import ParkedItem, show_item
+from gateway.api.problems import ProblemDocument, not_found
+from gateway.store import queries
+
+router = new_router("messages")
+_ABSENT: dict[int | str, dict[str, Any]] = {404: {"model": ProblemDocument, "description": "No such message"}}
+
+
+class Message(BaseModel):
+    """One received unit: a frame, an interchange or a file."""
+
+    message_id: str = Field(examples=["m-1842"])
+    channel: str = Field(examples=["adt"])
+    kind: str = Field(description="hl7v2 or x12.", examples=["hl7v2"])
+    facility_id: str = Field(examples=["main"])
+    message_type: str = Field(examples=["ADT^A01"])
+    control_id: str = Field(examples=["MSG00001"])
+    sender: str = Field(examples=["EPIC|GENHOSP"])
+    peer: str = Field(examples=["10.1.2.3:51234"])
+    received_at: datetime
+    size: int = Field(description="Bytes.", examples=[812])
+    acknowledgement: str = Field(description="The code that was answered; empty: none.", examples=["AA"])
+    duplicate_of: str | None = Field(description="The message of which this is a copy.")
+    rejected: str | None = Field(description="Why it was not taken.", examples=["no-header"])
+    replay_of: str | None = Field(description="The message that this one was edited from.")
+
+
+class ItemEnd(BaseModel):
+    """How one item of the message ended; an item that is not listed is in flight."""
+
+    item: int
+    end: str = Field(description="processed, filtered, duplicate, rejected or parked.", examples=["processed"])
+    reason: str | None
+    at: datetime
+
+
+class PendingItem(BaseModel):
+    """An item in flight, once per lane that it waits in."""
+
+    work_id: int
+    item: int
+    kind: str = Field(description="read: to be read; event: read, and going to its patient's lane.", examples=["read"])
+    attempts: int
+    received_at: datetime
+
+
+class EventSummary(BaseModel):
+    """An event that came of the message."""
+
+    event_id: str
+    type: str = Field(examples=["encounter.admitted"])
+    item: int
+    aggregate: str
+    aggregate_id: str
+    patient_id: str
+    emitted_at: datetime
+
+
+class Trace(BaseModel):
+    """A message and everything that came of it."""
+
+    message: Message
+    ends: list[ItemEnd]
+    pending: list[PendingItem]
+    parked: list[ParkedItem]
+    events: list[EventSummary]
+    transitions: list[Transition]  # type: ignore[valid-type]
+    tasks: list[Task]  # type: ignore[valid-type]
+
+
+@router.get("/messages", response_model=Page[Message])
+@needs("messages:read")
+async def list_messages(
+    request: Request,
+    channel: Annotated[str | None, Query(max_length=63)] = None,
+    type: Annotated[str | None, Query(max_length=30, examples=["ADT^A01"])] = None,
+    end: Annotated[str | None, Query(max_length=20, description="Only messages with an item that ended so.")] = None,
+    received_after: Annotated[AwareDatetime | None, Query(description="With an offset or Z.")] = None,
+    received_before: Annotated[AwareDatetime | None, Query(description="With an offset or Z.")] = None,
+    cursor: Cursor = None,
+    limit: Limit = 100,
+) -> dict[str, Any]:
+    """Messages, the newest first."""
+    chosen = queries.MessageFilter(
+        channel=channel, message_type=type, end=end, received_after=received_after, received_before=received_before
+    )
+    rows, after = await queries.messages(gateway_of(request).store, facilities_of(request), chosen, cursor, limit)
+    return {"items": [_message(row) for row in rows], "next": after}
+
+
+@router.get("/messages/{message_id}", response_model=Trace, responses=_ABSENT)
+@needs("messages:read")
+async def trace_message(request: Request, message_id: str) -> dict[str, Any]:
+    """One message: received, acknowledged, ended, and its events, transitions and tasks.  Audited."""
+    found = await queries.message_trace(gateway_of(request).store, facilities_of(request), _number(message_id))
+    if found is None:
+        raise not_found()
+    await record(request, "message.read", message_id, facility_id=found["message"]["facility_id"])
+    lists = {name: [shown(row) for row in rows] for name, rows in found.items() if name not in ("message", "parked")}
+    return {"message": _message(found["message"]), "parked": [show_item(row) for row in found["parked"]], **lists}
+
+
+@router.get(
+    "/messages/{message_id}/body",
+    response_class=Response,
+    responses=_ABSENT | {200: {"content": {"application/octet-stream": {}}, "description": "The bytes as received"}},
+)
+@needs("bodies:read")
+async def read_body(request: Request, message_id: str) -> Response:
+    """The bytes as they were received.  Audited."""
+    store, number = gateway_of(request).store, _number(message_id)
+    message = await queries.message(store, facilities_of(request), number)
+    if message is None:
+        raise not_found()
+    await record(request, "body.read", message_id, facility_id=message["facility_id"])
+    body = await queries.message_body(store, facilities_of(request), number)
+    if body is None:
+        raise not_found()
+    return Response(body, media_type="application/octet-stream")
+
+
+def _number(message_id: str) -> int:
+    """journal_id of `m-<journal_id>`; what is not of that form is nobody's."""
+    digits = message_id.removeprefix("m-")
+    if not digits.isascii() or not digits.isdigit() or len(digits) > 18 or digits == message_id:
+        raise not_found()
+    return int(digits)
+
+
+def _message(row: dict[str, Any]) -> dict[str, Any]:
+    return {**row, "message_id": _id(row["journal_id"]), "duplicate_of": _id(row["duplicate_of"])} | {
+        "replay_of": _id(row["replay_of"])
+    }
+
+
+def _id(journal_id: int | None) -> str | None:
+    return None if journal_id is None else f"m-{journal_id}"

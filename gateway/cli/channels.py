@@ -1,0 +1,61 @@
+"""Channels of the running gateway: show, pause, resume, drain."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from urllib.parse import quote
+
+import typer
+
+from gateway.cli.client import ApiClient
+from gateway.cli.console import ActorOption, Config, Json, ask_api, examples, read_settings, show
+from gateway.cli.local import account
+
+Name = Annotated[str, typer.Argument(help="Name of the channel.")]
+COLUMNS = ["name", "kind", "state", "stage", "address", "peers", "last_received_at", "last_processed_at", "counts"]
+
+
+def add_to(app: typer.Typer) -> None:
+    group = typer.Typer(invoke_without_command=True, help="Channels: how each is; pause, resume, drain.")
+    group.callback(epilog=examples("baton channels", "baton channels pause adt --actor jdoe"))(list_channels)
+    group.command("show", epilog=examples("baton channels show adt --json"))(show_channel)
+    group.command("pause", epilog=examples("baton channels pause adt"))(pause)
+    group.command("resume", epilog=examples("baton channels resume adt"))(resume)
+    group.command("drain", epilog=examples("baton channels drain adt"))(drain)
+    app.add_typer(group, name="channels")
+
+
+def list_channels(context: typer.Context, config: Config = None, as_json: Json = False) -> None:
+    """Channels: how each is; pause, resume, drain."""
+    if context.invoked_subcommand is None:
+        client = ApiClient(read_settings(config))
+        show(ask_api(lambda: client.get("/api/v1/channels"))["items"], COLUMNS, as_json=as_json)
+
+
+def show_channel(name: Name, config: Config = None, as_json: Json = False) -> None:
+    """One channel."""
+    client = ApiClient(read_settings(config))
+    row = ask_api(lambda: client.get(f"/api/v1/channels/{quote(name, safe='')}"))
+    show([row], [*COLUMNS, "oldest_pending_at", "last_error"], as_json=as_json)
+
+
+def pause(name: Name, actor: ActorOption = None, config: Config = None, as_json: Json = False) -> None:
+    """Stop reading: senders wait, what is stored goes on."""
+    _steer("pause", name, actor, config, as_json)
+
+
+def resume(name: Name, actor: ActorOption = None, config: Config = None, as_json: Json = False) -> None:
+    """Read again."""
+    _steer("resume", name, actor, config, as_json)
+
+
+def drain(name: Name, actor: ActorOption = None, config: Config = None, as_json: Json = False) -> None:
+    """Stop reading and finish what is stored."""
+    _steer("drain", name, actor, config, as_json)
+
+
+def _steer(verb: str, name: str, actor: str | None, config: Config, as_json: bool) -> None:
+    client = ApiClient(read_settings(config))
+    body = {"actor": actor or account()}
+    row = ask_api(lambda: client.post(f"/api/v1/channels/{quote(name, safe='')}/{verb}", body))
+    show([row], COLUMNS, as_json=as_json)

@@ -1,0 +1,18 @@
+"""All commands under one name; each module adds its own."""
+
+from __future__ import annotations
+
+import typer
+
+from gateway.cli import channels, keys, offline, parked, records, running, sending, tasks
+
+app = typer.Typer(
+    name="baton",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="HL7 v2 and X12 in, never dropped once acknowledged; events and coordination tasks out.",
+    epilog="Start with `baton demo`. Settings: docs/settings.md. Every command explains itself with --help.",
+)
+for module in (running, sending, offline, records, tasks, parked, channels, keys):
+    module.add_to(app)

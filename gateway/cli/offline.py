@@ -1,0 +1,114 @@
+"""Commands that need no running gateway: inspect, check, migrate."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from gateway.cli.console import Config, Json, config_path, examples, fail, out, print_json, read_settings
+from gateway.settings_check import check as check_settings
+from gateway.settings_check import render_finding
+
+Files = Annotated[list[Path], typer.Argument(metavar="FILE...", help="Files of HL7 v2 or X12.")]
+
+
+def add_to(app: typer.Typer) -> None:
+    app.command(epilog=examples("baton inspect samples/*.hl7", "baton inspect answer.271 | jq .outcome"))(inspect)
+    app.command(epilog=examples("baton check", "baton check --config /etc/baton.toml --json"))(check)
+    app.command(epilog=examples("baton migrate", "BATON_STORE__URL=postgresql://baton@db/baton baton migrate"))(migrate)
+
+
+def inspect(
+    files: Files,
+    channel: Annotated[str, typer.Option("--channel", help="Read as this channel of the settings would.")] = "",
+    tree: Annotated[bool, typer.Option("--tree", help="Add the full tree of each HL7 message (python-hl7).")] = False,
+    oracle: Annotated[bool, typer.Option("--oracle", help="Add what pyx12 says of each X12 file.")] = False,
+    config: Config = None,
+) -> None:
+    """Show what Baton would read in files and answer to them: one JSON object per message or interchange.
+
+    Works offline, stores nothing and never fails on content.  Ends with 1 when something could not be read.
+    """
+    from gateway.inspect import inspect_bytes
+
+    settings = read_settings(config)
+    name = channel or settings.channel[0].name
+    if settings.find_channel(name) is None:
+        fail(f"There is no channel {name}.", code=2)
+    profile = settings.profile(name)
+    readable = True
+    for file in files:
+        try:
+            body = file.read_bytes()
+        except OSError as error:
+            print_json({"file": str(file), "index": 0, "standard": "unknown", "problems": [_unreadable(error)]})
+            readable = False
+            continue
+        for found in inspect_bytes(str(file), body, profile):
+            print_json(found | _opinions(body, found, tree=tree, oracle=oracle))
+            readable = readable and found["standard"] != "unknown" and found.get("outcome") != "rejected"
+    if not readable:
+        raise typer.Exit(1)
+
+
+def _unreadable(error: OSError) -> dict[str, str]:
+    return {"severity": "error", "code": "file", "location": "file", "text": type(error).__name__}
+
+
+def _opinions(body: bytes, found: dict[str, object], *, tree: bool, oracle: bool) -> dict[str, object]:
+    """Second opinions of the libraries, where they are asked for and speak of this standard."""
+    added: dict[str, object] = {}
+    if tree and found["standard"] == "hl7v2":
+        from parsers.hl7v2.batch import split_batch
+        from parsers.hl7v2.tree import read_tree
+
+        messages = split_batch(body).messages
+        index = int(str(found["index"]))
+        added["tree"] = read_tree(messages[index]) if index < len(messages) else None
+    if oracle and found["standard"] == "x12" and found["index"] == 0:
+        from parsers.x12.oracle import second_opinion
+
+        added["oracle"] = second_opinion(body)
+    return added
+
+
+def check(config: Config = None, as_json: Json = False) -> None:
+    """Say of the configuration what is wrong, on which line, and the cure.
+
+    Ends with 1 when there is an error; warnings alone end with 0.
+    """
+    path = config_path(config)
+    source = str(path) if path else "defaults"
+    findings = check_settings(path)
+    for finding in findings:
+        if as_json:
+            print_json({"file": source} | {name: getattr(finding, name) for name in finding.__slots__})
+        else:
+            colour = "red" if finding.severity == "error" else "yellow"
+            out.print(f"[{colour}]{escape(render_finding(source, finding))}[/]", soft_wrap=True, highlight=False)
+    if any(finding.severity == "error" for finding in findings):
+        raise typer.Exit(1)
+    if not findings and not as_json:
+        out.print(f"{source}: nothing to mend.", highlight=False)
+
+
+def migrate(config: Config = None, as_json: Json = False) -> None:
+    """Bring the store's tables to this version.  Safe to repeat; the embedded store does it by itself at the start."""
+    from gateway.store.migrate import migrate as migrate_store
+    from gateway.store.ports import SchemaMismatch, StoreUnavailable
+
+    settings = read_settings(config)
+    try:
+        revision = migrate_store(settings.store.url)
+    except SchemaMismatch as error:
+        fail(str(error), code=3)
+    except (StoreUnavailable, OSError):
+        fail("The store cannot be opened: is its address right, and is it running?", code=3)
+    if as_json:
+        print_json({"revision": revision})
+    else:
+        out.print(f"The store is at revision {json.dumps(revision)}.")

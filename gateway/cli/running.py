@@ -1,0 +1,98 @@
+"""serve and demo."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gateway.cli.console import Config, examples, read_settings
+from gateway.settings import Settings
+from gateway.telemetry import configure_logging
+
+log = logging.getLogger(__name__)
+
+DEMO_FOLDER = Path("var/demo")
+
+
+def add_to(app: typer.Typer) -> None:
+    app.command(
+        epilog=examples("baton serve", "baton serve --config /etc/baton.toml", "BATON_API__PORT=0 baton serve")
+    )(serve)
+    app.command(epilog=examples("baton demo", "baton demo --day 2027-02-26 --no-keep"))(demo)
+
+
+def serve(config: Config = None) -> None:
+    """Run the gateway until SIGTERM or Ctrl-C, then drain within 15 seconds.
+
+    The embedded store is migrated at the start; PostgreSQL is by `baton migrate`.
+    """
+    import uvloop
+
+    settings = read_settings(config)
+    configure_logging(settings.gateway.log_level, settings.gateway.log_format)
+    code = uvloop.run(run_gateway(settings))
+    if code:
+        raise typer.Exit(code)
+
+
+async def run_gateway(settings: Settings, started: Callable[[int], None] = lambda port: None) -> int:
+    """Serve until a signal; the exit code.  `started` hears the API's port when everything takes messages."""
+    from gateway.api.keys import ensure_admin_key
+    from gateway.bootstrap import Gateway
+    from gateway.store.migrate import migrate
+    from gateway.store.ports import SchemaMismatch, StoreUnavailable, UnsafeStore
+
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    try:
+        if settings.store.url.startswith("sqlite:"):
+            await asyncio.to_thread(migrate, settings.store.url)
+        gateway = Gateway(settings)
+        await gateway.start()
+    except SchemaMismatch:
+        log.error("the store is of another version: run `baton migrate`")
+        return 3
+    except UnsafeStore as error:
+        log.error("the store would not sync its commits; the gateway does not start on it", exc_info=error)
+        return 3
+    except StoreUnavailable:
+        log.error("the store cannot be opened: is its address right, and is it running?")
+        return 3
+    except OSError as error:
+        log.error("an address cannot be listened on", exc_info=error)
+        return 3
+    try:
+        key = await ensure_admin_key(gateway.store, settings.gateway.data_dir, gateway.clock())
+        log.info("ready: API on %s:%d, local administration key in %s", settings.api.host, gateway.api.port, key)
+        started(gateway.api.port)
+        await stop.wait()
+        log.info("draining")
+    finally:
+        await gateway.stop()
+    return 0
+
+
+def demo(
+    folder: Annotated[Path, typer.Option("--folder", help="Emptied first; everything is written here.")] = DEMO_FOLDER,
+    day: Annotated[datetime | None, typer.Option("--day", formats=["%Y-%m-%d"], help="Day 0; else today.")] = None,
+    keep: Annotated[
+        bool | None, typer.Option("--keep/--no-keep", help="Go on serving afterwards; by default on a terminal only.")
+    ] = None,
+) -> None:
+    """A day at General Hospital and its payers: real sockets and files, a scenario clock, then the worklist.
+
+    Ends with 1 when a task that the scenario must give is missing.
+    """
+    from gateway.demo import run
+
+    code = run(folder, day0=day.date() if day else None, keep_serving=keep)
+    if code:
+        raise typer.Exit(code)

@@ -1,0 +1,300 @@
+"""Every setting of Baton, described once: baton.toml, overridden by BATON_<SECTION>__<KEY> in the environment.
+
+`gateway.settings_check.load` reads a file; `Settings()` alone gives the defaults.  docs/settings.md is made from here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from ipaddress import ip_address
+from typing import Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import Field, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from gateway.coordination.changes import CoordinationSettings
+from gateway.settings_channels import MIB, Channel, FileDrop, MllpListener, Name, Port, Section, Zone
+from mappings.profile import Facility, FeedProfile, IdentifierRule
+
+
+def is_loopback(host: str) -> bool:
+    """True when `host` (a name or an address) can only be reached from this machine."""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+class GatewaySection(Section):
+    """The process as a whole."""
+
+    data_dir: str = Field(
+        default="var", description="Folder for everything Baton writes, relative to the working directory."
+    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        default="INFO", description="Least severe line that is logged."
+    )
+    log_format: Literal["text", "json"] = Field(default="text", description="Form of a log line.")
+
+
+class StoreSection(Section):
+    """Where messages, state and tasks live."""
+
+    url: str = Field(
+        default="",
+        description="`sqlite:///path` or `postgresql://user@host/name`; empty: `<data_dir>/baton.db` in SQLite.",
+    )
+    seen_days: int = Field(
+        default=14, ge=1, description="Days for which a repeated message is recognised as a duplicate."
+    )
+    pool_size: int = Field(default=8, ge=2, le=100, description="PostgreSQL connections.")
+
+    @model_validator(mode="after")
+    def _known_store(self) -> Self:
+        if self.url and not self.url.startswith(("sqlite:///", "postgresql://")):
+            raise ValueError("url must start with sqlite:/// or postgresql://")
+        return self
+
+
+class QueueSection(Section):
+    """A quorum queue that Baton declares on the bus."""
+
+    name: str = Field(min_length=1, max_length=200, description="Name of the queue.")
+    bindings: tuple[str, ...] = Field(
+        default=(), description="Routing patterns `<family>.<event>.<facility>`, such as `task.#`."
+    )
+    max_length: int = Field(default=0, ge=0, description="Most messages the queue keeps; 0: no limit.")
+
+
+class BusSection(Section):
+    """RabbitMQ, or the embedded event log."""
+
+    url: str = Field(
+        default="", description="`amqp://` or `amqps://` address of RabbitMQ; empty: the embedded event log."
+    )
+    exchange: str = Field(
+        default="baton.events", min_length=1, description="Durable topic exchange that takes the events."
+    )
+    payload: Literal["", "full", "reference"] = Field(
+        default="",
+        description="Events with patient data or only ids; empty: `reference` off loopback without TLS, else `full`.",
+    )
+    publish_timeout: float = Field(default=10.0, gt=0, description="Seconds to wait for the confirms of one batch.")
+    batch: int = Field(default=200, ge=1, le=5000, description="Events published before waiting for their confirms.")
+    queue: tuple[QueueSection, ...] = Field(default=(), description="Queues to declare.")
+
+    @model_validator(mode="after")
+    def _known_scheme(self) -> Self:
+        if self.url and not self.url.startswith(("amqp://", "amqps://")):
+            raise ValueError("url must start with amqp:// or amqps://")
+        return self
+
+
+class ApiSection(Section):
+    """The HTTP API."""
+
+    host: str = Field(default="127.0.0.1", description="Address to listen on.")
+    port: Port = Field(default=8080, description="TCP port; 0 takes a free one.")
+    allow_remote: bool = Field(
+        default=False, description="Must be `true` to listen off loopback; put TLS in front of it."
+    )
+    max_body: int = Field(default=MIB, ge=1024, description="Largest request body in bytes.")
+    max_edit: int = Field(default=16 * MIB, ge=1024, description="Largest body of an edited message in bytes.")
+
+
+class FacilitySection(Section):
+    """A site that owns encounters, tasks and deadlines."""
+
+    id: Name = Field(description="Our id, used in routing keys and API keys.")
+    name: str = Field(default="", description="Name for people.")
+    aliases: tuple[str, ...] = Field(
+        default=(), description="Values of PV1-3.4, EVN-7, MSH-4 or AIL-3.4 that mean this facility."
+    )
+    zone: Zone = Field(default="America/New_York", description="Time zone of deadlines.")
+    calendar: str = Field(default="us-federal", description="Holiday calendar of business days.")
+
+
+class CoordinationSection(Section):
+    """Numbers of the rules: bd = business days, cd = calendar days, h = hours."""
+
+    contact_bd: int = Field(default=2, ge=0, description="Business days to reach a discharged patient.")
+    followup_high_cd: int = Field(default=7, ge=0, description="Days to a follow-up visit after a high-risk discharge.")
+    followup_std_cd: int = Field(default=14, ge=0, description="Days to a follow-up visit after other discharges.")
+    followup_none_cd: int = Field(
+        default=30, ge=0, description="Days looked ahead before a missing follow-up visit is a task."
+    )
+    tcm_extra_dispositions: tuple[str, ...] = Field(
+        default=(), description="Further PV1-36 codes that mean discharged home."
+    )
+    unbooked_check_h: int = Field(
+        default=24, ge=0, description="Hours after discharge before looking for a follow-up visit."
+    )
+    auth_admit_check_h: int = Field(
+        default=12, ge=0, description="Hours after admission before looking for an authorization."
+    )
+    auth_notice_h: int = Field(default=24, ge=0, description="Hours in which a payer must be told of an admission.")
+    auth_expedited_h: int = Field(default=72, ge=0, description="Hours a payer has for an urgent request.")
+    auth_standard_cd: int = Field(default=7, ge=0, description="Days a payer has for a standard request.")
+    readmit_cd: int = Field(
+        default=30, ge=0, description="Days after discharge in which an admission is a readmission."
+    )
+    verify_valid_cd: int = Field(default=3, ge=0, description="Days for which a coverage answer counts as fresh.")
+    p2p_bd: int = Field(default=2, ge=0, description="Business days for a peer-to-peer review after a denial.")
+    appeal_file_cd: int = Field(default=60, ge=0, description="Days to file an appeal after a denial.")
+    tombstone_h: int = Field(default=72, ge=0, description="Hours for which a cancel waits for what it cancels.")
+    reopen_window_d: int = Field(
+        default=30, ge=0, description="Days in which a cancelled discharge opens the stay again."
+    )
+    office_opens: str = Field(default="08:00", pattern=r"^[0-2]\d:[0-5]\d$", description="Start of the business day.")
+    office_closes: str = Field(default="17:00", pattern=r"^[0-2]\d:[0-5]\d$", description="End of the business day.")
+    followup_types: tuple[str, ...] = Field(
+        default=("FOLLOWUP", "HFU", "FU"), description="SCH-8 codes of follow-up visits."
+    )
+    followup_location_types: tuple[str, ...] = Field(
+        default=("C", "D", "O", "H", "P"), description="Location types (AIL-3.6) where a follow-up visit can be."
+    )
+    not_followup_services: tuple[str, ...] = Field(
+        default=("LAB", "XR", "CT", "MRI", "US", "IMG", "RAD"),
+        description="Services (AIS-3) that are no follow-up visit.",
+    )
+    no_auth_payers: tuple[str, ...] = Field(default=(), description="Payers known to need no inpatient authorization.")
+    disabled_rules: tuple[str, ...] = Field(default=(), description="Ids of rules that do not run.")
+
+
+class RetentionSection(Section):
+    """How long finished things stay; state, tasks, the audit and whatever is pending are kept."""
+
+    bodies_days: int = Field(default=90, ge=1, description="Days for message bodies.")
+    events_days: int = Field(default=400, ge=1, description="Days for events.")
+
+
+class PipelineSection(Section):
+    """Parse, map, decide and write."""
+
+    batch: int = Field(default=256, ge=1, le=1024, description="Most messages per batch.")
+    linger_ms: int = Field(default=20, ge=0, le=1000, description="Milliseconds a worker waits after a small batch.")
+    budget_seconds: float = Field(default=2.0, gt=0, description="Compute time per message.")
+    memory_mb: int = Field(default=1024, ge=128, description="Memory of the compute process in MiB.")
+    max_attempts: int = Field(default=5, ge=1, description="Attempts before a message is parked.")
+
+
+class DiskSection(Section):
+    """Intake stops before the disk is full."""
+
+    reserve_ratio: float = Field(default=0.05, ge=0, lt=1, description="Share of the disk that stays free.")
+    reserve_bytes: int = Field(
+        default=1024 * MIB,
+        ge=0,
+        description="Bytes that are enough by themselves: the smaller of the two reserves counts.",
+    )
+
+
+class SchedulerSection(Section):
+    """Timers after a silence (decision 17)."""
+
+    catch_up_minutes: int = Field(
+        default=15, ge=0, description="Minutes after a feed's first message before held timers fire."
+    )
+    catch_up_max_hours: int = Field(default=2, ge=0, description="Hours after which held timers fire in any case.")
+
+
+_DEFAULT_CHANNELS: tuple[Channel, ...] = (
+    MllpListener(name="adt", kind="mllp-listener"),
+    FileDrop(name="payers", kind="file-drop"),
+)
+
+
+class Settings(BaseSettings):
+    """All of baton.toml."""
+
+    model_config = SettingsConfigDict(env_prefix="BATON_", env_nested_delimiter="__", extra="forbid", frozen=True)
+
+    gateway: GatewaySection = Field(default_factory=GatewaySection)
+    store: StoreSection = Field(default_factory=StoreSection)
+    bus: BusSection = Field(default_factory=BusSection)
+    api: ApiSection = Field(default_factory=ApiSection)
+    pipeline: PipelineSection = Field(default_factory=PipelineSection)
+    scheduler: SchedulerSection = Field(default_factory=SchedulerSection)
+    coordination: CoordinationSection = Field(default_factory=CoordinationSection)
+    retention: RetentionSection = Field(default_factory=RetentionSection)
+    disk: DiskSection = Field(default_factory=DiskSection)
+    facility: tuple[FacilitySection, ...] = (FacilitySection(id="main"),)
+    channel: tuple[Channel, ...] = _DEFAULT_CHANNELS
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The environment wins over the file; nothing else is read."""
+        return (env_settings, init_settings)
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        """Fill what depends on `data_dir`, so that everybody else reads plain values."""
+        root = self.gateway.data_dir
+        if not self.store.url:
+            self.__dict__["store"] = self.store.model_copy(update={"url": f"sqlite:///{root}/baton.db"})
+        self.__dict__["channel"] = tuple(_with_folders(channel, root) for channel in self.channel)
+        return self
+
+    @property
+    def version(self) -> int:
+        """A number that changes with the content: 31 bits, kept with every message (decision 28)."""
+        digest = hashlib.sha256(self.model_dump_json().encode()).digest()
+        return int.from_bytes(digest[:4], "big") >> 1
+
+    @property
+    def bus_exposed(self) -> bool:
+        """True when events cross a network in the clear."""
+        url = urlsplit(self.bus.url)
+        return url.scheme == "amqp" and not is_loopback(url.hostname or "")
+
+    @property
+    def bus_payload(self) -> Literal["full", "reference"]:
+        """What leaves on the bus: `bus.payload`, or the default of decision 24."""
+        return self.bus.payload or ("reference" if self.bus_exposed else "full")
+
+    @property
+    def facilities(self) -> tuple[Facility, ...]:
+        return tuple(Facility(**facility.model_dump()) for facility in self.facility)
+
+    def find_channel(self, name: str) -> MllpListener | FileDrop | None:
+        return next((channel for channel in self.channel if channel.name == name), None)
+
+    def profile(self, name: str) -> FeedProfile:
+        """How to read the messages of channel `name`; KeyError when there is none."""
+        channel = self.find_channel(name)
+        if channel is None:
+            raise KeyError(name)
+        given = {key: value for key, value in channel if key in FeedProfile.__struct_fields__}
+        if isinstance(channel, MllpListener):
+            given["patient_id"] = tuple(IdentifierRule(**rule.model_dump()) for rule in channel.patient_id)
+        return FeedProfile(channel=name, facilities=self.facilities, **given)
+
+    def coordination_settings(self, name: str = "") -> CoordinationSettings:
+        """Rule settings for messages of channel `name`; without a name for timers and commands (stage live)."""
+        channel = self.find_channel(name)
+        return CoordinationSettings(
+            facilities={facility.id: (facility.zone, facility.calendar) for facility in self.facility},
+            default_zone=channel.zone if channel else self.facility[0].zone,
+            stage=channel.stage if channel else "live",
+            **dict(self.coordination),
+        )
+
+
+def _with_folders(channel: MllpListener | FileDrop, root: str) -> MllpListener | FileDrop:
+    if isinstance(channel, MllpListener):
+        return channel
+    folders = {
+        "folder": channel.folder or f"{root}/{channel.name}/in",
+        "out": channel.out or f"{root}/{channel.name}/out",
+    }
+    return channel.model_copy(update=folders)

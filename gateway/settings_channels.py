@@ -1,0 +1,142 @@
+"""Settings of one channel: how to listen, how to answer, how to read what arrives."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+MIB = 1024 * 1024
+
+
+def _known_zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError("unknown time zone: use a name of the IANA table such as America/New_York") from None
+    return name
+
+
+Zone = Annotated[str, AfterValidator(_known_zone)]
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
+Port = Annotated[int, Field(ge=0, le=65535)]
+FieldPath = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9]{2}-[0-9]+(\.[0-9]+)?$")]
+
+
+class Section(BaseModel):
+    """A table of baton.toml: every key is known, nothing changes after loading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class IdentifierRuleSettings(Section):
+    """One way to name a patient; both given values must match."""
+
+    authority: str | None = Field(default=None, description="Assigning authority (CX.4) that the identifier must have.")
+    type: str | None = Field(
+        default=None, description="Identifier type (CX.5, table 0203) that it must have, such as `MR`."
+    )
+
+
+class ChannelSection(Section):
+    """What every kind of channel has."""
+
+    name: Name = Field(description="Name in events, logs, metrics and URLs: a-z, 0-9 and hyphen.")
+    enabled: bool = Field(default=True, description="`false` keeps the channel configured and closed.")
+    stage: Literal["load", "shadow", "live"] = Field(
+        default="live",
+        description="`load` keeps state only, `shadow` computes tasks and shows them apart, `live` acts.",
+    )
+    gap_policy: Literal["gap", "block"] = Field(
+        default="gap",
+        description="After a parked message: `gap` lets the patient's later messages go on, `block` holds them.",
+    )
+    quiet_after: int = Field(
+        default=0, ge=0, description="Seconds without a message before the feed is noticed; 0: never."
+    )
+    zone: Zone = Field(default="America/New_York", description="Time zone of times that carry no offset.")
+    default_facility: str = Field(default="main", description="Facility of messages that name none of ours.")
+    default_authority: str = Field(
+        default="", description="Authority of identifiers without CX.4; empty: the channel's name."
+    )
+    trusted_links: tuple[str, ...] = Field(
+        default=(), description="Authorities whose identifiers may name a patient of another authority."
+    )
+
+
+class MllpListener(ChannelSection):
+    """HL7 v2 over MLLP: we listen, hospital engines connect."""
+
+    kind: Literal["mllp-listener"] = Field(description="Selects this kind of channel.")
+    host: str = Field(default="127.0.0.1", description="Address to listen on.")
+    port: Port = Field(default=2575, description="TCP port; 0 takes a free one.")
+    allow_plaintext: bool = Field(
+        default=False, description="Must be `true` to listen off loopback: MLLP carries patient data in the clear."
+    )
+    max_frame: int = Field(default=16 * MIB, ge=1024, description="Largest frame in bytes; over it: AR, then close.")
+    idle_timeout: float = Field(default=3600.0, ge=0, description="Seconds a peer may stay silent; 0: for ever.")
+    frame_timeout: float = Field(default=30.0, gt=0, description="Seconds from the first byte of a frame to its last.")
+    max_connections: int = Field(default=2000, ge=1, description="Open connections in all.")
+    max_connections_per_peer: int = Field(default=256, ge=1, description="Open connections per peer address.")
+    max_unanswered: int = Field(
+        default=64, ge=1, description="Frames of one connection that may wait for their answer before reading pauses."
+    )
+    end: Literal["1C0D", "1C"] = Field(
+        default="1C0D", description="End of a frame; `1C` for senders that never send 0D."
+    )
+    ack_mode: Literal["auto", "original", "enhanced"] = Field(
+        default="auto",
+        description="Which acknowledgement codes: by MSH-15 and MSH-16, always AA/AE/AR, or always CA/CE/CR.",
+    )
+    unknown_event: Literal["accept", "reject"] = Field(
+        default="accept", description="An event without a mapping: store and answer AA, or answer AR 201."
+    )
+    versions: tuple[str, ...] = Field(default=(), description="Accepted values of MSH-12; empty: any.")
+    require_control_id: bool = Field(default=False, description="Answer AR 101 when MSH-10 is empty.")
+    on_store_timeout: Literal["close", "nak", "hold"] = Field(
+        default="close",
+        description="After `hold_seconds` without the store: close, answer AR or CE 207, or keep waiting.",
+    )
+    hold_seconds: float = Field(
+        default=10.0, gt=0, description="How long an answer is kept back while the store is away."
+    )
+    split_lanes: int = Field(
+        default=1, ge=1, le=1024, description="Lanes per assigning authority; more than 1 splits by patient."
+    )
+    character_set: str = Field(default="utf-8", description="Encoding of messages without MSH-18.")
+    patient_id: tuple[IdentifierRuleSettings, ...] = Field(
+        default=(),
+        description="Which repetition of PID-3 keys the patient, in order of preference; empty: MR, PI, then any.",
+    )
+    encounter_id: tuple[FieldPath, ...] = Field(
+        default=("PV1-19", "PID-18"), description="Fields that name the encounter; the first one present counts."
+    )
+    observation_when: tuple[tuple[FieldPath, str], ...] = Field(
+        default=(), description='Pairs of field and value that mean an observation stay, such as `["PV1-18", "OBS"]`.'
+    )
+    self_pay_classes: tuple[str, ...] = Field(
+        default=("SP", "SELF", "SELFPAY"), description="Financial classes (PV1-20) of patients without a payer."
+    )
+    processing_ids: tuple[str, ...] = Field(
+        default=("P",),
+        description="Accepted values of MSH-11; others are stored, answered and filtered as test messages.",
+    )
+
+
+class FileDrop(ChannelSection):
+    """X12 (or HL7 batch) files from a folder."""
+
+    kind: Literal["file-drop"] = Field(description="Selects this kind of channel.")
+    folder: str = Field(default="", description="Folder to read; empty: `<data_dir>/<name>/in`.")
+    out: str = Field(default="", description="Folder for answers (TA1, 999); empty: `<data_dir>/<name>/out`.")
+    poll_seconds: float = Field(default=2.0, gt=0, description="Seconds between two looks at the folder.")
+    stable_seconds: float = Field(default=2.0, ge=0, description="Seconds for which a file must not have changed.")
+    max_file: int = Field(default=256 * MIB, ge=1024, description="Largest file in bytes.")
+    usage: tuple[str, ...] = Field(
+        default=("P",), description="Accepted values of ISA15; others are filtered as test messages."
+    )
+    payer_zone: Zone = Field(default="America/New_York", description="Time zone of X12 times.")
+
+
+Channel = Annotated[MllpListener | FileDrop, Field(discriminator="kind")]

@@ -1,0 +1,157 @@
+"""What both stores do alike, in Core: the ledger, parked items, small facts, retention.
+
+A store gives two things: `read` runs a function on a snapshot, `execute_write` runs one in a transaction.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from datetime import datetime
+from functools import partial
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, Select, inspect, select, text
+
+from gateway.store import delivery, parking
+from gateway.store.ledger import COUNTED, IN_FLIGHT, PENDING, Ledger, balance
+from gateway.store.ports import EventRow, Session
+from gateway.store.pruning import Prunable, Pruned, Retention, candidates, prunable, remove
+from gateway.store.schema import gateway_state, patients
+from gateway.store.statements import conflict_insert
+
+T = TypeVar("T")
+
+
+class CoreStore(ABC):
+    clock: Callable[[], datetime]
+
+    @abstractmethod
+    async def read(self, query: Callable[[Connection], T]) -> T:
+        """Run `query` on one consistent snapshot."""
+
+    @abstractmethod
+    async def execute_write(self, write: Callable[[Connection], T]) -> T:
+        """Run `write` in a transaction of its own, after intake and pipeline."""
+
+    @abstractmethod
+    async def read_events(
+        self,
+        after: str | None,
+        limit: int,
+        *,
+        types: frozenset[str] | None = None,
+        facilities: frozenset[str] | None = None,
+    ) -> tuple[list[tuple[str, EventRow]], str]:
+        """Events in commit order after position `after`, each with its position, and where to go on (decision 21)."""
+
+    @abstractmethod
+    async def hold(self, lanes: frozenset[int]) -> Session:
+        """A session without items that holds these lanes, waiting for them."""
+
+    async def patient_lanes(self, patient_id: str) -> frozenset[int]:
+        """The lanes of a patient and of all that were merged into him; none when he is not known."""
+        found = await self.fetch(select(patients.c.lanes_json).where(patients.c.patient_id == patient_id))
+        return frozenset(json.loads(found[0]["lanes_json"])) if found else frozenset()
+
+    async def claim_patient(self, patient_id: str) -> Session:
+        """An empty session that holds the lanes of one patient, for a command: also when a merge gave him further lanes
+        while it waited."""
+        while True:
+            lanes = await self.patient_lanes(patient_id)
+            session = await self.hold(lanes)
+            if await self.patient_lanes(patient_id) <= lanes:
+                return session
+            await session.__aexit__(None, None, None)
+
+    async def fetch(self, statement: Select[*tuple[Any, ...]]) -> list[dict[str, Any]]:
+        return await self.read(lambda connection: [dict(row) for row in connection.execute(statement).mappings()])
+
+    async def ledger(self) -> Ledger:
+        """Both equations of decision 7 at one moment."""
+
+        def counted(connection: Connection) -> Ledger:
+            rows = [connection.execute(query).all() for query in (COUNTED, IN_FLIGHT, PENDING)]
+            return balance(*rows)
+
+        return await self.read(counted)
+
+    # -- parked items ----------------------------------------------------------------------------------------------
+
+    async def retry_parked(self, parked_id: int, actor: str, reason: str | None = None) -> bool:
+        """The item becomes work again; False: nothing is parked under this id."""
+        now = self.clock()
+        return await self.execute_write(
+            lambda connection: parking.retry(connection, parked_id, now=now, actor=actor, why=reason)
+        )
+
+    async def discard_parked(self, parked_id: int, actor: str, reason: str | None = None) -> bool:
+        now = self.clock()
+        return await self.execute_write(
+            lambda connection: parking.discard(connection, parked_id, now=now, actor=actor, why=reason)
+        )
+
+    async def edit_parked(self, parked_id: int, body: bytes, actor: str, reason: str | None = None) -> int | None:
+        """A corrected body takes the item's place as a new journal row linked to the old; returns its id."""
+        now = self.clock()
+        return await self.execute_write(
+            lambda connection: parking.replace(connection, parked_id, body, now=now, actor=actor, why=reason)
+        )
+
+    async def publish_again(self, sink: str) -> int:
+        """What a sink did not route or refused becomes pending once more (decision 22); returns how much."""
+        now = self.clock()
+        return await self.execute_write(lambda connection: delivery.publish_again(connection, sink, now))
+
+    # -- small facts of the installation ---------------------------------------------------------------------------
+
+    async def fact(self, name: str) -> str | None:
+        rows = await self.fetch(select(gateway_state.c.value).where(gateway_state.c.name == name))
+        return rows[0]["value"] if rows else None
+
+    async def set_fact(self, name: str, value: str) -> None:
+        def write(connection: Connection) -> None:
+            new = conflict_insert(gateway_state, connection.dialect.name).values(name=name, value=value)
+            replaced = {"value": new.excluded.value}
+            connection.execute(new.on_conflict_do_update(index_elements=[gateway_state.c.name], set_=replaced))
+
+        await self.execute_write(write)
+
+    async def salt(self) -> bytes:
+        """Secret of this installation, made once: ids derived with it tell nothing about a patient."""
+
+        def make(connection: Connection) -> bytes:
+            row = {"name": "salt", "value": secrets.token_hex(32)}
+            new = conflict_insert(gateway_state, connection.dialect.name).values(row).on_conflict_do_nothing()
+            connection.execute(new)
+            found = select(gateway_state.c.value).where(gateway_state.c.name == "salt")
+            return bytes.fromhex(connection.execute(found).scalar_one())
+
+        return await self.execute_write(make)
+
+    # -- retention -------------------------------------------------------------------------------------------------
+
+    async def prune(self, now: datetime, retention: Retention, *, dry_run: bool = False) -> Pruned:
+        """Remove what is past its retention, in bounded steps so that no writer waits long; returns how much went, or
+        with `dry_run` would go."""
+        counts: dict[str, int] = {}
+        for name, kind in prunable(now, retention).items():
+            counts[name] = await self._prune(kind, dry_run)
+        return Pruned(**counts)
+
+    async def _prune(self, kind: Prunable, dry_run: bool) -> int:
+        gone, after = 0, None
+        while keys := await self.read(partial(candidates, kind=kind, after=after)):
+            gone += len(keys) if dry_run else await self.execute_write(partial(remove, kind=kind, keys=keys))
+            after = keys[-1]
+        return gone
+
+
+def revision(connection: Connection) -> str | None:
+    """The migration that the store is at; None before the first."""
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    found: str | None = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+    return found

@@ -1,0 +1,25 @@
+"""Sizes and spans that both stores keep to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+PART = 1024 * 1024
+"""A larger body is stored in parts of this size (decision 8)."""
+
+CLAIM_BYTES = 16 * 1024 * 1024
+"""Bodies of one claim: the first item always comes, the others while they fit."""
+
+LIFE = timedelta(days=14)
+"""How long a dedup key is remembered (decision 5)."""
+
+CLOSED_TASKS = timedelta(days=90)
+"""How far back closed tasks are loaded with their patient."""
+
+
+def parts(body: bytes) -> Iterator[tuple[int, bytes]]:
+    """The numbered parts of a body that is too large for one row; none of one that is not."""
+    if len(body) > PART:
+        for number, start in enumerate(range(0, len(body), PART)):
+            yield number, body[start : start + PART]

@@ -1,0 +1,25 @@
+"""Which store the settings ask for."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from sqlalchemy import make_url
+
+from gateway.clock import Clock
+from gateway.settings import Settings
+from gateway.store.postgres import PostgresStore
+from gateway.store.sqlite import SqliteStore
+
+
+def open_store(settings: Settings, clock: Clock) -> SqliteStore | PostgresStore:
+    """The store, not connected yet.  Events are queued for the bus only where there is one."""
+    sinks = ("bus",) if settings.bus.url else ()
+    seen_for = timedelta(days=settings.store.seen_days)
+    url = make_url(settings.store.url)
+    if url.get_backend_name() == "sqlite":
+        return SqliteStore(url.database or "", clock=clock, sinks=sinks, seen_for=seen_for)
+    pool_size = settings.store.pool_size
+    return PostgresStore(
+        url.render_as_string(hide_password=False), clock=clock, sinks=sinks, seen_for=seen_for, pool_size=pool_size
+    )

@@ -1,0 +1,64 @@
+"""What a batch reads on PostgreSQL: its work, and the state that it needs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from gateway.store import postgres_statements as sql
+from gateway.store.ports import Loaded, LoadRequest, WorkItem
+from gateway.store.postgres_connection import Raw
+from gateway.store.sqlite_ingest import PART
+from gateway.store.sqlite_session import CLAIM_BYTES
+from gateway.store.statements import Statement
+
+
+async def claim(raw: Raw, lanes: frozenset[int], limit: int, low: int) -> list[WorkItem]:
+    """The oldest pending work of these lanes, in order of work id, up to the first item that needs another lane."""
+    items: list[WorkItem] = []
+    for row in await raw.fetch(sql.CLAIM, list(lanes), limit, low, CLAIM_BYTES):
+        *head, replayed, size = row
+        if items and not lanes.issuperset(head[4]):
+            break
+        if head[11] is None and size > PART:
+            head[11] = b"".join([part[0] for part in await raw.fetch(sql.PARTS, head[1])])
+        head[4] = tuple(head[4])
+        head[11] = head[11] or b""
+        items.append(WorkItem(**dict(zip(WorkItem.__struct_fields__, [*head, replayed], strict=True))))
+    return items
+
+
+async def load(raw: Raw, request: LoadRequest, since: datetime) -> tuple[dict[str, set[str]], Loaded]:
+    """(field of the request -> patient ids that it names, state of all these patients, each followed to whom he was
+    merged into)."""
+    found: dict[str, set[str]] = {}
+    for field in sql.LOAD.resolve:
+        found[field] = await named_by(raw, field, getattr(request, field))
+    known = set(request.patient_ids).union(*found.values())
+    loaded = Loaded(rows={name: [] for name in sql.LOAD.rows})
+    if not known:
+        return found, loaded
+    closure = sql.LOAD.closure
+    patients = [row[0] for row in await raw.fetch(closure.text, *_arguments(closure, sorted(known), since))]
+    for table, statement in sql.LOAD.rows.items():
+        rows = await raw.fetch(statement.text, *_arguments(statement, patients, since))
+        loaded.rows[table] = [tuple(row) for row in rows]
+    for row in loaded.rows["patients"]:
+        loaded.lanes[row[0]] = tuple(json.loads(row[sql.PATIENT_LANES]))
+    return found, loaded
+
+
+async def named_by(raw: Raw, field: str, keys: Sequence[Any]) -> set[str]:
+    """Ids of the patients whom keys of this field of a LoadRequest name."""
+    if not keys:
+        return set()
+    statement = sql.LOAD.resolve[field]
+    return {row[0] for row in await raw.fetch(statement.text, *_arguments(statement, keys, None))}
+
+
+def _arguments(statement: Statement, keys: Sequence[Any], since: datetime | None) -> tuple[Any, ...]:
+    if "authorities" in statement.names:
+        return statement.arguments(authorities=[key[0] for key in keys], values=[key[1] for key in keys])
+    return statement.arguments(keys=list(keys), since=since)

@@ -1,0 +1,155 @@
+"""The pipeline's write on SQLite: everything in one WriteSet, in the open transaction."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import datetime
+from itertools import groupby
+from typing import Any
+
+from gateway.store import parking
+from gateway.store import sqlite_statements as sql
+from gateway.store.ledger import SINK, Counts
+from gateway.store.ports import ItemEnd, NewWork, Parked, Reply, WriteSet
+from gateway.store.rows import to_sqlite_row, to_stored_time
+from gateway.store.sqlite_connection import SqliteConnection
+from gateway.store.sqlite_ingest import add_counts, take_ids
+
+
+class CommitWriter:
+    """Writes one WriteSet.  Order matters where one statement meets what another left: work rows go before new ones
+    come, timers are set before their queued firings are dropped."""
+
+    def __init__(self, connection: SqliteConnection, now: datetime, sinks: Sequence[str]) -> None:
+        self._connection = connection
+        self._raw = connection.raw
+        self._now = now
+        self._at = to_stored_time(now)
+        self._sinks = sinks
+        self._counts = Counts()
+
+    def write(self, writes: WriteSet) -> None:
+        self._finish(writes.done)
+        self._state(writes)
+        self._ends(writes.ends)
+        for parked in writes.parked:
+            self._park(parked)
+        self._new_work(writes.new_work)
+        if writes.events:
+            self._publish([to_sqlite_row(_fields(event)) for event in writes.events])
+        for reply in writes.replies:
+            self._reply(reply)
+        for channel, count in writes.received.items():
+            self._counts[channel, "received"] += count
+        add_counts(self._connection, self._counts, self._at)
+        for parked_id in parking.parked_for(self._connection.core, writes.appeared):
+            parking.retry(
+                self._connection.core, parked_id, now=self._now, actor=parking.GATEWAY, why="match key appeared"
+            )
+
+    def _finish(self, work_ids: Sequence[int]) -> None:
+        ids = [(work_id,) for work_id in work_ids]
+        self._raw.executemany("DELETE FROM work WHERE work_id = ?", ids)
+        if self._timers_queued():
+            self._raw.executemany("DELETE FROM timer_queued WHERE work_id = ?", ids)
+
+    def _timers_queued(self) -> bool:
+        return self._raw.execute("SELECT 1 FROM timer_queued LIMIT 1").fetchone() is not None
+
+    def _state(self, writes: WriteSet) -> None:
+        for table, rows in writes.rows.items():
+            self._raw.executemany(sql.UPSERT[table], [to_sqlite_row(row) for row in rows])
+        if writes.deleted_timers:
+            deleted = [(timer_id,) for timer_id in writes.deleted_timers]
+            self._raw.executemany("DELETE FROM timers WHERE timer_id = ?", deleted)
+        changed = [*writes.deleted_timers, *(row[0] for row in writes.rows.get("timers", ()))]
+        if changed and self._timers_queued():
+            self._unqueue_timers(changed)
+        for table, rows in writes.appended.items():
+            self._raw.executemany(sql.APPEND[table], [to_sqlite_row(row) for row in rows])
+
+    def _unqueue_timers(self, timer_ids: Sequence[str]) -> None:
+        """A timer that was set anew or cleared must not fire by what was queued for its old moment."""
+        ids = [(timer_id,) for timer_id in timer_ids]
+        self._raw.executemany(
+            "DELETE FROM work WHERE work_id IN (SELECT work_id FROM timer_queued WHERE timer_id = ?)", ids
+        )
+        self._raw.executemany("DELETE FROM timer_queued WHERE timer_id = ?", ids)
+
+    def _ends(self, ends: Sequence[ItemEnd]) -> None:
+        """Each item ends once; what `parked` says is written with the parked row."""
+        for (channel, word), group in groupby(sorted(ends, key=_by_word), key=_by_word):
+            if word == "parked":
+                continue
+            rows = [(end.journal_id, end.item, word, end.reason, channel, self._at) for end in group]
+            self._counts[channel, word] += self._raw.executemany(sql.END_ONCE, rows).rowcount
+
+    def _park(self, item: Parked) -> None:
+        inserted = self._raw.execute(
+            sql.INSERT_PARKED,
+            (
+                item.journal_id,
+                item.item,
+                item.channel,
+                item.facility_id,
+                item.stage,
+                item.reason,
+                item.detail,
+                item.attempts,
+                self._at,
+                item.kind,
+                json.dumps(item.lanes),
+                item.payload,
+            ),
+        )
+        self._raw.executemany(sql.INSERT_MATCH_KEY, [(key, inserted.lastrowid) for key in item.match_keys])
+        self._raw.execute(sql.INSERT_END, (item.journal_id, item.item, "parked", item.reason, item.channel, self._at))
+        self._counts[item.channel, "parked"] += 1
+
+    def _new_work(self, items: Sequence[NewWork]) -> None:
+        if not items:
+            return
+        first = take_ids(self._connection, len(items))
+        kinds = self._source_kinds({item.journal_id for item in items})
+        rows: list[tuple[Any, ...]] = []
+        for work_id, item in enumerate(items, first):
+            rest = (item.journal_id, item.item, item.kind, item.channel, kinds.get(item.journal_id, ""))
+            tail = (to_stored_time(item.received_at), 0, False, item.payload or None)
+            rows.extend((work_id, lane, *rest, *tail) for lane in sorted(set(item.lanes)) or (0,))
+        self._raw.executemany(sql.INSERT_WORK, rows)
+
+    def _source_kinds(self, journal_ids: set[int]) -> dict[int, str]:
+        query = "SELECT journal_id, kind FROM journal WHERE journal_id IN (SELECT value FROM json_each(?))"
+        return dict(self._raw.execute(query, (json.dumps(sorted(journal_ids)),)).fetchall())
+
+    def _publish(self, rows: Sequence[Sequence[Any]]) -> None:
+        """Give the events their numbers in order, and every sink a pending delivery of each."""
+        found = self._raw.execute("SELECT seq FROM sqlite_sequence WHERE name = 'events'").fetchone()
+        last = found[0] if found else 0
+        self._raw.executemany(sql.INSERT_EVENT, [(last + n, 0, *row) for n, row in enumerate(rows, 1)])
+        for sink in self._sinks:
+            queued = self._raw.execute(sql.QUEUE_EVENTS, (sink, self._at, last)).rowcount
+            self._counts[SINK + sink, "committed"] += queued
+
+    def _reply(self, reply: Reply) -> None:
+        (number,) = self._raw.execute(sql.NEXT_CONTROL_NUMBER, (reply.partner,)).fetchone()
+        body = number_reply(reply.body, number)
+        head = (reply.journal_id, reply.channel, reply.partner, reply.kind, reply.facility_id)
+        reply_id = self._raw.execute(sql.INSERT_REPLY, (*head, number, body, self._at)).lastrowid
+        row = (reply.channel, reply_id, reply.partner, 0, reply.facility_id, self._at)
+        self._raw.execute(sql.INSERT_OUTBOX, row)
+        self._counts[SINK + reply.channel, "committed"] += 1
+
+
+def number_reply(body: bytes, number: int) -> bytes:
+    """Fill the control-number slots of an answer: one number for the interchange and for its only group."""
+    return body.replace(b"{ISA13}", b"%09d" % number).replace(b"{GS06}", b"%d" % number)
+
+
+def _fields(event: Any) -> list[Any]:
+    return [getattr(event, name) for name in event.__struct_fields__]
+
+
+def _by_word(end: ItemEnd) -> tuple[str, str]:
+    return end.channel, end.end

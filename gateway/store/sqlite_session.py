@@ -1,0 +1,93 @@
+"""One claimed batch on SQLite: all lanes are held by the process's own lock."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sqlite3
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from gateway.store import sqlite_statements as sql
+from gateway.store.limits import CLAIM_BYTES, CLOSED_TASKS, PART
+from gateway.store.ports import Loaded, LoadRequest, WorkItem, WriteSet
+from gateway.store.rows import from_stored_time, to_stored_time, with_booleans
+from gateway.store.sqlite_commit import CommitWriter
+from gateway.store.sqlite_writer import PIPELINE
+from gateway.store.statements import Statement
+
+if TYPE_CHECKING:
+    from gateway.store.sqlite import SqliteStore
+
+
+class SqliteSession:
+    def __init__(self, store: SqliteStore, lock: asyncio.Lock, items: Sequence[WorkItem]) -> None:
+        self.items = items
+        self.lanes: frozenset[int] = frozenset()  # all
+        self._store = store
+        self._lock = lock
+        self._commit: asyncio.Future[None] | None = None
+
+    async def load(self, request: LoadRequest) -> Loaded:
+        since = to_stored_time(self._store.clock() - CLOSED_TASKS)
+        return await self._store.reading(lambda connection: load(connection.raw, request, since))
+
+    async def commit(self, writes: WriteSet) -> None:
+        now, sinks = self._store.clock(), self._store.sinks
+        self._commit = asyncio.ensure_future(
+            self._store.writer.run(PIPELINE, lambda connection: CommitWriter(connection, now, sinks).write(writes))
+        )
+        await asyncio.shield(self._commit)
+
+    async def __aenter__(self) -> SqliteSession:
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        """Frees the lanes, not before a commit under way has ended: a cancelled caller must not let the next one read
+        the state from before it."""
+        try:
+            if self._commit is not None:
+                await asyncio.wait([self._commit])
+        finally:
+            self._lock.release()
+
+
+def claim(connection: sqlite3.Connection, limit: int) -> list[WorkItem]:
+    """The oldest pending work, in order of work id."""
+    items: list[WorkItem] = []
+    room = CLAIM_BYTES
+    for row in connection.execute(sql.CLAIM.text, sql.CLAIM.arguments(limit=limit)):
+        *head, replayed, size = row
+        room -= size
+        if items and room < 0:
+            break
+        if head[11] is None and size > PART:
+            head[11] = b"".join(part for (part,) in connection.execute(sql.PARTS, (head[1],)))
+        head[4] = tuple(int(lane) for lane in head[4].split(","))
+        head[7] = from_stored_time(head[7])
+        head[11] = head[11] or b""
+        items.append(WorkItem(**dict(zip(WorkItem.__struct_fields__, [*head, bool(replayed)], strict=True))))
+    return items
+
+
+def _with_keys(statement: Statement, keys: Sequence[Any], since: str = "") -> tuple[str, tuple[Any, ...]]:
+    return statement.text, statement.arguments(keys=json.dumps(keys), since=since)
+
+
+def load(connection: sqlite3.Connection, request: LoadRequest, since: str) -> Loaded:
+    """State of every patient that a key of `request` names, each followed to whom he was merged into."""
+    known = set(request.patient_ids)
+    for field, statement in sql.LOAD.resolve.items():
+        keys = getattr(request, field)
+        if keys:
+            known.update(key for (key,) in connection.execute(*_with_keys(statement, keys)))
+    loaded = Loaded(rows={name: [] for name in sql.LOAD.rows})
+    if not known:
+        return loaded
+    patients = [key for (key,) in connection.execute(*_with_keys(sql.LOAD.closure, sorted(known)))]
+    for table, statement in sql.LOAD.rows.items():
+        found = connection.execute(*_with_keys(statement, patients, since)).fetchall()
+        loaded.rows[table] = with_booleans(found, sql.BOOLEANS[table])
+    for row in loaded.rows["patients"]:
+        loaded.lanes[row[0]] = tuple(json.loads(row[sql.PATIENT_LANES]))
+    return loaded

@@ -1,0 +1,121 @@
+"""The statements of the SQLite store, compiled once at import."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    ColumnElement,
+    Dialect,
+    FromClause,
+    Select,
+    Text,
+    bindparam,
+    case,
+    column,
+    func,
+    literal_column,
+    select,
+)
+
+from gateway.store import schema as s
+from gateway.store.statements import SQLITE, add_to_ledger, boolean_positions, compiled, insert, load_statements, upsert
+
+
+class JsonKeys:
+    """Many keys as one JSON text, spread by json_each."""
+
+    dialect: Dialect = SQLITE
+
+    def rows(self, name: str) -> Select[tuple[str]]:
+        spread = func.json_each(bindparam(name, type_=Text)).table_valued(column("value", Text))
+        return select(spread.c.value.label("key"))
+
+    def listed(self, column: ColumnElement[str], name: str) -> ColumnElement[bool]:
+        return column.in_(self.rows(name))
+
+    def pairs(self) -> FromClause:
+        spread = func.json_each(bindparam("keys", type_=Text)).table_valued(column("value", Text))
+        return select(
+            func.json_extract(spread.c.value, literal_column("'$[0]'"), type_=Text).label("authority"),
+            func.json_extract(spread.c.value, literal_column("'$[1]'"), type_=Text).label("value"),
+        ).subquery("pair")
+
+
+LOAD = load_statements(JsonKeys())
+PATIENT_LANES = list(s.patients.c.keys()).index("lanes_json")
+BOOLEANS = {table.name: boolean_positions(table) for table in s.STATE_TABLES}
+UPSERT = {table.name: upsert(table, "sqlite") for table in s.STATE_TABLES}
+APPEND = {table.name: insert(table, "sqlite") for table in s.APPENDED_TABLES}
+INSERT_JOURNAL = insert(s.journal, "sqlite")
+INSERT_PART = insert(s.journal_part, "sqlite")
+INSERT_WORK = insert(s.work, "sqlite")
+INSERT_END = insert(s.item_end, "sqlite")
+END_ONCE = insert(s.item_end, "sqlite", ignore=True)
+INSERT_EVENT = insert(s.events, "sqlite", ignore=True)  # an event id is published once
+INSERT_PARKED = insert(s.parked, "sqlite", "parked_id")
+INSERT_MATCH_KEY = insert(s.match_key, "sqlite", ignore=True)
+INSERT_REPLY = insert(s.replies, "sqlite", "reply_id")
+INSERT_OUTBOX = insert(s.outbox, "sqlite")
+INSERT_TIMER_QUEUED = insert(s.timer_queued, "sqlite")
+
+
+ADD_COUNT = add_to_ledger("sqlite")
+NEXT_IDS = (
+    "UPDATE gateway_state SET value = CAST(value AS INTEGER) + ? WHERE name = 'last_id' "
+    "RETURNING CAST(value AS INTEGER)"
+)
+SEE = (  # one row changed: the key is ours; none: it is another row's
+    "INSERT INTO seen (dedup_key, journal_id, seen_at) VALUES (?, ?, ?) ON CONFLICT (dedup_key) DO UPDATE "
+    "SET journal_id = excluded.journal_id, seen_at = excluded.seen_at WHERE seen.seen_at < ?"
+)
+
+CLAIM = compiled(
+    select(
+        s.work.c.work_id,
+        s.work.c.journal_id,
+        s.work.c.item,
+        s.work.c.kind,
+        func.group_concat(s.work.c.lane),
+        s.work.c.channel,
+        s.work.c.source_kind,
+        s.work.c.received_at,
+        s.work.c.attempts,
+        func.coalesce(s.journal.c.config_version, 0),
+        func.coalesce(s.journal.c.control_id, ""),
+        case((s.work.c.kind == "read", s.journal.c.body), else_=s.work.c.payload),
+        s.work.c.replayed,
+        case((s.work.c.kind == "read", s.journal.c.size), else_=0),
+    )
+    .select_from(s.work.outerjoin(s.journal, s.journal.c.journal_id == s.work.c.journal_id))
+    .group_by(s.work.c.work_id)
+    .order_by(s.work.c.work_id)
+    .limit(bindparam("limit")),
+    SQLITE,
+)
+"""All about the next work ids in order; lanes as text.  One pass over the key (work_id, lane), no sort."""
+PARTS = "SELECT body FROM journal_part WHERE journal_id = ? ORDER BY part"
+
+NEXT_CONTROL_NUMBER = (
+    "INSERT INTO control_number (partner, kind, value) VALUES (?, 'interchange', 1) ON CONFLICT (partner, kind) "
+    "DO UPDATE SET value = CASE WHEN value >= 999999999 THEN 1 ELSE value + 1 END RETURNING value"
+)
+QUEUE_EVENTS = (
+    "INSERT INTO outbox (sink, sequence, key, lane, facility_id, queued_at) "
+    "SELECT ?, seq, patient_id, lane, facility_id, ? FROM events WHERE seq > ?"
+)
+UNDELIVERED = (
+    "INSERT INTO undelivered (sink, sequence, key, lane, facility_id, queued_at, outcome, settled_at) "
+    "SELECT sink, sequence, key, lane, facility_id, queued_at, ?, ? FROM outbox WHERE sink = ? AND sequence = ?"
+)
+PENDING_EVENTS = (
+    "SELECT o.sink, o.sequence, e.event_id, o.key, e.routing_key, e.type, o.facility_id, e.body FROM outbox o "
+    "JOIN events e ON e.seq = o.sequence WHERE o.sink = ? ORDER BY o.sequence LIMIT ?"
+)
+PENDING_REPLIES = (
+    "SELECT o.sink, o.sequence, 'r-' || o.sequence, o.key, '', r.kind, o.facility_id, r.body FROM outbox o "
+    "JOIN replies r ON r.reply_id = o.sequence WHERE o.sink = ? ORDER BY o.sequence LIMIT ?"
+)
+QUEUE_TIMER = (  # not when it was set anew, cleared or queued since it was read
+    "INSERT INTO work (work_id, lane, journal_id, item, kind, channel, source_kind, received_at, attempts, replayed, "
+    "payload) SELECT ?, lane, 0, 0, 'timer', channel, '', ?, 0, 0, CAST(timer_id AS BLOB) FROM timers "
+    "WHERE timer_id = ? AND fire_at = ? AND timer_id NOT IN (SELECT timer_id FROM timer_queued)"
+)

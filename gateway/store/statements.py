@@ -1,0 +1,184 @@
+"""Statement text for the raw drivers: built with SQLAlchemy Core, compiled once per engine.
+
+What differs between engines is only how a list of keys is passed: `Keys` says it.  SQLite takes JSON text, PostgreSQL
+an array.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Protocol
+
+from sqlalchemy import (
+    Boolean,
+    ColumnElement,
+    Dialect,
+    FromClause,
+    Select,
+    Table,
+    bindparam,
+    select,
+    union_all,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.sql import ClauseElement
+
+from gateway.store.schema import (
+    STATE_TABLES,
+    authorizations,
+    coverages,
+    encounter_locations,
+    encounters,
+    ledger,
+    patient_identifiers,
+    patients,
+    tasks,
+    timers,
+)
+
+SQLITE: Dialect = sqlite.dialect(paramstyle="qmark")
+POSTGRESQL: Dialect = postgresql.asyncpg.dialect()  # type: ignore[no-untyped-call]
+
+
+@dataclass(slots=True, frozen=True)
+class Statement:
+    """Text for a driver, and the names of its parameters in their order."""
+
+    text: str
+    names: tuple[str, ...]
+    fixed: dict[str, Any]  # values of the statement itself
+
+    def arguments(self, **values: Any) -> tuple[Any, ...]:
+        given = self.fixed | values
+        return tuple(given[name] for name in self.names)
+
+
+def compiled(statement: ClauseElement, dialect: Dialect) -> Statement:
+    done = statement.compile(dialect=dialect)
+    return Statement(str(done), tuple(getattr(done, "positiontup", None) or ()), dict(done.params))
+
+
+class Keys(Protocol):
+    """How an engine is given many keys in one parameter."""
+
+    @property
+    def dialect(self) -> Dialect: ...
+
+    def listed(self, column: ColumnElement[str], name: str) -> ColumnElement[bool]:
+        """`column` is one of the texts in parameter `name`."""
+        ...
+
+    def rows(self, name: str) -> Select[tuple[str]]:
+        """One row per text in parameter `name`."""
+        ...
+
+    def pairs(self) -> FromClause:
+        """Columns `authority` and `value`: one row per pair of the parameter(s)."""
+        ...
+
+
+def conflict_insert(table: Table, engine: str) -> Any:
+    """The engine's own INSERT: both have ON CONFLICT, with the same verbs."""
+    return sqlite.insert(table) if engine == "sqlite" else postgresql.insert(table)
+
+
+@cache
+def upsert(table: Table, engine: str) -> str:
+    """Insert whole rows in column order; a row of the same primary key is replaced."""
+    statement = conflict_insert(table, engine).values(_named(table))
+    changed = {c.name: statement.excluded[c.name] for c in table.columns if not c.primary_key}
+    key = list(table.primary_key.columns)
+    return compiled(statement.on_conflict_do_update(index_elements=key, set_=changed), _dialect(engine)).text
+
+
+@cache
+def insert(table: Table, engine: str, *omitted: str, ignore: bool = False) -> str:
+    """Insert whole rows in column order, but the `omitted` columns; `ignore`: a row that conflicts is left out."""
+    statement = conflict_insert(table, engine).values(_named(table, *omitted))
+    return compiled((statement.on_conflict_do_nothing() if ignore else statement).inline(), _dialect(engine)).text
+
+
+def adding_counts(engine: str) -> Any:
+    """Add to a counter of the ledger; its `at` is that of the newest addition."""
+    statement = conflict_insert(ledger, engine)
+    return statement.on_conflict_do_update(
+        index_elements=list(ledger.primary_key.columns),
+        set_={"count": ledger.c.count + statement.excluded.count, "at": statement.excluded.at},
+    )
+
+
+@cache
+def add_to_ledger(engine: str) -> str:
+    return compiled(adding_counts(engine).values(_named(ledger)), _dialect(engine)).text
+
+
+def _named(table: Table, *omitted: str) -> dict[str, Any]:
+    return {c.name: bindparam(c.name) for c in table.columns if c.name not in omitted}
+
+
+def _dialect(engine: str) -> Dialect:
+    return SQLITE if engine == "sqlite" else POSTGRESQL
+
+
+@dataclass(slots=True, frozen=True)
+class LoadStatements:
+    """The queries of `Session.load`.
+
+    `resolve`: field of the LoadRequest -> patient ids; `closure`: those and whom they were merged into; `rows`: table
+    -> every row of these patients (parameters `keys`, for tasks also `since`)."""
+
+    resolve: dict[str, Statement]
+    closure: Statement
+    rows: dict[str, Statement]
+
+
+def load_statements(keys: Keys) -> LoadStatements:
+    return LoadStatements(
+        resolve={name: compiled(query, keys.dialect) for name, query in _resolving(keys).items()},
+        closure=compiled(_closure(keys), keys.dialect),
+        rows={table.name: compiled(_state_rows(table, keys), keys.dialect) for table in STATE_TABLES},
+    )
+
+
+def _resolving(keys: Keys) -> dict[str, Any]:
+    pairs = keys.pairs()
+    named = authorizations.c.trace, authorizations.c.number, authorizations.c.tracking_number
+    return {
+        "identifiers": select(patient_identifiers.c.patient_id).select_from(
+            pairs.join(
+                patient_identifiers,
+                (patient_identifiers.c.authority == pairs.c.authority) & (patient_identifiers.c.value == pairs.c.value),
+            )
+        ),
+        "members": select(coverages.c.patient_id).where(keys.listed(coverages.c.member_id, "keys")),
+        "traces": union_all(*(select(authorizations.c.patient_id).where(keys.listed(c, "keys")) for c in named)),
+        "timers": select(timers.c.patient_id).where(keys.listed(timers.c.timer_id, "keys")),
+    }
+
+
+def _closure(keys: Keys) -> Select[tuple[str]]:
+    known = keys.rows("keys").cte("known", recursive=True)
+    key = next(iter(known.c))
+    survivors = select(patients.c.merged_into).join(known, patients.c.patient_id == key)
+    both = known.union(survivors.where(patients.c.merged_into.is_not(None)))
+    return select(next(iter(both.c)))
+
+
+def _state_rows(table: Table, keys: Keys) -> Select[Any]:
+    if table is encounter_locations:
+        stays = select(encounters.c.encounter_id).where(keys.listed(encounters.c.patient_id, "keys"))
+        return select(table).where(table.c.encounter_id.in_(stays))
+    rows = select(table).where(keys.listed(table.c.patient_id, "keys"))
+    if table is tasks:
+        open_stays = select(encounters.c.encounter_id).where(
+            keys.listed(encounters.c.patient_id, "keys"), encounters.c.discharged_at.is_(None)
+        )
+        recent = tasks.c.closed_at >= bindparam("since", type_=tasks.c.closed_at.type)
+        rows = rows.where(tasks.c.closed_at.is_(None) | recent | tasks.c.encounter_id.in_(open_stays))
+    return rows
+
+
+def boolean_positions(table: Table) -> tuple[int, ...]:
+    """Where in a row of `table` the booleans are: SQLite gives them back as 0 and 1."""
+    return tuple(i for i, column in enumerate(table.columns) if isinstance(column.type, Boolean))
