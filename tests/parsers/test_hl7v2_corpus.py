@@ -70,7 +70,7 @@ def test_corpus_header_scan_equals_the_message() -> None:
         assert header.version.decode("latin-1") == msh.repetitions(12)[0].text().strip() if msh.raw(12) else True, name
         pid = next((each for each in message.all("PID") if each.field_count), None)
         sent = pid.repetitions(3) if pid else []
-        values = [each.raw.partition(message.encoding.separators.component)[0] for each in sent]
+        values = [each.raw.partition(message.encoding.separators.component)[0].strip() for each in sent]
         assert [each[0] for each in header.patient_ids] == [value for value in values if value], name
 
 

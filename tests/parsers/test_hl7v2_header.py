@@ -41,7 +41,8 @@ def test_scan_header_finds_merged_and_further_patients() -> None:
         b"\xef\xbb\xbf\r\n " + MSH + b"\rPID|1||A",
         b"\x0b" + MSH + b"\rPID|1||A\r",
         MSH + b"\rNTE|1||PID|9||B\rPID|1||A",
-        MSH + b"\rNTE|1||text\nPID|9||B\rPID|1||A",
+        MSH + b"\rNTE|1||text\nof PID|9||B\rPID|1||A",
+        MSH + b"\rEVN|A01\nPID|1||A\nPV1|1|I",
     ],
 )
 def test_scan_header_finds_the_patient_by_segment_start_only(body: bytes) -> None:
