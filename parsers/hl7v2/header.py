@@ -144,11 +144,12 @@ def _read_ids(field: bytes, separators: Separators) -> tuple[PatientId, ...]:
     ids: list[PatientId] = []
     for each in field.split(repetition, MAX_IDENTIFIERS)[:MAX_IDENTIFIERS] if repetition else [field]:
         parts = each.split(component, 5) if component else [each]
-        if not parts[0]:
+        value = parts[0].strip()
+        if not value:
             continue
         authority = parts[3] if len(parts) > 3 else b""
         if subcomponent and subcomponent in authority:
             namespace, universal, *_ = authority.split(subcomponent, 2)
             authority = namespace.strip() or universal.strip()
-        ids.append((parts[0].strip(), authority, parts[4] if len(parts) > 4 else b""))
+        ids.append((value, authority, parts[4] if len(parts) > 4 else b""))
     return tuple(ids)
