@@ -16,7 +16,17 @@ from gateway.compute.process import ComputeFailure, ComputeProcess
 from gateway.compute.protocol import Decided, ItemKeys
 from gateway.coordination.changes import Command
 from gateway.coordination.records import Patient
-from gateway.store.ports import Loaded, LoadRequest, Parked, Session, Store, StoreUnavailable, WorkItem, WriteSet
+from gateway.store.ports import (
+    Loaded,
+    LoadRequest,
+    Parked,
+    Session,
+    Store,
+    StoreUnavailable,
+    WorkItem,
+    WriteRefused,
+    WriteSet,
+)
 
 log = logging.getLogger(__name__)
 
@@ -69,7 +79,6 @@ class Pipeline:
         self._wake = asyncio.Event()
         self._stopping = False
         self._task: asyncio.Task[None] | None = None
-        self._idle = asyncio.Event()
         self.batches = 0
         self.items = 0
         self.last_progress = time.monotonic()
@@ -92,6 +101,7 @@ class Pipeline:
 
     async def _run(self) -> None:
         while not self._stopping:
+            self._wake.clear()  # before the claim: work stored from here on is seen by it, or wakes the next
             try:
                 count = await self.run_once()
             except StoreUnavailable:
@@ -109,14 +119,11 @@ class Pipeline:
                 await asyncio.sleep(self._settings.linger_seconds)
 
     async def _pause(self, seconds: float) -> None:
-        self._wake.clear()
-        self._idle.set()
         try:
             async with asyncio.timeout(seconds):
                 await self._wake.wait()
         except TimeoutError:
             pass
-        self._idle.clear()
 
     # -- one batch ---------------------------------------------------------------------------------------------------
 
@@ -141,13 +148,7 @@ class Pipeline:
                 loaded = await session.load(reading.request)
                 count, needed = fitting(reading.keys, batch, loaded, session.lanes)
                 if count:
-                    decided = await self._compute.decide(
-                        {
-                            "count": count,
-                            "rows": loaded.rows,
-                            "now": self._clock(),
-                        }
-                    )
+                    decided = await self._compute.decide({"count": count, "rows": loaded.rows, "now": self._clock()})
                     await session.commit(decided.writes)
                     ended = len(decided.done)
                     self._count(decided)
@@ -155,6 +156,10 @@ class Pipeline:
                     up_to = batch[0].work_id
         except ComputeFailure as failure:
             await self._blame(failure, batch)
+            return len(batch)
+        except WriteRefused:
+            log.error("the store refused the effects of a batch of %d: each is tried alone", len(batch))
+            await self._blame(ComputeFailure("store-refused", 0), batch)
             return len(batch)
         if needed is not None and up_to:
             return await self._with_lanes(needed | frozenset(batch[0].lanes), up_to)

@@ -26,6 +26,8 @@ VERSION = "1"
 OPEN_PATHS = frozenset({"/healthz", "/readyz"})
 _ROUTERS = (messages, parked, tasks, patients, events, channels, ledger, audit)
 
+_HEADERS = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))
+
 _DESCRIPTION = """\
 Coordination tasks, patients' state, events and the gateway's own bookkeeping.
 
@@ -99,6 +101,7 @@ class _Front:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
+                message = message | {"headers": [*message.get("headers", ()), *_HEADERS]}
             await send(message)
 
         try:

@@ -9,7 +9,7 @@ from fastapi import Query, Request
 from pydantic import BaseModel, Field
 
 from gateway.api.auth import facilities_of, gateway_of, needs, new_router
-from gateway.api.models import Cursor, Limit, Page
+from gateway.api.models import TEXT, Cursor, Limit, Page
 from gateway.store import access
 
 router = new_router("audit")
@@ -32,9 +32,11 @@ class AuditRow(BaseModel):
 @needs("audit:read")
 async def list_audit(
     request: Request,
-    action: Annotated[str | None, Query(max_length=60)] = None,
-    object: Annotated[str | None, Query(max_length=80, description="Our id of what was seen or changed.")] = None,
-    actor: Annotated[str | None, Query(max_length=120)] = None,
+    action: Annotated[str | None, Query(max_length=60, pattern=TEXT)] = None,
+    object: Annotated[
+        str | None, Query(max_length=80, pattern=TEXT, description="Our id of what was seen or changed.")
+    ] = None,
+    actor: Annotated[str | None, Query(max_length=120, pattern=TEXT)] = None,
     cursor: Cursor = None,
     limit: Limit = 100,
 ) -> dict[str, Any]:

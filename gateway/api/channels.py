@@ -8,7 +8,7 @@ from typing import Any
 from fastapi import Request
 
 from gateway.api.auth import gateway_of, may_see, needs, new_router, record
-from gateway.api.models import ChannelAct, ChannelView, Page
+from gateway.api.models import ChannelAct, ChannelView, Ident, Page
 from gateway.api.ports import ChannelStatus
 from gateway.api.problems import Problem, ProblemDocument, not_found
 
@@ -27,28 +27,28 @@ async def list_channels(request: Request) -> dict[str, Any]:
 
 @router.get("/channels/{name}", response_model=ChannelView, responses=_ABSENT)
 @needs("channels:read")
-async def show_channel(request: Request, name: str) -> dict[str, Any]:
+async def show_channel(request: Request, name: Ident) -> dict[str, Any]:
     """One channel."""
     return asdict(await _find(request, name))
 
 
 @router.post("/channels/{name}/pause", response_model=ChannelView, responses=_REFUSED)
 @needs("channels:write")
-async def pause_channel(request: Request, name: str, act: ChannelAct) -> dict[str, Any]:
+async def pause_channel(request: Request, name: Ident, act: ChannelAct) -> dict[str, Any]:
     """Stop reading: senders wait, what is stored goes on."""
     return await _steer(request, name, "pause", act)
 
 
 @router.post("/channels/{name}/resume", response_model=ChannelView, responses=_REFUSED)
 @needs("channels:write")
-async def resume_channel(request: Request, name: str, act: ChannelAct) -> dict[str, Any]:
+async def resume_channel(request: Request, name: Ident, act: ChannelAct) -> dict[str, Any]:
     """Read again."""
     return await _steer(request, name, "resume", act)
 
 
 @router.post("/channels/{name}/drain", response_model=ChannelView, responses=_REFUSED)
 @needs("channels:write")
-async def drain_channel(request: Request, name: str, act: ChannelAct) -> dict[str, Any]:
+async def drain_channel(request: Request, name: Ident, act: ChannelAct) -> dict[str, Any]:
     """Stop reading and finish what is stored; the state is `paused` when nothing is left."""
     return await _steer(request, name, "drain", act)
 

@@ -19,7 +19,7 @@ router = new_router("events")
 HEARTBEAT_SECONDS = 15.0
 STREAM = "text/event-stream"
 _PAGE = 200
-_POSITION = r"^\d{1,19}\.\d{1,19}$"
+_POSITION = r"^\d{1,18}\.\d{1,18}$"
 
 EventType = Annotated[str, Field(pattern=r"^[a-z0-9.-]{1,80}$", examples=["task.created"])]
 
@@ -49,7 +49,7 @@ async def read_events(
     types = frozenset(type) if type else None
     after = last_event_id or cursor
     if STREAM in request.headers.get("accept", ""):
-        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+        headers = {"X-Accel-Buffering": "no"}
         return StreamingResponse(_stream(request, types, after), headers=headers, media_type=STREAM)
     store = gateway_of(request).store
     rows, position = await store.read_events(after, limit, types=types, facilities=facilities_of(request))

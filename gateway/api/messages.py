@@ -6,10 +6,10 @@ from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import Query, Request, Response
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import BaseModel, Field
 
 from gateway.api.auth import facilities_of, gateway_of, needs, new_router, record
-from gateway.api.models import Cursor, Limit, Page, Task, Transition, shown
+from gateway.api.models import TEXT, Cursor, Limit, Moment, Page, Task, Transition, shown
 from gateway.api.parked import ParkedItem, show_item
 from gateway.api.problems import ProblemDocument, not_found
 from gateway.store import queries
@@ -84,11 +84,13 @@ class Trace(BaseModel):
 @needs("messages:read")
 async def list_messages(
     request: Request,
-    channel: Annotated[str | None, Query(max_length=63)] = None,
-    type: Annotated[str | None, Query(max_length=30, examples=["ADT^A01"])] = None,
-    end: Annotated[str | None, Query(max_length=20, description="Only messages with an item that ended so.")] = None,
-    received_after: Annotated[AwareDatetime | None, Query(description="With an offset or Z.")] = None,
-    received_before: Annotated[AwareDatetime | None, Query(description="With an offset or Z.")] = None,
+    channel: Annotated[str | None, Query(max_length=63, pattern=TEXT)] = None,
+    type: Annotated[str | None, Query(max_length=30, pattern=TEXT, examples=["ADT^A01"])] = None,
+    end: Annotated[
+        str | None, Query(max_length=20, pattern=TEXT, description="Only messages with an item that ended so.")
+    ] = None,
+    received_after: Annotated[Moment | None, Query(description="With an offset or Z.")] = None,
+    received_before: Annotated[Moment | None, Query(description="With an offset or Z.")] = None,
     cursor: Cursor = None,
     limit: Limit = 100,
 ) -> dict[str, Any]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any, Generic, TypeVar
 
 import msgspec
-from fastapi import Query
-from pydantic import BaseModel, ConfigDict, Field, create_model
+from fastapi import Path, Query
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, create_model
 
 from gateway.coordination import records
 
@@ -48,12 +48,35 @@ class Page(BaseModel, Generic[Item]):
     next: str | None = Field(None, examples=["WzE4NDJd"])
 
 
-Cursor = Annotated[str | None, Query(max_length=200, description="`next` of the page before.")]
+TEXT = r"^[^\x00]*$"
+"""Any text that every store takes."""
+
+
+def _in_utc(moment: datetime) -> datetime:
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("out of range") from None
+
+
+Ident = Annotated[str, Path(max_length=80, pattern=r"^[A-Za-z0-9_.:-]+$")]
+Number = Annotated[int, Path(ge=1, le=2**53)]
+Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
+Cursor = Annotated[
+    str | None, Query(max_length=400, pattern=r"^[A-Za-z0-9_=-]+$", description="`next` of the page before.")
+]
 Limit = Annotated[int, Query(ge=1, le=500, description="Most items of a page.")]
 Actor = Annotated[
-    str, Field(min_length=1, max_length=120, description="Who acts: the person's id, not the key.", examples=["jdoe"])
+    str,
+    Field(
+        min_length=1,
+        max_length=120,
+        pattern=TEXT,
+        description="Who acts: the person's id, not the key.",
+        examples=["jdoe"],
+    ),
 ]
-Reason = Annotated[str, Field(min_length=1, max_length=500, description="Why, for those who come after.")]
+Reason = Annotated[str, Field(min_length=1, max_length=500, pattern=TEXT, description="Why, for those who come after.")]
 
 
 class Asked(BaseModel):
@@ -66,7 +89,9 @@ class TaskAct(Asked):
     """Who acts on a task, and which revision they saw (or send it as If-Match)."""
 
     actor: Actor
-    revision: int | None = Field(None, ge=1, description="The revision that the person saw.", examples=[3])
+    revision: int | None = Field(
+        None, ge=1, le=2**31 - 1, description="The revision that the person saw.", examples=[3]
+    )
     reason: Reason | None = None
 
 
@@ -101,7 +126,7 @@ class ParkedAct(Asked):
 class ParkedEdit(ParkedAct):
     """A body that takes the place of the one that failed."""
 
-    body: str = Field(description="The whole message.  Text in UTF-8, or base64 when `encoding` says so.")
+    body: str = Field(pattern=TEXT, description="The whole message.  Text in UTF-8, or base64 when `encoding` says so.")
     encoding: str = Field("utf-8", pattern="^(utf-8|base64)$")
 
 
@@ -114,9 +139,9 @@ class ChannelAct(Asked):
 class PatientSearch(Asked):
     """What is known of a patient.  At least an identifier, or a family name with a birth date."""
 
-    identifier: str | None = Field(None, min_length=1, max_length=200, examples=["MRN000123"])
-    authority: str | None = Field(None, max_length=200, examples=["HOSP"])
-    family: str | None = Field(None, min_length=1, max_length=200, examples=["Example"])
+    identifier: str | None = Field(None, min_length=1, max_length=200, pattern=TEXT, examples=["MRN000123"])
+    authority: str | None = Field(None, max_length=200, pattern=TEXT, examples=["HOSP"])
+    family: str | None = Field(None, min_length=1, max_length=200, pattern=TEXT, examples=["Example"])
     birth_date: str | None = Field(None, pattern=r"^\d{4}-\d{2}-\d{2}$", examples=["1950-01-31"])
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -11,7 +10,7 @@ from fastapi import Query, Request
 from pydantic import BaseModel, Field
 
 from gateway.api.auth import facilities_of, gateway_of, needs, new_router, record
-from gateway.api.models import Cursor, Limit, Page, ParkedAct, ParkedEdit
+from gateway.api.models import TEXT, Cursor, Limit, Number, Page, ParkedAct, ParkedEdit
 from gateway.api.problems import Problem, ProblemDocument, not_found
 from gateway.store import queries
 
@@ -46,8 +45,8 @@ class ParkedOutcome(BaseModel):
 @needs("parked:read")
 async def list_parked(
     request: Request,
-    channel: Annotated[str | None, Query(max_length=63)] = None,
-    reason: Annotated[str | None, Query(max_length=60)] = None,
+    channel: Annotated[str | None, Query(max_length=63, pattern=TEXT)] = None,
+    reason: Annotated[str | None, Query(max_length=60, pattern=TEXT)] = None,
     cursor: Cursor = None,
     limit: Limit = 100,
 ) -> dict[str, Any]:
@@ -59,14 +58,14 @@ async def list_parked(
 
 @router.get("/parked/{parked_id}", response_model=ParkedItem, responses=_ABSENT)
 @needs("parked:read")
-async def show_parked(request: Request, parked_id: int) -> dict[str, Any]:
+async def show_parked(request: Request, parked_id: Number) -> dict[str, Any]:
     """One parked item."""
     return show_item(await _find(request, parked_id))
 
 
 @router.post("/parked/{parked_id}/retry", response_model=ParkedOutcome, responses=_ABSENT)
 @needs("parked:write")
-async def retry_parked(request: Request, parked_id: int, act: ParkedAct) -> dict[str, Any]:
+async def retry_parked(request: Request, parked_id: Number, act: ParkedAct) -> dict[str, Any]:
     """Process it again, at the end of its lane."""
     row = await _decide(request, parked_id, "retry", act)
     gateway = gateway_of(request)
@@ -78,7 +77,7 @@ async def retry_parked(request: Request, parked_id: int, act: ParkedAct) -> dict
 
 @router.post("/parked/{parked_id}/edit", response_model=ParkedOutcome, responses=_ABSENT)
 @needs("parked:write", body_limit="max_edit")
-async def edit_parked(request: Request, parked_id: int, act: ParkedEdit) -> dict[str, Any]:
+async def edit_parked(request: Request, parked_id: Number, act: ParkedEdit) -> dict[str, Any]:
     """Process a corrected body in its place: a new message, linked to the old one."""
     body = _body(act)
     await _decide(request, parked_id, "edit", act)
@@ -92,7 +91,7 @@ async def edit_parked(request: Request, parked_id: int, act: ParkedEdit) -> dict
 
 @router.post("/parked/{parked_id}/discard", response_model=ParkedOutcome, responses=_ABSENT)
 @needs("parked:write")
-async def discard_parked(request: Request, parked_id: int, act: ParkedAct) -> dict[str, Any]:
+async def discard_parked(request: Request, parked_id: Number, act: ParkedAct) -> dict[str, Any]:
     """End it as filtered: it has no effect, and the message stays in the journal."""
     row = await _decide(request, parked_id, "discard", act)
     if not await gateway_of(request).store.discard_parked(parked_id, act.actor, act.reason):
@@ -116,10 +115,10 @@ async def _find(request: Request, parked_id: int) -> dict[str, Any]:
 
 def _body(act: ParkedEdit) -> bytes:
     if act.encoding == "utf-8":
-        return act.body.encode("utf-8", "surrogatepass")
+        return act.body.encode()
     try:
         return base64.b64decode(act.body, validate=True)
-    except binascii.Error:
+    except ValueError:
         raise Problem(422, "invalid-request", "`body` is not base64.") from None
 
 

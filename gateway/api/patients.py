@@ -14,6 +14,7 @@ from gateway.api.models import (
     Coverage,
     Encounter,
     EncounterLocation,
+    Ident,
     Page,
     Patient,
     PatientIdentifier,
@@ -48,7 +49,7 @@ PatientState: type[BaseModel] = create_model(
     responses={404: {"model": ProblemDocument, "description": "No such patient"}},
 )
 @needs("patients:read")
-async def show_patient(request: Request, patient_id: str) -> dict[str, Any]:
+async def show_patient(request: Request, patient_id: Ident) -> dict[str, Any]:
     """State and timeline of one patient by our id.  Audited."""
     found = await queries.patient_state(gateway_of(request).store, facilities_of(request), patient_id)
     if found is None:

@@ -6,12 +6,14 @@ from typing import Annotated, Any
 
 import msgspec
 from fastapi import Header, Query, Request, Response
-from pydantic import AwareDatetime
 
 from gateway.api.auth import facilities_of, gateway_of, needs, new_router, record
 from gateway.api.models import (
+    TEXT,
     Cursor,
+    Ident,
     Limit,
+    Moment,
     Page,
     Task,
     TaskAct,
@@ -39,12 +41,12 @@ Match = Annotated[str | None, Header(alias="If-Match", max_length=40, descriptio
 @needs("tasks:read")
 async def list_tasks(
     request: Request,
-    queue: Annotated[str | None, Query(max_length=60, examples=["um"])] = None,
-    status: Annotated[str | None, Query(max_length=40, description="A status, or `open`.")] = None,
-    due_before: Annotated[AwareDatetime | None, Query(description="With an offset or Z.")] = None,
-    patient: Annotated[str | None, Query(max_length=60, description="Our id of the patient.")] = None,
-    facility: Annotated[str | None, Query(max_length=63)] = None,
-    rule: Annotated[str | None, Query(max_length=60, examples=["auth-denied"])] = None,
+    queue: Annotated[str | None, Query(max_length=60, pattern=TEXT, examples=["um"])] = None,
+    status: Annotated[str | None, Query(max_length=40, pattern=TEXT, description="A status, or `open`.")] = None,
+    due_before: Annotated[Moment | None, Query(description="With an offset or Z.")] = None,
+    patient: Annotated[str | None, Query(max_length=60, pattern=TEXT, description="Our id of the patient.")] = None,
+    facility: Annotated[str | None, Query(max_length=63, pattern=TEXT)] = None,
+    rule: Annotated[str | None, Query(max_length=60, pattern=TEXT, examples=["auth-denied"])] = None,
     cursor: Cursor = None,
     limit: Limit = 100,
 ) -> dict[str, Any]:
@@ -58,7 +60,7 @@ async def list_tasks(
 
 @router.get("/tasks/{task_id}", response_model=TaskDetail, responses=_ABSENT)
 @needs("tasks:read")
-async def show_task(request: Request, response: Response, task_id: str) -> dict[str, Any]:
+async def show_task(request: Request, response: Response, task_id: Ident) -> dict[str, Any]:
     """One task: rule, version, evidence and history.  The ETag is its revision."""
     return await _shown(request, response, task_id)
 
@@ -66,7 +68,7 @@ async def show_task(request: Request, response: Response, task_id: str) -> dict[
 @router.post("/tasks/{task_id}/claim", response_model=TaskDetail, responses=_REFUSED)
 @needs("tasks:write")
 async def claim_task(
-    request: Request, response: Response, task_id: str, act: TaskAct, if_match: Match = None
+    request: Request, response: Response, task_id: Ident, act: TaskAct, if_match: Match = None
 ) -> dict[str, Any]:
     """Take the task: `actor` becomes its owner."""
     return await _execute(request, response, Command(name="claim", task_id=task_id, **_who(act)), if_match)
@@ -75,7 +77,7 @@ async def claim_task(
 @router.post("/tasks/{task_id}/release", response_model=TaskDetail, responses=_REFUSED)
 @needs("tasks:write")
 async def release_task(
-    request: Request, response: Response, task_id: str, act: TaskAct, if_match: Match = None
+    request: Request, response: Response, task_id: Ident, act: TaskAct, if_match: Match = None
 ) -> dict[str, Any]:
     """Give the task back to its queue."""
     return await _execute(request, response, Command(name="release", task_id=task_id, **_who(act)), if_match)
@@ -84,7 +86,7 @@ async def release_task(
 @router.post("/tasks/{task_id}/complete", response_model=TaskDetail, responses=_REFUSED)
 @needs("tasks:write")
 async def complete_task(
-    request: Request, response: Response, task_id: str, act: TaskCompletion, if_match: Match = None
+    request: Request, response: Response, task_id: Ident, act: TaskCompletion, if_match: Match = None
 ) -> dict[str, Any]:
     """The work is done, or cannot be: `outcome` says which."""
     command = Command(name="complete", task_id=task_id, outcome=act.outcome, **_who(act))
@@ -94,7 +96,7 @@ async def complete_task(
 @router.post("/tasks/{task_id}/cancel", response_model=TaskDetail, responses=_REFUSED)
 @needs("tasks:write")
 async def cancel_task(
-    request: Request, response: Response, task_id: str, act: TaskCancellation, if_match: Match = None
+    request: Request, response: Response, task_id: Ident, act: TaskCancellation, if_match: Match = None
 ) -> dict[str, Any]:
     """The task is not needed."""
     return await _execute(request, response, Command(name="cancel", task_id=task_id, **_who(act)), if_match)
@@ -103,7 +105,7 @@ async def cancel_task(
 @router.post("/tasks/{task_id}/reassign", response_model=TaskDetail, responses=_REFUSED)
 @needs("tasks:write")
 async def reassign_task(
-    request: Request, response: Response, task_id: str, act: TaskReassignment, if_match: Match = None
+    request: Request, response: Response, task_id: Ident, act: TaskReassignment, if_match: Match = None
 ) -> dict[str, Any]:
     """Give the task to another owner or queue."""
     command = Command(name="reassign", task_id=task_id, owner=act.owner, queue=act.queue, **_who(act))

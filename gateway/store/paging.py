@@ -6,6 +6,7 @@ import base64
 import binascii
 import json
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, tuple_
@@ -63,8 +64,17 @@ def _read_cursor(cursor: str, key: Sequence[ColumnElement[Any]]) -> list[Any]:
         texts = json.loads(base64.b64decode(cursor, altchars=b"-_", validate=True))
         pairs = list(zip(texts, key, strict=True))
         values = [from_stored_time(t) if isinstance(c.type, UtcDateTime) else t for t, c in pairs]
-        if any(not isinstance(value, column.type.python_type) for value, column in zip(values, key, strict=True)):
+        if not all(_fits(value, column) for value, column in zip(values, key, strict=True)):
             raise BadCursor(cursor)
-    except (ValueError, TypeError, binascii.Error, RecursionError):
+    except (ValueError, TypeError, OverflowError, binascii.Error, RecursionError):
         raise BadCursor("the cursor is none of ours") from None
     return values
+
+
+def _fits(value: Any, column: ColumnElement[Any]) -> bool:
+    """True when the engine can compare the column with `value`; ValueError and OverflowError say the same as False."""
+    if isinstance(value, datetime):
+        return bool(to_stored_time(value))
+    if isinstance(value, str):
+        return b"\0" not in value.encode()
+    return type(value) is column.type.python_type and -(2**63) <= value < 2**63

@@ -59,13 +59,14 @@ def add_counts(connection: Connection, counts: Counts, now: datetime, slot: int 
     connection.execute(adding_counts(connection.dialect.name), rows)
 
 
-def parked_for(connection: Connection, keys: Sequence[str]) -> list[int]:
-    """Parked answers that wait for one of these match keys, oldest first."""
+def retry_waiting(connection: Connection, keys: Sequence[str], now: datetime) -> None:
+    """Parked answers that wait for one of these match keys become work again, the oldest first (decision 10)."""
     found: set[int] = set()
     for start in range(0, len(keys), 500):  # under every engine's limit of parameters
         query = select(match_key.c.parked_id).where(match_key.c.key.in_(keys[start : start + 500]))
         found.update(connection.execute(query).scalars())
-    return sorted(found)
+    for parked_id in sorted(found):
+        retry(connection, parked_id, now=now, actor=GATEWAY, why="match key appeared")
 
 
 def retry_copies(connection: Connection, journal_ids: Sequence[int], now: datetime) -> None:
@@ -80,7 +81,7 @@ def retry(connection: Connection, parked_id: int, *, now: datetime, actor: str, 
     row = _resolve(connection, parked_id, now, actor, why, "retried")
     if row is None:
         return False
-    _enqueue(connection, row, row["journal_id"], now)
+    _enqueue(connection, row, row["journal_id"])
     connection.execute(
         delete(item_end).where(item_end.c.journal_id == row["journal_id"], item_end.c.item == row["item"])
     )
@@ -122,7 +123,7 @@ def replace(
     if split:
         connection.execute(insert(journal_part), split)
     _end_filtered(connection, row, f"edited:m-{journal_id}", now)
-    _enqueue(connection, {**row, "kind": "read", "item": 0, "payload": b""}, journal_id, now)
+    _enqueue(connection, {**row, "kind": "read", "item": 0, "payload": b""}, journal_id)
     add_counts(connection, Counts({(old["channel"], "received"): 1}), now)
     return journal_id
 
@@ -143,11 +144,12 @@ def _resolve(
     return dict(found)
 
 
-def _enqueue(connection: Connection, row: dict[str, Any], journal_id: int, now: datetime) -> None:
+def _enqueue(connection: Connection, row: dict[str, Any], journal_id: int) -> None:
     (work_id,) = take_ids(connection, 1)
-    source_kind = connection.execute(select(journal.c.kind).where(journal.c.journal_id == journal_id)).scalar_one()
+    received = select(journal.c.kind, journal.c.received_at).where(journal.c.journal_id == journal_id)
+    source_kind, received_at = connection.execute(received).one()
     item = {name: row[name] for name in ("item", "kind", "channel")}
-    item |= {"work_id": work_id, "journal_id": journal_id, "source_kind": source_kind, "received_at": now}
+    item |= {"work_id": work_id, "journal_id": journal_id, "source_kind": source_kind, "received_at": received_at}
     item |= {"attempts": 0, "replayed": True, "payload": row["payload"] or None}
     lanes = sorted(set(json.loads(row["lanes_json"]))) or [0]
     connection.execute(insert(work), [{**item, "lane": lane} for lane in lanes])

@@ -15,6 +15,7 @@ from gateway.store import postgres_statements as sql
 from gateway.store.core_store import CoreStore, revision
 from gateway.store.event_log import read_events
 from gateway.store.ledger import SETTLED, SINK
+from gateway.store.limits import LIFE
 from gateway.store.ports import EventRow, JournalEntry, OutboxItem, SchemaMismatch, Stored, WriteRefused
 from gateway.store.postgres_connection import PostgresPool, Raw, translated
 from gateway.store.postgres_ingest import ingest
@@ -23,7 +24,6 @@ from gateway.store.postgres_locks import SinkLocks, try_lanes, wait_for_lanes
 from gateway.store.postgres_partitions import extend_journal
 from gateway.store.postgres_session import PostgresSession, Setting
 from gateway.store.schema import REVISION, events
-from gateway.store.sqlite_ingest import LIFE
 from gateway.store.timing import due_timers
 
 T = TypeVar("T")
@@ -36,8 +36,8 @@ LOOKS = 4
 
 
 class PostgresStore(CoreStore):
-    """`sinks`: where every event is to be delivered.  `claim_lanes`: most lanes one claim takes, so that several workers
-    share the work."""
+    """`sinks`: where every event is to be delivered.  `claim_lanes`: most lanes that one claim takes, so that several
+    workers share the work."""
 
     def __init__(
         self,
@@ -55,7 +55,7 @@ class PostgresStore(CoreStore):
         self._sink_locks = SinkLocks(self._pool)
         self._seen_for = seen_for
         self._claim_lanes = claim_lanes
-        self._slot = os.getpid() % 1000
+        self._slot = 1 + os.getpid() % 999
         self._low = 0
         self._scanned = 0.0
 

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from itertools import groupby
 from typing import Any
-
-from sqlalchemy import Connection
 
 from gateway.store import parking
 from gateway.store import postgres_statements as sql
 from gateway.store.ledger import SINK, Counts
 from gateway.store.ports import ItemEnd, NewWork, Parked, Reply, WriteSet
 from gateway.store.postgres_connection import PostgresConnection
+from gateway.store.postgres_load import named_by
+from gateway.store.postgres_locks import lock_number
 from gateway.store.sqlite_commit import number_reply
+
+MATCHING = lock_number("matching")
 
 
 class CommitWriter:
@@ -29,7 +31,8 @@ class CommitWriter:
         self._slot = slot
         self._counts = Counts()
 
-    async def write(self, writes: WriteSet) -> None:
+    async def write(self, writes: WriteSet, found: Mapping[str, set[str]]) -> None:
+        """`found`: what `load` resolved, by field of the LoadRequest."""
         await self._finish(writes.done)
         await self._state(writes)
         await self._ends(writes.ends)
@@ -44,8 +47,9 @@ class CommitWriter:
         for channel, count in writes.received.items():
             self._counts[channel, "received"] += count
         await self._add_counts()
-        if writes.appeared:
-            await self._connection.run(lambda core: retry_matching(core, writes.appeared, self._now))
+        keys = await self._keys_to_retry(writes, found)
+        if keys:
+            await self._connection.run(lambda core: parking.retry_waiting(core, keys, self._now))
 
     async def _finish(self, work_ids: Sequence[int]) -> None:
         if work_ids:
@@ -60,11 +64,7 @@ class CommitWriter:
         changed = [*writes.deleted_timers, *(row[0] for row in writes.rows.get("timers", ()))]
         if changed:
             # A timer that was set anew or cleared must not fire by what was queued for its old moment.
-            await self._raw.execute(
-                "WITH gone AS (DELETE FROM timer_queued WHERE timer_id = ANY($1::text[]) RETURNING work_id) "
-                "DELETE FROM work USING gone WHERE work.work_id = gone.work_id",
-                changed,
-            )
+            await self._raw.execute(sql.UNQUEUE_TIMERS, changed)
         for table, rows in writes.appended.items():
             await self._raw.executemany(sql.APPEND[table], rows)
 
@@ -74,9 +74,7 @@ class CommitWriter:
                 continue
             rows = list(group)
             done = await self._raw.execute(
-                "INSERT INTO item_end (journal_id, item, word, reason, channel, at) "
-                "SELECT j, i, $4, r, $5, $6 FROM unnest($1::bigint[], $2::int[], $3::text[]) AS u(j, i, r) "
-                "ON CONFLICT DO NOTHING",
+                sql.END_MANY,
                 [end.journal_id for end in rows],
                 [end.item for end in rows],
                 [end.reason for end in rows],
@@ -87,10 +85,13 @@ class CommitWriter:
             self._counts[channel, word] += int(done.rsplit(" ", 1)[1])
 
     async def _park(self, item: Parked) -> None:
+        head = (item.journal_id, item.item)
+        ended = await self._raw.execute(sql.END_ONCE, *head, "parked", item.reason, item.channel, self._now)
+        if ended == "INSERT 0 0":
+            return  # an earlier run ended it
         parked_id = await self._raw.fetchval(
             sql.INSERT_PARKED,
-            item.journal_id,
-            item.item,
+            *head,
             item.channel,
             item.facility_id,
             item.stage,
@@ -102,21 +103,45 @@ class CommitWriter:
             json.dumps(item.lanes),
             item.payload,
         )
-        await self._raw.executemany(sql.INSERT_MATCH_KEY, [(key, parked_id) for key in item.match_keys])
-        await self._raw.execute(
-            sql.END_ONCE, item.journal_id, item.item, "parked", item.reason, item.channel, self._now
-        )
+        await self._raw.executemany(sql.INSERT_MATCH_KEY, [(key, parked_id) for key in set(item.match_keys)])
         self._counts[item.channel, "parked"] += 1
 
+    async def _keys_to_retry(self, writes: WriteSet, found: Mapping[str, set[str]]) -> Sequence[str]:
+        """Match keys whose parked answers are to be tried again.
+
+        An answer that is parked while another transaction writes the coverage it waits for would be seen by neither.
+        So who parks goes alone, and looks once more; who makes keys appear goes beside others of his kind.
+        """
+        waiting = sorted({key for parked in writes.parked for key in parked.match_keys})
+        if not waiting:
+            if writes.appeared:
+                await self._raw.execute("SELECT pg_advisory_xact_lock_shared($1)", MATCHING)
+            return writes.appeared
+        await self._raw.execute("SELECT pg_advisory_xact_lock($1)", MATCHING)
+        return [*writes.appeared, *await self._appeared_since(waiting, found)]
+
+    async def _appeared_since(self, waiting: Sequence[str], found: Mapping[str, set[str]]) -> list[str]:
+        """Those of these match keys that name a patient whom they did not name when the batch was loaded."""
+        new: list[str] = []
+        for prefix, field in (("member:", "members"), ("trace:", "traces")):
+            keys = [key.removeprefix(prefix) for key in waiting if key.startswith(prefix)]
+            before = found.get(field, set())
+            if await named_by(self._raw, field, keys) <= before:
+                continue
+            new += [prefix + key for key in keys if not await named_by(self._raw, field, [key]) <= before]
+        return new
+
     async def _new_work(self, items: Sequence[NewWork]) -> None:
-        ids = [row[0] for row in await self._raw.fetch(sql.TAKE_IDS, len(items))]
-        found = await self._raw.fetch(
-            "SELECT journal_id, kind FROM journal WHERE journal_id = ANY($1::bigint[])",
-            sorted({item.journal_id for item in items}),
+        pending = await self._raw.fetch(
+            sql.PENDING_HOPS, [item.journal_id for item in items], [item.item for item in items]
         )
+        there = {tuple(row) for row in pending}
+        new = [item for item in items if item.kind != "event" or (item.journal_id, item.item) not in there]
+        ids = [row[0] for row in await self._raw.fetch(sql.TAKE_IDS, len(new))]
+        found = await self._raw.fetch(sql.SOURCE_KINDS, sorted({item.journal_id for item in new}))
         kinds: dict[int, str] = {row[0]: row[1] for row in found}
         rows: list[tuple[Any, ...]] = []
-        for work_id, item in zip(ids, items, strict=True):
+        for work_id, item in zip(ids, new, strict=True):
             source_kind = kinds.get(item.journal_id, "")
             head = (item.journal_id, item.item, item.kind, item.channel, source_kind, item.received_at)
             rows.extend(
@@ -149,12 +174,6 @@ class CommitWriter:
     async def _add_counts(self) -> None:
         rows = [(c, self._slot, word, n, self._now) for (c, word), n in sorted(self._counts.items()) if n]
         await self._raw.executemany(sql.ADD_COUNT, rows)
-
-
-def retry_matching(connection: Connection, keys: Sequence[str], now: datetime) -> None:
-    """Parked answers that waited for one of these match keys become work again (decision 10)."""
-    for parked_id in parking.parked_for(connection, keys):
-        parking.retry(connection, parked_id, now=now, actor=parking.GATEWAY, why="match key appeared")
 
 
 def _by_word(end: ItemEnd) -> tuple[str, str]:

@@ -83,8 +83,8 @@ class PostgresPool:
         """One connection in a transaction: committed at the end, rolled back on an error.  `snapshot`: read only, and
         every statement sees the same moment."""
         async with self.connection() as connection:
-            isolation = "repeatable_read" if snapshot else "read_committed"
-            async with connection.raw.transaction(isolation=isolation, readonly=snapshot):
+            raw = connection.raw
+            async with raw.transaction(isolation="repeatable_read", readonly=True) if snapshot else raw.transaction():
                 yield connection
 
 

@@ -10,15 +10,26 @@ from typing import Any
 from gateway.store import postgres_statements as sql
 from gateway.store.limits import PART
 from gateway.store.ports import JournalEntry, Stored
-from gateway.store.postgres_connection import PostgresConnection
+from gateway.store.postgres_connection import Raw
 
 
 async def ingest(
-    connection: PostgresConnection, entries: Sequence[JournalEntry], now: datetime, seen_since: datetime, slot: int
+    raw: Raw, entries: Sequence[JournalEntry], now: datetime, seen_since: datetime, slot: int
 ) -> list[Stored]:
     """Store `entries`; returns when the commit is durable."""
-    rows = await connection.raw.fetch(sql.INGEST, *_arguments(entries, now, seen_since, slot))
-    return [Stored(journal_id=journal_id, duplicate_of=duplicate_of) for journal_id, duplicate_of in rows]
+    rows = await raw.fetch(sql.INGEST, *_arguments(entries, now, seen_since, slot))
+    stored = [Stored(journal_id=journal_id, duplicate_of=duplicate_of) for journal_id, duplicate_of in rows]
+    if any(one.duplicate_of == 0 for one in stored):
+        await _name_originals(raw, entries, stored)
+    return stored
+
+
+async def _name_originals(raw: Raw, entries: Sequence[JournalEntry], stored: Sequence[Stored]) -> None:
+    """Two processes took in the same unit at once: the statement waited for the other, but could not read it yet."""
+    copies = {one.journal_id: (one, entry) for one, entry in zip(stored, entries, strict=True) if one.duplicate_of == 0}
+    keys = [entry.dedup_key for _, entry in copies.values()]
+    for journal_id, first in await raw.fetch(sql.NAME_ORIGINAL, list(copies), keys):
+        copies[journal_id][0].duplicate_of = first
 
 
 def _arguments(entries: Sequence[JournalEntry], now: datetime, seen_since: datetime, slot: int) -> list[Any]:

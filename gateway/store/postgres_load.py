@@ -8,10 +8,9 @@ from datetime import datetime
 from typing import Any
 
 from gateway.store import postgres_statements as sql
+from gateway.store.limits import CLAIM_BYTES, PART
 from gateway.store.ports import Loaded, LoadRequest, WorkItem
 from gateway.store.postgres_connection import Raw
-from gateway.store.sqlite_ingest import PART
-from gateway.store.sqlite_session import CLAIM_BYTES
 from gateway.store.statements import Statement
 
 

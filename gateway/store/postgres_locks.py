@@ -1,6 +1,6 @@
 """Advisory locks: lanes for the length of a transaction, sinks for the life of a connection.
 
-Lane locks end with the transaction: no leases, no clocks, and the lanes of a dead worker are free at once (decision 20).
+Lane locks end with the transaction: no leases, no clocks, a dead worker's lanes are free at once (decision 20).
 They are always taken in ascending order, and never in place on top of others (merge protocol, rule 3).
 Lanes are numbers from 0; everything else that is locked has a negative number.
 """
@@ -25,7 +25,7 @@ def lock_number(name: str) -> int:
 
 
 async def try_lanes(raw: Raw, lanes: Iterable[int]) -> frozenset[int]:
-    """Lock those of `lanes` that nobody holds.  A statement of its own: what follows sees what the last holder wrote."""
+    """Lock those of `lanes` that nobody holds.  In a statement of its own: later ones see what the last holder wrote."""
     rows = await raw.fetch(_TRY_LANES, sorted(lanes))
     return frozenset(row[0] for row in rows)
 

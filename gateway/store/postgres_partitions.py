@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, text
 
+from gateway.store.postgres_locks import lock_number
+
 SIZE = 5_000_000
 """Journal ids per partition, as the first migration made them."""
 
@@ -17,6 +19,7 @@ AHEAD = 3
 
 def extend_journal(connection: Connection) -> int:
     """Make the partitions that the next ids will need; returns how many."""
+    connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": lock_number("partitions")})
     (last,) = connection.execute(text("SELECT last_value FROM arrival")).one()
     made = 0
     for number in range(last // SIZE, last // SIZE + AHEAD + 1):

@@ -7,12 +7,11 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
 
-from gateway.store import postgres_statements as sql
-from gateway.store.limits import CLAIM_BYTES, CLOSED_TASKS, PART
+from gateway.store.limits import CLOSED_TASKS
 from gateway.store.ports import Loaded, LoadRequest, WorkItem, WriteSet
 from gateway.store.postgres_commit import CommitWriter
 from gateway.store.postgres_connection import PostgresConnection, PostgresPool, Raw, translated
-from gateway.store.statements import Statement
+from gateway.store.postgres_load import load
 
 
 @dataclass(slots=True, frozen=True)

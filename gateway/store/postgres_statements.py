@@ -25,7 +25,9 @@ class ArrayKeys:
 
     def pairs(self) -> FromClause:
         first, second = bindparam("authorities", type_=ARRAY(Text)), bindparam("values", type_=ARRAY(Text))
-        spread = func.unnest(first, second).table_valued(column("authority", Text), column("value", Text)).render_derived()
+        spread = (
+            func.unnest(first, second).table_valued(column("authority", Text), column("value", Text)).render_derived()
+        )
         return select(spread.c.authority.label("authority"), spread.c.value.label("value")).subquery("pair")
 
 
@@ -89,7 +91,7 @@ WITH input AS (
         UNION ALL
         SELECT channel, CASE WHEN duplicate_of IS NULL THEN 'rejected' ELSE 'duplicate' END
         FROM judged WHERE duplicate_of IS NOT NULL OR rejected IS NOT NULL
-    ) words GROUP BY channel, word ORDER BY channel, word
+    ) words GROUP BY channel, word ORDER BY channel COLLATE "C", word COLLATE "C"
     ON CONFLICT (channel, slot, word) DO UPDATE SET count = ledger.count + excluded.count, at = excluded.at
 )
 SELECT journal_id, duplicate_of FROM judged ORDER BY ord
@@ -97,7 +99,19 @@ SELECT journal_id, duplicate_of FROM judged ORDER BY ord
 """A whole batch in one statement, so in one round trip and one synced commit.
 
 `copy_of`: the ordinal of an equal unit earlier in the batch, 0 for none.  A key that another row holds is a duplicate
-of that row; 0 stands for one that was committed since this statement began.
+of that row; 0 stands for one that was committed since this statement began.  Ledger rows are taken in the order of
+Python's sort, as everywhere.
+"""
+NAME_ORIGINAL = """
+WITH original AS (
+    SELECT copy.journal_id, seen.journal_id AS first
+    FROM unnest($1::bigint[], $2::bytea[]) AS copy(journal_id, dedup_key) JOIN seen USING (dedup_key)
+), ended AS (
+    UPDATE item_end SET reason = 'm-' || o.first FROM original o WHERE item_end.journal_id = o.journal_id
+), stored AS (
+    UPDATE journal SET duplicate_of = o.first FROM original o WHERE journal.journal_id = o.journal_id
+)
+SELECT journal_id, first FROM original
 """
 
 LANES_WITH_WORK = """
@@ -110,7 +124,7 @@ CLAIM = """
 WITH mine AS (
     SELECT DISTINCT work_id FROM work WHERE lane = ANY($1::bigint[]) AND work_id >= $3 ORDER BY work_id LIMIT $2
 ), whole AS (
-    SELECT w.work_id, array_agg(w.lane ORDER BY w.lane) AS lanes FROM mine JOIN work w USING (work_id) GROUP BY w.work_id
+    SELECT work_id, array_agg(lane ORDER BY lane) AS lanes FROM mine JOIN work USING (work_id) GROUP BY work_id
 ), sized AS (
     SELECT w.*, o.lanes, j.config_version, j.control_id, j.body,
         CASE WHEN w.kind = 'read' THEN COALESCE(j.size, 0) ELSE 0 END AS size
@@ -128,6 +142,19 @@ FROM running WHERE total <= $4 OR total = size ORDER BY work_id
 
 PARTS = "SELECT body FROM journal_part WHERE journal_id = $1 ORDER BY part"
 
+END_MANY = """
+INSERT INTO item_end (journal_id, item, word, reason, channel, at)
+SELECT j, i, $4, r, $5, $6 FROM unnest($1::bigint[], $2::int[], $3::text[]) AS u(j, i, r) ON CONFLICT DO NOTHING
+"""
+UNQUEUE_TIMERS = """
+WITH gone AS (DELETE FROM timer_queued WHERE timer_id = ANY($1::text[]) RETURNING work_id)
+DELETE FROM work USING gone WHERE work.work_id = gone.work_id
+"""
+PENDING_HOPS = """
+SELECT DISTINCT journal_id, item FROM work JOIN unnest($1::bigint[], $2::int[]) AS u(journal_id, item)
+USING (journal_id, item) WHERE kind = 'event'
+"""
+SOURCE_KINDS = "SELECT journal_id, kind FROM journal WHERE journal_id = ANY($1::bigint[])"
 TAKE_IDS = "SELECT nextval('arrival') FROM generate_series(1, $1)"
 EVENT_IDS = """
 SELECT nextval(pg_get_serial_sequence('events', 'seq')), pg_current_xact_id()::text::bigint FROM generate_series(1, $1)

@@ -193,15 +193,19 @@ async def search_patients(
     family: str | None = None,
     birth_date: str | None = None,
 ) -> list[Row]:
-    """Patients by identifier (of one authority, or any), or by family name and birth date; at most 50."""
+    """Patients by identifier (of one authority, or any), or by family name and birth date; at most 50.
+
+    Names compare without case here: SQLite's lower() knows ASCII only, and a birth date leaves few to compare."""
+    if identifier is None and birth_date is None:
+        return []
     query = _seen([s.patients], s.patients, facilities)
     if identifier is not None:
         named = select(s.patient_identifiers.c.patient_id).where(s.patient_identifiers.c.value == identifier)
         query = query.where(s.patients.c.patient_id.in_(_equal(named, s.patient_identifiers, authority=authority)))
+    rows = await store.fetch(_equal(query, s.patients, birth_date=birth_date).order_by(s.patients.c.patient_id))
     if family is not None:
-        query = query.where(func.lower(s.patients.c.family) == family.lower())
-    query = _equal(query, s.patients, birth_date=birth_date)
-    return await store.fetch(query.order_by(s.patients.c.patient_id).limit(SEARCH_LIMIT))
+        rows = [row for row in rows if (row["family"] or "").casefold() == family.casefold()]
+    return rows[:SEARCH_LIMIT]
 
 
 # -- channels ----------------------------------------------------------------------------------------------------------

@@ -180,7 +180,7 @@ def _record_table(name: str, record: type[records.Record], *key: str) -> Table:
 
 
 patients = _record_table("patients", records.Patient, "patient_id")
-Index("ix_patients_family", patients.c.family, patients.c.birth_date)
+Index("ix_patients_birth", patients.c.birth_date)
 patient_identifiers = _record_table("patient_identifiers", records.PatientIdentifier, "authority", "value")
 Index("ix_patient_identifiers_patient", patient_identifiers.c.patient_id)
 Index("ix_patient_identifiers_value", patient_identifiers.c.value)

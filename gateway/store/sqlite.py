@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import os
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -186,8 +185,3 @@ class SqliteStore(CoreStore):
 
     async def execute_write(self, write: Callable[[Connection], T]) -> T:
         return await self.writer.run(OTHER, lambda connection: write(connection.core))
-
-    def free_space_ok(self, reserve_ratio: float = 0.05, reserve_bytes: int = 1 << 30) -> bool:
-        """False when the disk has less left than the reserve: the smaller of a share of it and a fixed size."""
-        disk = shutil.disk_usage(self.path.parent)
-        return disk.free >= min(disk.total * reserve_ratio, reserve_bytes)

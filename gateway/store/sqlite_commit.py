@@ -43,10 +43,8 @@ class CommitWriter:
         for channel, count in writes.received.items():
             self._counts[channel, "received"] += count
         add_counts(self._connection, self._counts, self._at)
-        for parked_id in parking.parked_for(self._connection.core, writes.appeared):
-            parking.retry(
-                self._connection.core, parked_id, now=self._now, actor=parking.GATEWAY, why="match key appeared"
-            )
+        if writes.appeared and self._raw.execute("SELECT 1 FROM match_key LIMIT 1").fetchone():
+            parking.retry_waiting(self._connection.core, writes.appeared, self._now)
 
     def _finish(self, work_ids: Sequence[int]) -> None:
         ids = [(work_id,) for work_id in work_ids]

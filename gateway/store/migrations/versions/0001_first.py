@@ -92,7 +92,7 @@ CREATE TABLE patients (
     active BOOLEAN NOT NULL, merged_into TEXT, lanes_json TEXT NOT NULL, gap_since TEXT, recorded_at {timestamp},
     created_at {timestamp} NOT NULL, updated_at {timestamp} NOT NULL, PRIMARY KEY (patient_id)
 ) {state};
-CREATE INDEX ix_patients_family ON patients (family, birth_date);
+CREATE INDEX ix_patients_birth ON patients (birth_date);
 CREATE TABLE patient_identifiers (
     authority TEXT NOT NULL, value TEXT NOT NULL, patient_id TEXT NOT NULL, facility_id TEXT NOT NULL, type TEXT,
     key BOOLEAN NOT NULL, since {timestamp} NOT NULL, PRIMARY KEY (authority, value)
