@@ -230,7 +230,7 @@ class Pipeline:
 
     async def execute(self, command: Command, patient_id: str) -> WriteSet:
         """A person's act on a task, in the patient's lane.  Raises Conflict."""
-        session = await self._store.hold(frozenset(await self._store.patient_lanes(patient_id)))
+        session = await self._store.claim_patient(patient_id)
         async with session:
             loaded = await session.load(LoadRequest(patient_ids=[patient_id]))
             decided = await self._compute.act({"command": command, "rows": loaded.rows, "now": self._clock()})

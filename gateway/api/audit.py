@@ -33,9 +33,7 @@ class AuditRow(BaseModel):
 async def list_audit(
     request: Request,
     action: Annotated[str | None, Query(max_length=60, pattern=TEXT)] = None,
-    object: Annotated[
-        str | None, Query(max_length=80, pattern=TEXT, description="Our id of what was seen or changed.")
-    ] = None,
+    object: Annotated[str | None, Query(max_length=80, pattern=TEXT, description="Our id of what it is about.")] = None,
     actor: Annotated[str | None, Query(max_length=120, pattern=TEXT)] = None,
     cursor: Cursor = None,
     limit: Limit = 100,

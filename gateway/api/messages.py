@@ -86,9 +86,7 @@ async def list_messages(
     request: Request,
     channel: Annotated[str | None, Query(max_length=63, pattern=TEXT)] = None,
     type: Annotated[str | None, Query(max_length=30, pattern=TEXT, examples=["ADT^A01"])] = None,
-    end: Annotated[
-        str | None, Query(max_length=20, pattern=TEXT, description="Only messages with an item that ended so.")
-    ] = None,
+    end: Annotated[str | None, Query(max_length=20, pattern=TEXT, description="An item ended so.")] = None,
     received_after: Annotated[Moment | None, Query(description="With an offset or Z.")] = None,
     received_before: Annotated[Moment | None, Query(description="With an offset or Z.")] = None,
     cursor: Cursor = None,

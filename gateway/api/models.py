@@ -63,7 +63,7 @@ Ident = Annotated[str, Path(max_length=80, pattern=r"^[A-Za-z0-9_.:-]+$")]
 Number = Annotated[int, Path(ge=1, le=2**53)]
 Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
 Cursor = Annotated[
-    str | None, Query(max_length=400, pattern=r"^[A-Za-z0-9_=-]+$", description="`next` of the page before.")
+    str | None, Query(max_length=400, pattern=r"^[A-Za-z0-9_=-]+$", description="`next` of the last page.")
 ]
 Limit = Annotated[int, Query(ge=1, le=500, description="Most items of a page.")]
 Actor = Annotated[
@@ -89,9 +89,7 @@ class TaskAct(Asked):
     """Who acts on a task, and which revision they saw (or send it as If-Match)."""
 
     actor: Actor
-    revision: int | None = Field(
-        None, ge=1, le=2**31 - 1, description="The revision that the person saw.", examples=[3]
-    )
+    revision: int | None = Field(None, ge=1, le=2**31 - 1, description="The revision that was seen.", examples=[3])
     reason: Reason | None = None
 
 
@@ -126,7 +124,9 @@ class ParkedAct(Asked):
 class ParkedEdit(ParkedAct):
     """A body that takes the place of the one that failed."""
 
-    body: str = Field(pattern=TEXT, description="The whole message.  Text in UTF-8, or base64 when `encoding` says so.")
+    body: str = Field(
+        min_length=1, pattern=TEXT, description="The whole message.  Text in UTF-8, or base64 when `encoding` says so."
+    )
     encoding: str = Field("utf-8", pattern="^(utf-8|base64)$")
 
 

@@ -61,13 +61,13 @@ async def run_gateway(settings: Settings, started: Callable[[int], None] = lambd
         log.error("the store is of another version: run `baton migrate`")
         return 3
     except UnsafeStore as error:
-        log.error("the store would not sync its commits; the gateway does not start on it", exc_info=error)
+        log.error("the gateway does not start on an unsafe store: %s", str(error))
         return 3
     except StoreUnavailable:
         log.error("the store cannot be opened: is its address right, and is it running?")
         return 3
     except OSError as error:
-        log.error("an address cannot be listened on", exc_info=error)
+        log.error("cannot start: %s", str(error))  # of our own addresses and folders; no message was taken yet
         return 3
     try:
         key = await ensure_admin_key(gateway.store, settings.gateway.data_dir, gateway.clock())

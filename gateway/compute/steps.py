@@ -293,7 +293,8 @@ class Steps:
             return  # moved to a later time after it was queued
         root = state.root(home.patient.patient_id) or home
         cause = Cause(
-            message_id=f"{timer_id}.{int(timer.fire_at.timestamp())}",
+            message_id=timer.message_id,
+            origin=f"{timer_id}.{int(timer.fire_at.timestamp())}",
             channel=timer.channel,
             received_at=timer.fire_at,
             lanes=work.lanes,
@@ -318,7 +319,10 @@ class Steps:
         collector.begin()
         task = home.tasks[command.task_id]
         cause = Cause(
-            message_id=f"{command.task_id}.{task.revision}.{command.name}", channel="api", received_at=request.now
+            message_id=command.task_id,
+            origin=f"{command.task_id}.{task.revision}.{command.name}",
+            channel="api",
+            received_at=request.now,
         )
         scope = Scope(subject=home)
         settings = self.coordination("")

@@ -17,8 +17,9 @@ JSON = None | bool | int | float | str | list["JSON"] | dict[str, "JSON"]
 class Cause(msgspec.Struct, frozen=True, kw_only=True):
     """Where a stimulus came from: for ids, evidence, logs, envelope.  Holds no patient data but the control id."""
 
-    message_id: str  # our id of the journal entry, "m-<journal_id>"; timers and commands: the id of what set them off
+    message_id: str  # our id of the journal entry, "m-<journal_id>"; of a timer: the one that set it off
     item: int = 0
+    origin: str = ""  # what ids derive from, when the message is not what happens now: a timer's firing, a command
     channel: str = ""
     control_id: str = ""
     received_at: datetime
@@ -97,7 +98,7 @@ class Ids:
 
     def __init__(self, salt: bytes, cause: Cause) -> None:
         self._salt = salt
-        self._origin = f"{cause.message_id}/{cause.item}/"
+        self._origin = f"{cause.origin or cause.message_id}/{cause.item}/"
         self._next: dict[str, int] = {}
 
     def new(self, prefix: str) -> str:

@@ -259,6 +259,7 @@ class Timer(Record, kw_only=True):
     cycle: str = ""
     fire_at: datetime
     set_at: datetime
+    message_id: str = ""  # of the message that set it off: evidence of what it opens
 
 
 class TaskChange(Record, kw_only=True):

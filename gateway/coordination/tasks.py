@@ -201,6 +201,7 @@ def set_step(draft: Draft, task: Task, step: Step | None) -> None:
             cycle=cycle,
             fire_at=step.at,
             set_at=draft.now,
+            message_id=draft.cause.message_id,
         )
     )
 

@@ -61,14 +61,18 @@ class PostgresPool:
         )
         event.listen(self._engine.sync_engine, "connect", _ask_settings)
         event.listen(self._engine.sync_engine, "checkout", _leave_dead)
+        self._closed = False
 
     async def close(self) -> None:
+        self._closed = True
         await self._engine.dispose()
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[PostgresConnection]:
         """One connection, without a transaction.  StoreUnavailable.  One that comes back inside a transaction is cut:
         its locks must go."""
+        if self._closed:
+            raise StoreUnavailable("the store is closed")
         with translated():
             async with self._engine.connect() as core:
                 raw: Any = (await core.get_raw_connection()).driver_connection
@@ -128,7 +132,9 @@ def meaning(error: BaseException) -> BaseException:
         return meaning(error.orig.__cause__ or StoreUnavailable(type(error.orig).__name__))
     if isinstance(error, asyncpg.PostgresError):
         state = error.sqlstate or ""
-        return (WriteRefused if state.startswith(_REFUSED) else StoreUnavailable)(f"PostgreSQL answers {state}")
+        place = ".".join(name for name in (error.table_name, error.constraint_name or error.column_name) if name)
+        said = f"PostgreSQL answers {state} {place}".rstrip()
+        return WriteRefused(said) if state.startswith(_REFUSED) else StoreUnavailable(said)
     if isinstance(error, ArgumentError):  # the driver cannot encode the value
         return WriteRefused("a value does not fit its column")
     if isinstance(error, InvalidRequestError):  # a defect of ours, not the server's

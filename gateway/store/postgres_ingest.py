@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from gateway.store import postgres_statements as sql
-from gateway.store.limits import PART
+from gateway.store.limits import parts
 from gateway.store.ports import JournalEntry, Stored
 from gateway.store.postgres_connection import Raw
 
@@ -33,19 +33,14 @@ async def _name_originals(raw: Raw, entries: Sequence[JournalEntry], stored: Seq
 
 
 def _arguments(entries: Sequence[JournalEntry], now: datetime, seen_since: datetime, slot: int) -> list[Any]:
-    parts: list[tuple[int, int, bytes]] = []
+    pieces: list[tuple[int, int, bytes]] = []
     lanes: list[tuple[int, int]] = []
     columns: list[tuple[Any, ...]] = []
     first: dict[bytes, int] = {}
     for ordinal, entry in enumerate(entries, 1):
-        body: bytes | None = entry.body
-        size = len(entry.body)
-        if size > PART:
-            body = None
-            parts.extend((ordinal, i, entry.body[at : at + PART]) for i, at in enumerate(range(0, size, PART)))
-        copy_of = 0
-        if entry.dedup_key is not None and (copy_of := first.setdefault(entry.dedup_key, ordinal)) == ordinal:
-            copy_of = 0
+        found = [(ordinal, number, part) for number, part in parts(entry.body)]
+        pieces += found
+        earlier = first.setdefault(entry.dedup_key, ordinal) if entry.dedup_key is not None else ordinal
         lanes.extend((ordinal, lane) for lane in sorted(set(entry.lanes)) or (0,))
         columns.append(
             (
@@ -58,16 +53,16 @@ def _arguments(entries: Sequence[JournalEntry], now: datetime, seen_since: datet
                 entry.message_type,
                 entry.sender,
                 hashlib.sha256(entry.body).digest(),
-                size,
-                body,
+                len(entry.body),
+                None if found else entry.body,
                 entry.rejected,
                 entry.acknowledgement,
                 entry.config_version,
                 entry.dedup_key,
-                copy_of,
+                earlier if earlier < ordinal else 0,
             )
         )
     arrays = [list(column) for column in zip(*columns, strict=True)]
-    part_arrays = [list(column) for column in zip(*parts, strict=True)] or [[], [], []]
+    part_arrays = [list(column) for column in zip(*pieces, strict=True)] or [[], [], []]
     lane_arrays = [list(column) for column in zip(*lanes, strict=True)]
     return [*arrays, *part_arrays, now, seen_since, *lane_arrays, slot]

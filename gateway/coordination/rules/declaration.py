@@ -172,5 +172,6 @@ def set_check(draft: Draft, rule: Rule, focus: Focus, kind: str, cycle: str, fir
             cycle=cycle,
             fire_at=fire_at,
             set_at=draft.now,
+            message_id=draft.cause.message_id,
         )
     )

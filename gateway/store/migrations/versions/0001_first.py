@@ -171,7 +171,7 @@ CREATE TABLE timers (
     timer_id TEXT NOT NULL, facility_id TEXT NOT NULL, patient_id TEXT NOT NULL, lane BIGINT NOT NULL,
     channel TEXT NOT NULL, rule_id TEXT NOT NULL, kind TEXT NOT NULL, task_id TEXT, encounter_id TEXT,
     appointment_id TEXT, coverage_id TEXT, authorization_id TEXT, cycle TEXT NOT NULL, fire_at {timestamp} NOT NULL,
-    set_at {timestamp} NOT NULL, PRIMARY KEY (timer_id)
+    set_at {timestamp} NOT NULL, message_id TEXT NOT NULL, PRIMARY KEY (timer_id)
 ) {state};
 CREATE INDEX ix_timers_fire ON timers (fire_at);
 CREATE INDEX ix_timers_patient ON timers (patient_id);
