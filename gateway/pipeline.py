@@ -30,6 +30,11 @@ from gateway.store.ports import (
 
 log = logging.getLogger(__name__)
 
+HOLD_MS = 20.0
+"""Longest time for which one commit may hold SQLite's only writer: acknowledgements wait behind it (decision 19)."""
+
+SMALLEST_BATCH = 32
+
 MERGED_INTO = Patient.__struct_fields__.index("merged_into")
 
 
@@ -78,6 +83,7 @@ class Pipeline:
         self._committed = committed
         self._wake = asyncio.Event()
         self._stopping = False
+        self._size = settings.batch
         self._task: asyncio.Task[None] | None = None
         self.batches = 0
         self.items = 0
@@ -129,7 +135,7 @@ class Pipeline:
 
     async def run_once(self) -> int:
         """Claim and finish one batch; returns how many items ended.  0: nothing to do."""
-        session = await self._store.claim(self._settings.batch)
+        session = await self._store.claim(self._size)
         if session is None:
             return 0
         return await self._finish(session)
@@ -170,7 +176,16 @@ class Pipeline:
         session = await self._store.claim(self._settings.batch, only_lanes=lanes, up_to=up_to)
         return 0 if session is None else await self._finish(session)
 
+    def _fit_batch(self) -> None:
+        """Cut batches to what the writer may be held for; grow again when there is room."""
+        held = self._store.last_write_ms
+        if held > HOLD_MS:
+            self._size = max(SMALLEST_BATCH, int(self._size * HOLD_MS / held))
+        elif held < HOLD_MS / 2:
+            self._size = min(self._settings.batch, self._size + SMALLEST_BATCH)
+
     def _count(self, decided: Decided) -> None:
+        self._fit_batch()
         self.batches += 1
         self.items += len(decided.done)
         for rule_id, error in decided.rule_failures:

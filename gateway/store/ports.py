@@ -226,6 +226,11 @@ class OutboxItem(msgspec.Struct, kw_only=True, array_like=True):
 class Store(Protocol):
     """A durable store.  Every method may raise StoreUnavailable."""
 
+    @property
+    def last_write_ms(self) -> float:
+        """How long the newest commit kept every other writer waiting; 0 where writers do not wait for each other."""
+        ...
+
     async def open(self) -> None:
         """Connect, check that commits are synced (else UnsafeStore), check the schema version."""
         ...

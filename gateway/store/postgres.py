@@ -59,6 +59,10 @@ class PostgresStore(CoreStore):
         self._low = 0
         self._scanned = 0.0
 
+    @property
+    def last_write_ms(self) -> float:
+        return 0.0
+
     async def open(self) -> None:
         try:
             found = await self.read(revision)

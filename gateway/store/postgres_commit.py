@@ -132,6 +132,7 @@ class CommitWriter:
         return new
 
     async def _new_work(self, items: Sequence[NewWork]) -> None:
+        """A second hop that is pending already, from an earlier run of its message, is not added again."""
         pending = await self._raw.fetch(
             sql.PENDING_HOPS, [item.journal_id for item in items], [item.item for item in items]
         )

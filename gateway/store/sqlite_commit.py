@@ -84,6 +84,9 @@ class CommitWriter:
             self._counts[channel, word] += self._raw.executemany(sql.END_ONCE, rows).rowcount
 
     def _park(self, item: Parked) -> None:
+        end = (item.journal_id, item.item, "parked", item.reason, item.channel, self._at)
+        if self._raw.execute(sql.END_ONCE, end).rowcount == 0:
+            return  # an earlier run ended it
         inserted = self._raw.execute(
             sql.INSERT_PARKED,
             (
@@ -102,10 +105,11 @@ class CommitWriter:
             ),
         )
         self._raw.executemany(sql.INSERT_MATCH_KEY, [(key, inserted.lastrowid) for key in item.match_keys])
-        self._raw.execute(sql.INSERT_END, (item.journal_id, item.item, "parked", item.reason, item.channel, self._at))
         self._counts[item.channel, "parked"] += 1
 
-    def _new_work(self, items: Sequence[NewWork]) -> None:
+    def _new_work(self, new: Sequence[NewWork]) -> None:
+        """A second hop that is pending already, from an earlier run of its message, is not added again."""
+        items = [item for item in new if item.kind != "event" or not self._pending(item)]
         if not items:
             return
         first = take_ids(self._connection, len(items))
@@ -116,6 +120,10 @@ class CommitWriter:
             tail = (to_stored_time(item.received_at), 0, False, item.payload or None)
             rows.extend((work_id, lane, *rest, *tail) for lane in sorted(set(item.lanes)) or (0,))
         self._raw.executemany(sql.INSERT_WORK, rows)
+
+    def _pending(self, hop: NewWork) -> bool:
+        query = "SELECT 1 FROM work WHERE kind = 'event' AND journal_id = ? AND item = ? LIMIT 1"
+        return self._raw.execute(query, (hop.journal_id, hop.item)).fetchone() is not None
 
     def _source_kinds(self, journal_ids: set[int]) -> dict[int, str]:
         query = "SELECT journal_id, kind FROM journal WHERE journal_id IN (SELECT value FROM json_each(?))"
