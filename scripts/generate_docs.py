@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 from fastapi import FastAPI
 
 from gateway.api.app import add_routes, openapi_document
 from gateway.cli.document import cli_markdown
+from gateway.coordination.rules.describe import rules_markdown
 from gateway.settings_document import settings_markdown
+from scripts import event_documents
+from scripts.database_document import database_markdown
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 
@@ -21,12 +25,21 @@ def openapi_json() -> str:
     return json.dumps(openapi_document(app), indent=1, ensure_ascii=False) + "\n"
 
 
-PAGES = {"settings.md": settings_markdown, "cli.md": cli_markdown, "openapi.json": openapi_json}
+PAGES: dict[str, Callable[[], str]] = {
+    "settings.md": settings_markdown,
+    "cli.md": cli_markdown,
+    "openapi.json": openapi_json,
+    "rules.md": rules_markdown,
+    "database.md": database_markdown,
+    **event_documents.pages(),
+}
 
 
 def main() -> None:
     for name, make in PAGES.items():
-        (DOCS / name).write_text(make(), encoding="utf-8")
+        path = DOCS / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(make(), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -122,8 +122,8 @@ class Steps:
             for event in part.events:
                 if event.member is not None:
                     member_keys(event, load)
-                    if work.replayed and event.type == "authorization.denied":
-                        load.patient_ids.append(NOBODY)  # the task that asked for a match
+                    if work.kind == "event" and event.type == "authorization.denied":
+                        load.patient_ids.append(NOBODY)  # the task that asked for a match, when it was parked before
                 if event.patient is not None:
                     found.extend(identifiers_of(event.patient, profile))
                 for prior in event.prior:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+import msgspec
+
 from gateway.coordination.changes import Cause, Changes, CoordinationSettings, Ids
 from gateway.coordination.draft import Draft
 from gateway.coordination.records import Patient
@@ -32,9 +34,12 @@ def nobody() -> PatientScope:
 def open_unmatched(
     event: CanonicalEvent, cause: Cause, now: datetime, settings: CoordinationSettings, salt: bytes
 ) -> tuple[Changes, Scope]:
-    """Ask a person to match a denial (decision 10)."""
+    """Ask a person to match a denial (decision 10).
+
+    The ids have an origin of their own: when the answer is retried and finds its patient, what it does to him derives
+    ids from the same message and item, and must not meet these."""
     scope = Scope(subject=nobody())
-    ids = Ids(salt, cause)
+    ids = Ids(salt, msgspec.structs.replace(cause, origin=f"{cause.message_id}/unmatched"))
     draft = Draft(scope, event, cause, now, settings, ids)
     task = unmatched_task(event, cause, now, settings, ids)
     draft.put(task)

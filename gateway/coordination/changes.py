@@ -93,12 +93,15 @@ class Changes(msgspec.Struct, kw_only=True):
 class Ids:
     """Derives ids from what caused them: the same stimulus gives the same ids on every re-run (decision 23).
 
-    `salt` is secret to the installation, so that an id tells nothing about the patient behind it.
+    An id begins with the number of the journal row behind it, so that new rows are neighbours in every index, and ends
+    with a digest under `salt`, which is secret to the installation: an id tells nothing about the patient behind it.
     """
 
     def __init__(self, salt: bytes, cause: Cause) -> None:
         self._salt = salt
         self._origin = f"{cause.origin or cause.message_id}/{cause.item}/"
+        number = cause.message_id[2:] if cause.message_id.startswith("m-") else "0"
+        self._head = f"{int(number):011x}" if number.isdigit() else f"{0:011x}"
         self._next: dict[str, int] = {}
 
     def new(self, prefix: str) -> str:
@@ -106,7 +109,7 @@ class Ids:
         index = self._next.get(prefix, 0)
         self._next[prefix] = index + 1
         text = f"{self._origin}{prefix}{index}".encode()
-        return f"{prefix}_{hashlib.blake2b(text, key=self._salt, digest_size=10).hexdigest()}"
+        return f"{prefix}_{self._head}{hashlib.blake2b(text, key=self._salt, digest_size=8).hexdigest()}"
 
 
 class CoordinationSettings(msgspec.Struct, frozen=True, kw_only=True):

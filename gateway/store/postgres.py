@@ -64,6 +64,7 @@ class PostgresStore(CoreStore):
         return 0.0
 
     async def open(self) -> None:
+        self._pool.open()
         try:
             found = await self.read(revision)
             if found != REVISION:

@@ -61,17 +61,21 @@ class PostgresPool:
         )
         event.listen(self._engine.sync_engine, "connect", _ask_settings)
         event.listen(self._engine.sync_engine, "checkout", _leave_dead)
-        self._closed = False
+        self._open = False
+
+    def open(self) -> None:
+        """Give connections from now on."""
+        self._open = True
 
     async def close(self) -> None:
-        self._closed = True
+        self._open = False
         await self._engine.dispose()
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[PostgresConnection]:
         """One connection, without a transaction.  StoreUnavailable.  One that comes back inside a transaction is cut:
         its locks must go."""
-        if self._closed:
+        if not self._open:
             raise StoreUnavailable("the store is closed")
         with translated():
             async with self._engine.connect() as core:

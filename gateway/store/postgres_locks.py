@@ -25,7 +25,7 @@ def lock_number(name: str) -> int:
 
 
 async def try_lanes(raw: Raw, lanes: Iterable[int]) -> frozenset[int]:
-    """Lock those of `lanes` that nobody holds.  In a statement of its own: later ones see what the last holder wrote."""
+    """Lock those of `lanes` that nobody holds.  In a statement of its own: later ones see the last holder's writes."""
     rows = await raw.fetch(_TRY_LANES, sorted(lanes))
     return frozenset(row[0] for row in rows)
 

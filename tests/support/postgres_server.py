@@ -118,10 +118,10 @@ class PostgresServer:
     def url(self, database: str = "postgres") -> str:
         return f"postgresql://postgres@127.0.0.1:{self.port}/{database}"
 
-    def new_database(self) -> str:
-        """URL of a fresh, empty database."""
+    def new_database(self, template: str = "template1") -> str:
+        """URL of a fresh database: empty, or a copy of the database `template`, which nobody may be using."""
         name = f"test_{secrets.token_hex(6)}"
-        self.execute(f'create database "{name}"')
+        self.execute(f'create database "{name}" template "{template}"')
         return self.url(name)
 
     def drop_database(self, url: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import logging
 from typing import Any
@@ -12,6 +13,10 @@ import pytest
 from gateway.store import access, queries
 from gateway.store.ports import StoreUnavailable
 from tests.gateway.api.fake_gateway import CANARY
+
+
+def cursor_of(*values: Any) -> str:
+    return base64.urlsafe_b64encode(json.dumps(values).encode()).decode()
 
 
 async def audit(store: Any) -> list[tuple[str, str, str | None]]:
@@ -190,16 +195,57 @@ async def test_metrics_show_the_facts(client: httpx.AsyncClient, key: Any) -> No
         ("/api/v1/tasks", {"due_before": "2026-03-02T13:00:00"}),
         ("/api/v1/events", {"cursor": CANARY}),
         ("/api/v1/parked/seven", {}),
+        ("/api/v1/parked/99999999999999999999999999", {}),
+        ("/api/v1/tasks/%00", {}),
+        ("/api/v1/tasks", {"queue": "\0"}),
+        ("/api/v1/tasks", {"due_before": "0001-01-01T00:00:00+23:00"}),
+        ("/api/v1/messages", {"received_after": "9999-12-31T23:59:59-23:00"}),
+        ("/api/v1/events", {"cursor": "9999999999999999999.1"}),
+        ("/api/v1/messages", {"cursor": cursor_of(10**30)}),
+        ("/api/v1/audit", {"cursor": cursor_of(True)}),
+        ("/api/v1/tasks", {"cursor": cursor_of("0001-01-01T00:00:00+23:00", "x")}),
+        ("/api/v1/tasks", {"cursor": cursor_of("2026-01-01T00:00:00", "x")}),
+        ("/api/v1/tasks", {"cursor": cursor_of("2026-01-01T00:00:00Z", "\ud800")}),
+        ("/api/v1/tasks", {"cursor": cursor_of("2026-01-01T00:00:00Z", "a\0")}),
     ],
 )
 async def test_wrong_request_answers_422_without_repeating_it(
     client: httpx.AsyncClient, key: Any, path: str, query: dict[str, Any]
 ) -> None:
-    headers = await key("tasks:read", "messages:read", "events:read", "parked:read")
+    headers = await key("tasks:read", "messages:read", "events:read", "parked:read", "audit:read")
     answer = await client.get(path, params=query, headers=headers)
     problem = answer.json()
     assert (answer.status_code, problem["status"], problem["type"]) == (422, 422, "/problems/invalid-request")
     assert CANARY not in answer.text and answer.headers["content-type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"actor": "\\ud800", "reason": "x", "body": "y"}',
+        '{"actor": "a\\u0000", "reason": "x", "body": "y"}',
+        '{"actor": "a", "reason": "x", "body": "\\ud800"}',
+        '{"actor": "a", "reason": "x", "body": "\\u00e9", "encoding": "base64"}',
+        '{"actor": "a", "reason": "x", "body": ""}',
+        '{"actor": ' + "[" * 5000 + "]" * 5000 + "}",
+        '{"actor": ' + "9" * 5000 + "}",
+        "NaN",
+        "[]",
+        "",
+    ],
+)
+async def test_odd_body_answers_4xx_and_changes_nothing(
+    client: httpx.AsyncClient, key: Any, store: Any, body: str
+) -> None:
+    headers = await key("parked:write") | {"Content-Type": "application/json"}
+    answer = await client.post("/api/v1/parked/1/edit", content=body, headers=headers)
+    assert answer.status_code in (400, 422)
+    assert await audit(store) == []
+
+
+async def test_answer_is_not_to_be_cached(client: httpx.AsyncClient, key: Any) -> None:
+    answer = await client.get("/api/v1/tasks", headers=await key("tasks:read"))
+    assert (answer.headers["cache-control"], answer.headers["x-content-type-options"]) == ("no-store", "nosniff")
 
 
 async def test_body_that_is_no_json_answers_422_without_repeating_it(client: httpx.AsyncClient, key: Any) -> None:

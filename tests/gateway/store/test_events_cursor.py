@@ -5,6 +5,7 @@ import pytest
 from gateway.store.event_log import START
 from gateway.store.paging import BadCursor
 from gateway.store.sqlite import SqliteStore
+from tests.gateway.store.conftest import only_sqlite
 from tests.gateway.store.samples import event, write
 
 
@@ -51,6 +52,7 @@ async def test_position_that_is_none_of_ours_is_refused(store: SqliteStore, curs
         await store.read_events(cursor, 1)
 
 
+@only_sqlite
 async def test_numbers_of_events_are_never_used_again(store: SqliteStore) -> None:
     await write(store, events=[event("e1"), event("e2")])
     await store.execute_write(lambda core: core.exec_driver_sql("DELETE FROM events").rowcount)

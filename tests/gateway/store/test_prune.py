@@ -5,9 +5,9 @@ from datetime import timedelta
 from sqlalchemy import func, select
 
 from gateway.store import schema as s
+from gateway.store.limits import PART
 from gateway.store.pruning import STEP, Pruned, Retention
 from gateway.store.sqlite import SqliteStore
-from gateway.store.sqlite_ingest import PART
 from tests.gateway.store.samples import NOON, end, entry, event, parked, write
 
 LATER = NOON + timedelta(days=91)
@@ -62,9 +62,3 @@ async def test_prune_leaves_what_is_kept_forever(store: SqliteStore) -> None:
     (before,) = await store.fetch(select(func.count().label("n")).select_from(s.ledger))
     await store.prune(NOON + timedelta(days=4000), Retention())
     assert (await store.fetch(select(func.count().label("n")).select_from(s.ledger)))[0] == before
-
-
-async def test_free_space_is_judged_against_the_smaller_reserve(store: SqliteStore) -> None:
-    assert store.free_space_ok(reserve_ratio=0.0, reserve_bytes=1 << 60)
-    assert store.free_space_ok(reserve_ratio=1.0, reserve_bytes=0)
-    assert not store.free_space_ok(reserve_ratio=2.0, reserve_bytes=1 << 60)

@@ -17,6 +17,7 @@ from sqlalchemy.schema import CreateTable
 from gateway.coordination import records
 from gateway.coordination.scope import STATE
 from gateway.store import schema as s
+from gateway.store.columns import UtcDateTime
 from gateway.store.migrate import MIGRATIONS, migrate
 from gateway.store.ports import EventRow, SchemaMismatch
 from gateway.store.rows import from_stored_time, to_stored_time
@@ -67,7 +68,7 @@ def same_type_family(context: object, inspected: object, declared: object, found
     """True when the types differ.  SQLite has one integer; its names for it do not matter."""
     if isinstance(found, Integer) and isinstance(wanted, Integer | BigInteger):
         return False
-    if isinstance(wanted, s.UtcDateTime):
+    if isinstance(wanted, UtcDateTime):
         return str(found) != "TEXT"
     return type(found)._type_affinity is not type(wanted)._type_affinity
 

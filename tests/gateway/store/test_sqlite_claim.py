@@ -8,11 +8,11 @@ import msgspec
 import pytest
 
 from gateway.coordination.records import Authorization, Coverage, Patient, Task
+from gateway.store.limits import CLAIM_BYTES
 from gateway.store.ports import LoadRequest, StoreUnavailable
 from gateway.store.sqlite import SqliteStore
-from gateway.store.sqlite_session import CLAIM_BYTES
 from gateway.store.sqlite_statements import CLAIM
-from tests.gateway.store.conftest import Clock
+from tests.gateway.store.conftest import Clock, only_sqlite
 from tests.gateway.store.samples import (
     NOON,
     encounter,
@@ -56,6 +56,7 @@ async def test_claim_with_nothing_pending_gives_none_and_frees_the_lanes(store: 
     assert await store.claim(5) is None
 
 
+@only_sqlite
 async def test_claim_waits_for_the_session_before_it(store: SqliteStore) -> None:
     await store.ingest([entry()])
     session = await store.claim(1)
@@ -78,6 +79,7 @@ async def test_claim_stops_before_bodies_that_do_not_fit_but_always_takes_one(st
         assert [len(item.body) for item in session.items] == [len(big), 10]
 
 
+@only_sqlite
 async def test_claim_is_one_pass_over_the_key_without_a_sort(store: SqliteStore) -> None:
     plan = await store.reading(
         lambda c: c.raw.execute("EXPLAIN QUERY PLAN " + CLAIM.text, CLAIM.arguments(limit=5)).fetchall()
@@ -94,6 +96,7 @@ async def test_failed_attempt_is_seen_by_the_next_claim(store: SqliteStore) -> N
         assert [item.attempts for item in session.items] == [1, 0]
 
 
+@only_sqlite
 async def test_claim_by_a_second_process_on_the_same_store_is_refused(store: SqliteStore) -> None:
     assert await store.claim(1) is None
     code = (
@@ -217,3 +220,17 @@ async def test_load_sees_what_the_session_before_committed_though_its_caller_was
     before = await loaded(store, patient_ids=["pat_1"])
     await asyncio.sleep(0.1)
     assert await loaded(store, patient_ids=["pat_1"]) == before
+
+
+@only_sqlite
+async def test_patient_is_claimed_for_a_command_while_nobody_else_works(store: SqliteStore) -> None:
+    await write(store, rows=rows(patient("pat_1", lanes_json="[3, 9]")))
+    assert await store.patient_lanes("pat_1") == {3, 9} and await store.patient_lanes("nobody") == set()
+    await store.ingest([entry()])
+    async with await store.claim_patient("pat_1") as session:
+        claim = asyncio.create_task(store.claim(1))
+        await asyncio.sleep(0.05)
+        assert not claim.done() and list(session.items) == []
+    later = await claim
+    assert later is not None
+    await later.__aexit__()

@@ -8,11 +8,11 @@ import pytest
 from sqlalchemy import func, select
 
 from gateway.store import schema as s
+from gateway.store.limits import PART
 from gateway.store.ports import SchemaMismatch, StoreUnavailable, UnsafeStore
 from gateway.store.sqlite import SqliteStore
 from gateway.store.sqlite_connection import check_settings, connect
-from gateway.store.sqlite_ingest import PART
-from tests.gateway.store.conftest import Clock
+from tests.gateway.store.conftest import Clock, only_sqlite
 from tests.gateway.store.samples import NOON, entry, parked, write
 
 
@@ -98,6 +98,7 @@ async def test_ingest_copy_of_parked_message_retries_it_once(store: SqliteStore)
     assert ledger.balanced and ledger.channels["adt"].words["parked"] == 0 and ledger.channels["adt"].open == 1
 
 
+@only_sqlite
 async def test_ingest_after_reopening_goes_on_with_higher_ids(store: SqliteStore, clock: Clock) -> None:
     (first,) = await store.ingest([entry()])
     await store.close()
@@ -108,6 +109,7 @@ async def test_ingest_after_reopening_goes_on_with_higher_ids(store: SqliteStore
     await again.close()
 
 
+@only_sqlite
 async def test_ingest_while_another_process_holds_the_file_is_unavailable(store: SqliteStore) -> None:
     other = connect(store.path)
     other.execute("BEGIN IMMEDIATE")
@@ -119,6 +121,7 @@ async def test_ingest_while_another_process_holds_the_file_is_unavailable(store:
     other.close()
 
 
+@only_sqlite
 async def test_ingest_into_a_full_disk_is_unavailable_and_leaves_nothing(store: SqliteStore) -> None:
     raw = store.writer._connection.raw  # type: ignore[union-attr]
     (pages,) = raw.execute("PRAGMA page_count").fetchone()

@@ -9,6 +9,7 @@ import pytest
 from gateway.store.sqlite import SqliteStore
 from gateway.store.sqlite_connection import SqliteConnection
 from gateway.store.sqlite_writer import INGEST, OTHER, PIPELINE, SqliteWriter
+from tests.gateway.store.conftest import only_sqlite
 from tests.gateway.store.samples import entry
 
 
@@ -28,6 +29,7 @@ async def test_writer_takes_intake_first_then_pipeline_then_the_rest(tmp_path: P
     writer.close()
 
 
+@only_sqlite
 async def test_writer_survives_a_job_that_fails_and_rolls_it_back(store: SqliteStore) -> None:
     def fail(connection: SqliteConnection) -> None:
         connection.raw.execute("INSERT INTO gateway_state (name, value) VALUES ('x', 'y')")
@@ -39,6 +41,7 @@ async def test_writer_survives_a_job_that_fails_and_rolls_it_back(store: SqliteS
     assert (await store.ingest([entry()]))[0].journal_id == 1
 
 
+@only_sqlite
 async def test_writer_finishes_what_is_queued_before_it_closes(store: SqliteStore) -> None:
     writes = [asyncio.create_task(store.ingest([entry()])) for _ in range(20)]
     await asyncio.sleep(0)
@@ -46,6 +49,7 @@ async def test_writer_finishes_what_is_queued_before_it_closes(store: SqliteStor
     assert len(await asyncio.gather(*writes)) == 20
 
 
+@only_sqlite
 async def test_writer_moves_the_log_into_the_file_when_it_is_quiet(store: SqliteStore) -> None:
     await asyncio.sleep(0.5)
     before = store.path.stat().st_size
@@ -57,6 +61,7 @@ async def test_writer_moves_the_log_into_the_file_when_it_is_quiet(store: Sqlite
     assert store.path.stat().st_size > before + 900_000
 
 
+@only_sqlite
 async def test_reader_sees_one_moment_while_the_writer_goes_on(store: SqliteStore) -> None:
     loop = asyncio.get_running_loop()
 
@@ -69,6 +74,7 @@ async def test_reader_sees_one_moment_while_the_writer_goes_on(store: SqliteStor
     assert await store.reading(lambda c: c.raw.execute("SELECT count(*) FROM journal").fetchone()[0]) == 1
 
 
+@only_sqlite
 async def test_reader_cannot_write(store: SqliteStore) -> None:
     with pytest.raises(Exception, match="readonly"):
         await store.reading(lambda c: c.raw.execute("DELETE FROM gateway_state"))

@@ -1,0 +1,163 @@
+"""Writes docs/database.md from the tables of the store and the comments beside their columns."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from types import ModuleType
+
+from sqlalchemy import BigInteger, Boolean, Column, Integer, LargeBinary, Table, Text
+
+from gateway.coordination import records
+from gateway.store import ports, schema
+
+KNOWN = {
+    "patients": "one row per person as one authority knows him; a merged one stays, with `merged_into`",
+    "patient_identifiers": "every identifier, and whose it is now",
+    "encounters": "stays and visits",
+    "encounter_locations": "where the patient was, in order; `cancelled` rows were taken back (A12)",
+    "appointments": "bookings",
+    "coverages": "insurances, and the newest payer's answer about each",
+    "authorizations": "what a payer decided",
+    "tasks": "the worklist and everything that was ever on it",
+    "timers": "moments at which a rule looks again",
+    "task_changes": "history of tasks, append-only",
+    "transitions": "what changed about a patient, append-only",
+    "merges": "merges, append-only",
+    "events": "everything published, as it was published",
+}
+JOURNEY = {
+    "journal": "every unit received, append-only; `m-<journal_id>` is its message id",
+    "journal_part": "bodies over 1 MiB, in parts",
+    "seen": "dedup keys",
+    "work": "what is pending; a row goes when it is done",
+    "item_end": "how each item ended",
+    "ledger": "counters, by channel or sink",
+    "parked": "items that need a person",
+    "match_key": "what a parked payer's answer waits for",
+    "parked_history": "parked items that were retried, edited or discarded",
+    "timer_queued": "timers that are work now",
+    "replies": "TA1 and 999 files",
+    "control_number": "last control number given out, by partner",
+    "outbox": "deliveries not confirmed yet; a row goes when it is",
+    "undelivered": "deliveries that no queue wanted, or that were refused",
+}
+OWN = {
+    "api_keys": "API keys, hashed",
+    "audit": "who did and saw what",
+    "channel_state": "not written in this version",
+    "gateway_state": "facts of the installation",
+    "config_version": "not written in this version",
+}
+
+_TEXT = """\
+# Database
+
+Made from `gateway/store/schema.py` and `gateway/coordination/records.py` by `make docs`; a test compares the two, and
+runs the queries below.
+
+The tables are for reading. Write through the API only: a task that is changed by SQL publishes no event and keeps no
+history. Column names are stable within a migration; `baton migrate` tells you when they change. On PostgreSQL give
+your reports a role that can only `SELECT`, keep its transactions short (a long one keeps PostgreSQL from cleaning the
+small queue tables) and read from a replica where you have one. On SQLite open the file with `mode=ro`.
+
+Conventions:
+
+- moments are `timestamptz` on PostgreSQL and ISO text in UTC, 27 characters that sort, on SQLite;
+- dates are ISO text (`1948-02-17`, or `1948` when only that was sent);
+- columns `*_json` hold JSON text;
+- `revision` counts the changes of a row;
+- ids are ours and opaque: `pat_`, `enc_`, `apt_`, `cov_`, `aut_`, `tsk_`, `tmr_`, `trn_`, `evt_`, `mrg_`;
+- `facility_id` is in every row about a patient.
+
+## Three queries
+
+Open tasks, the most urgent first, with the patient's initials:
+
+```sql
+SELECT t.queue, t.title, t.priority, t.due_at, substr(p.given, 1, 1) || substr(p.family, 1, 1) AS initials, t.reason
+FROM tasks t
+LEFT JOIN patients p ON p.patient_id = t.patient_id
+WHERE t.closed_at IS NULL
+ORDER BY t.due_at, t.task_id
+```
+
+Who is in the house, and where:
+
+```sql
+SELECT p.mrn, e.class_ AS class, e.point_of_care, e.room, e.bed, e.started_at
+FROM encounters e
+JOIN patients p ON p.patient_id = e.patient_id
+WHERE e.status IN ('inpatient', 'observation', 'emergency')
+ORDER BY e.point_of_care, e.room, e.bed
+```
+
+Tasks by rule: how many were made, how many closed by themselves, how many by a person:
+
+```sql
+SELECT rule_id,
+       count(*) AS made,
+       sum(CASE WHEN business_status = 'auto-resolved' THEN 1 ELSE 0 END) AS resolved_by_message,
+       sum(CASE WHEN business_status = 'retracted' THEN 1 ELSE 0 END) AS retracted,
+       sum(CASE WHEN closed_at IS NULL THEN 1 ELSE 0 END) AS still_open
+FROM tasks
+GROUP BY rule_id
+ORDER BY made DESC
+```
+"""
+
+_FIELD = re.compile(r"^    (\w+): [^#]+?(?:  # (.*))?$")
+_COLUMN = re.compile(r'Column\(\s*"(\w+)".*?\)?,?\s*(?:# (.*))?$')
+
+
+def database_markdown() -> str:
+    tables = schema.metadata.tables
+    groups = (("What is known", KNOWN), ("The way of a message", JOURNEY), ("The gateway's own", OWN))
+    parts = [_TEXT]
+    for title, named in groups:
+        parts.append(f"## {title}\n")
+        parts += [_section(tables[name], text) for name, text in named.items()]
+    return "\n".join(parts)
+
+
+def _section(table: Table, text: str) -> str:
+    notes = _notes(table.name)
+    lines = [f"### `{table.name}`", "", f"{text[:1].upper()}{text[1:]}.", "", "| column | type | |", "|---|---|---|"]
+    for column in table.columns:
+        note = notes.get(column.name, "")
+        marks = "; ".join(mark for mark in ("key" if column.primary_key else "", note) if mark)
+        nullable = "" if column.primary_key or not column.nullable else ", may be null"
+        lines.append(f"| `{column.name}` | {_kind(column)}{nullable} | {marks.replace('|', chr(92) + '|')} |")
+    return "\n".join([*lines, ""])
+
+
+def _kind(column: Column[object]) -> str:
+    kinds = ((Boolean, "yes or no"), (LargeBinary, "bytes"), (Text, "text"), (BigInteger, "number"), (Integer, "number"))
+    return next((word for kind, word in kinds if isinstance(column.type, kind)), "moment")
+
+
+def _notes(table: str) -> dict[str, str]:
+    """Comments beside the fields of the record behind a table, else beside its columns."""
+    record = {r: n for r, n in ((_table_of(name), name) for name in KNOWN) if r}
+    for owner, name in record.items():
+        if name == table:
+            return _comments(inspect.getsource(owner), _FIELD)
+    block = re.search(rf"^{table} = Table\((.*?)^\)", inspect.getsource(schema), re.S | re.M)
+    return _comments(block.group(1), _COLUMN) if block else {}
+
+
+def _table_of(name: str) -> type | None:
+    if name == "events":
+        return ports.EventRow
+    wanted = name.replace("_", "").removesuffix("s")
+    wanted = {"encounterlocation": "EncounterLocation", "coverage": "Coverage"}.get(wanted, wanted)
+    return next((kind for kind in _kinds(records) if kind.__name__.lower() == wanted.lower()), None)
+
+
+def _kinds(module: ModuleType) -> list[type]:
+    return [kind for kind in vars(module).values() if isinstance(kind, type) and kind.__module__ == module.__name__]
+
+
+def _comments(source: str, pattern: re.Pattern[str]) -> dict[str, str]:
+    found = (pattern.search(line) for line in source.splitlines())
+    return {match[1]: match[2].strip() for match in found if match and match[2]}

@@ -1,0 +1,152 @@
+"""The demo's day and one more, on which everything happens that the day does not show; played in process."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+from pathlib import Path
+
+from gateway.bootstrap import Gateway
+from gateway.clock import ScenarioClock
+from gateway.coordination.changes import Command
+from gateway.demo.player import Player
+from gateway.demo.run import SAMPLES, demo_settings
+from gateway.demo.scenario import Scenario, Step, load, moment
+from gateway.store.migrate import migrate
+from gateway.store.ports import EventRow
+from gateway.store.worklist import worklist
+
+DAY0 = date(2026, 9, 14)
+
+_PERSON = "PID|1||900300^^^GENHOSP^MR||PROOF^CARLA||19700911|F|||3 ELM ST^^TOWN^OH^43001||^PRN^PH^^1^614^5550130||ENG|M"
+_VISIT = (
+    "PV1|1|I|{place}^A^GENHOSP|E|||A1077^ATTEND^ALAN^^^DR^^^GENHOSP|||{service}||||7||||IP|V30001^^^GENHOSP^VN|COM"
+    + "|" * 24
+    + "{{ts D+0 08:15}}"
+)
+_INSURANCE = (
+    "IN1|1|{plan}|PAYER5|ACME HEALTH||||GRP55||||{{d D-200}}||||PROOF^CARLA|SEL|19700911||||1|||||||{verified}"
+    "|||||||MBR900300"
+)
+
+
+def _adt(trigger: str, at: str, *lines: str) -> str:
+    head = f"MSH|^~\\&|ADT1|GENHOSP|CCGW|COORD|{{ts {at}}}||ADT^{trigger}|MORE{at[2:]}{trigger}|P|2.5.1"
+    return "\n".join([head, f"EVN||{{ts {at}}}", *lines]) + "\n"
+
+
+def _carla(trigger: str, at: str, place: str = "4E^413", service: str = "MED", *more: str) -> str:
+    return _adt(trigger, at, _PERSON, _VISIT.format(place=place, service=service).replace("{{", "{"), *more)
+
+
+def _insured(plan: str, verified: str = "") -> str:
+    return _INSURANCE.format(plan=plan, verified=verified).replace("{{", "{").replace("}}", "}")
+
+
+def _mona(at: str, status: str, provider: str = "1234567893^PRIMARY^PAULA") -> str:
+    text = (SAMPLES / "50-mona-follow-up-moved.hl7").read_text("utf-8")
+    lines = text.splitlines()
+    lines[0] = f"MSH|^~\\&|SCHED|GENHOSP|CCGW|COORD|{{ts {at}}}||SIU^S14^SIU_S12|MORE{at[2:]}{status}|P|2.5.1"
+    lines[1] = lines[1].replace("Booked^Booked", f"{status}^{status}")
+    return "\n".join(lines).replace("1234567893^PRIMARY^PAULA", provider) + "\n"
+
+
+def _payer(set_id: str, at: str, number: int, *loops: str) -> str:
+    """An answer about Carla; `loops` follow her name and birth date."""
+    day, clock = at.split()
+    clock = clock.replace(":", "")
+    kind, guide, source = ("HB", "005010X279A1", "PR") if set_id == "271" else ("HI", "005010X217", "X3")
+    purpose = f"BHT*0022*11*REQ-{number}*{{d {day}}}*{clock}"
+    if set_id == "278":
+        purpose = f"BHT*0007*11*AUTHREQ-{number}*{{d {day}}}*{clock}*18"
+    body = [
+        f"ST*{set_id}*0001*{guide}",
+        purpose,
+        "HL*1**20*1",
+        f"NM1*{source}*2*ACME HEALTH*****PI*PAYER5",
+        "HL*2*1*21*1",
+        "NM1*1P*2*GENERAL HOSPITAL*****XX*1234567893",
+        f"HL*3*2*22*{int(bool(loops and loops[0].startswith('HL')))}",
+        "NM1*IL*1*PROOF*CARLA****MI*MBR900300",
+        "DMG*D8*19700911*F",
+        *loops,
+    ]
+    isa = f"ISA*00*{' ' * 10}*00*{' ' * 10}*ZZ*{'PAYER5':15}*ZZ*{'CCGW':15}*{{yymmdd {day}}}*{clock}*^*00501*{number:09d}"
+    lines = [f"{isa}*0*P*:", f"GS*{kind}*PAYER5*CCGW*{{d {day}}}*{clock}*{number}*X*{guide}", *body]
+    lines += [f"SE*{len(body) + 1}*0001", f"GE*1*{number}", f"IEA*1*{number:09d}"]
+    return "~\n".join(lines) + "~\n"
+
+
+def _decision(at: str, number: int, *hcr: str) -> str:
+    event = ["HL*4*3*EV*0", f"TRN*2*TRC-MORE-{number}*9CCGATEWAY", f"UM*HS*I*{number % 90}*22:B", *hcr]
+    return _payer("278", at, number, *event, "DTP*AAH*D8*{d D+9}")
+
+
+def further_messages() -> list[tuple[str, str, str]]:
+    """(moment, channel, text) of what the day does not show."""
+    new = "PID|1||902000^^^GENHOSP^MR||EXTRA^EMIL||19600101|M"
+    planned = "PV1|1|P|4W^400^A^GENHOSP|E" + "|" * 15 + "V90001^^^GENHOSP^VN"
+    mixed = (
+        "HL*4*3*EV*1", "TRN*2*TRC-MORE-906*9CCGATEWAY", "UM*HS*I*62*22:B",
+        "HL*5*4*SS*0", "HCR*A1*AUTH906", "SV1*HC:71250**UN*1",
+        "HL*6*4*SS*0", "HCR*A3**0V", "SV1*HC:93306**UN*1",
+    )  # fmt: skip
+    return [
+        ("D+2 08:00", "adt", _adt("A05^ADT_A05", "D+2 08:00", new, planned)),
+        ("D+2 08:10", "adt", _carla("A08^ADT_A01", "D+2 08:10", "4E^413", "SUR")),
+        ("D+2 08:20", "adt", _carla("A02^ADT_A02", "D+2 08:20", "5E^500", "SUR")),
+        ("D+2 08:30", "adt", _carla("A12^ADT_A12", "D+2 08:30", "4E^413", "SUR")),
+        ("D+2 08:40", "adt", _carla("A08^ADT_A01", "D+2 08:40", "4E^413", "SUR", _insured("PLAN9^GOLD", "{d D+2}"))),
+        ("D+2 08:50", "adt", _carla("A08^ADT_A01", "D+2 08:50", "4E^413", "SUR", _insured("PLAN7^SILVER"))),
+        ("D+2 09:00", "siu", _mona("D+2 09:00", "Booked", "1999999999^OTHER^OTTO")),
+        ("D+2 09:10", "siu", _mona("D+2 09:10", "Arrived")),
+        ("D+2 09:20", "siu", _mona("D+2 09:20", "CheckedIn")),
+        ("D+2 09:30", "siu", _mona("D+2 09:30", "Complete")),
+        ("D+2 10:00", "payers", _payer("271", "D+2 10:00", 901, "AAA*N**42*R")),
+        ("D+2 10:10", "payers", _decision("D+2 10:10", 902, "HCR*CT")),
+        ("D+2 10:20", "payers", _decision("D+2 10:20", 903, "HCR*NA")),
+        ("D+2 10:30", "payers", _decision("D+2 10:30", 904, "HCR*C")),
+        ("D+2 10:40", "payers", _decision("D+2 10:40", 905, "AAA*N**33*N")),
+        ("D+2 10:50", "payers", _payer("278", "D+2 10:50", 906, *mixed)),
+    ]
+
+
+@dataclass(frozen=True)
+class PlayedDay:
+    """What is left of it: the store's URL and every event in commit order."""
+
+    store_url: str
+    events: list[EventRow]
+
+
+def play(folder: Path) -> PlayedDay:
+    settings = demo_settings(folder)
+    migrate(settings.store.url)
+    scenario = _longer(load(SAMPLES, DAY0), folder)
+    return PlayedDay(settings.store.url, asyncio.run(_play(folder, scenario)))
+
+
+def _longer(scenario: Scenario, folder: Path) -> Scenario:
+    steps = []
+    for index, (at, channel, text) in enumerate(further_messages()):
+        file = folder / f"more-{index}.{'x12' if channel == 'payers' else 'hl7'}"
+        file.write_text(text, "utf-8")
+        steps.append(Step(moment(at, DAY0, scenario.zone), channel, file, ""))
+    return replace(scenario, steps=(*scenario.steps, *steps), ends=moment("D+2 12:00", DAY0, scenario.zone))
+
+
+async def _play(folder: Path, scenario: Scenario) -> list[EventRow]:
+    clock = ScenarioClock(min(step.at for step in scenario.steps) - timedelta(minutes=1))
+    gateway = Gateway(demo_settings(folder), clock=clock)
+    await gateway.start()
+    try:
+        await Player(gateway, clock, scenario, lambda played: None).play()
+        still_open = {row.task_id for row in await worklist(gateway.store) if row.open}
+        found, position = await gateway.store.read_events(None, 5000)
+        task = next(event for _, event in found if event.aggregate_id in still_open and event.patient_id)
+        await gateway.execute_command(Command(name="claim", task_id=task.aggregate_id, actor="jdoe"), task.patient_id)
+        found += (await gateway.store.read_events(position, 5000))[0]
+    finally:
+        await gateway.stop()
+    return [event for _, event in found]

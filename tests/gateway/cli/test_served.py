@@ -1,0 +1,127 @@
+"""Commands against a gateway that serves: one story, told by the commands themselves."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.gateway.cli.conftest import ADMIT, NO_PATIENT, Served
+
+pytestmark = pytest.mark.journey
+
+
+def send(baton: Any, served: Served, text: str, expect: int = 0) -> None:
+    file = served.folder / "one.hl7"
+    file.write_text(text, newline="")
+    assert baton("send", file, "--port", served.mllp).code == expect
+
+
+def until(look: Callable[[], Any]) -> Any:
+    """What `look` gives once it gives something."""
+    deadline = time.monotonic() + 20
+    while not (found := look()):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    return found
+
+
+def test_admission_becomes_a_task_that_is_worked(baton: Any, served: Served) -> None:
+    config = ("--config", served.config)
+    send(baton, served, ADMIT.format(id="one"))
+    tasks = until(lambda: baton("tasks", *config, "--json").rows)
+    task_id = tasks[0]["task_id"]
+    why = baton("why", task_id, *config, "--json").rows[0]
+    assert why["task"]["rule_id"] and why["messages"][0]["message_type"] == "ADT^A01"
+    shown = baton("why", task_id, *config)
+    assert "Evidence" in shown.out and "m-1" in shown.out
+    assert baton("tasks", "claim", task_id, "--actor", "jdoe", *config).code == 0
+    assert baton("tasks", "release", task_id, "--actor", "jdoe", "--reason", "lunch", *config).code == 0
+    done = baton("tasks", "complete", task_id, "--actor", "jdoe", "--outcome", "reached", *config, "--json")
+    assert done.rows[0]["status"] == "completed" and done.rows[0]["revision"] == 4
+    again = baton("tasks", "complete", task_id, "--actor", "jdoe", *config)
+    assert again.code == 1 and "409" in again.err
+    assert baton("tasks", "claim", "tsk_none", *config).code == 1
+    assert task_id not in baton("tasks", *config, "--json").out
+    acts = [row["action"] for row in baton("audit", *config, "--json").rows]
+    assert acts[::-1][:5] == ["task.why", "task.why", "task.claim", "task.release", "task.complete"]
+
+
+def test_events_are_followed_from_store_and_api(baton: Any, served: Served) -> None:
+    config = ("--config", served.config)
+    send(baton, served, ADMIT.format(id="two"))
+    stored = until(lambda: baton("tail", "--from", "start", "--no-follow", *config, "--json").rows)
+    asked = baton("tail", "--api", "--from", "start", "--no-follow", *config, "--json").rows
+    assert [row["position"] for row in asked][: len(stored)] == [row["position"] for row in stored]
+    rest = baton("tail", "--from", stored[0]["position"], "--no-follow", *config, "--json").rows
+    assert rest[: len(stored) - 1] == stored[1:]
+    assert "encounter.admitted" in baton("tail", "--from", "start", "--no-follow", *config).out
+    assert baton("tail", "--no-follow", *config).out == ""
+    assert baton("tail", "--from", "nowhere", "--no-follow", *config).code == 2
+
+
+def test_parked_message_is_edited_and_processed(baton: Any, served: Served, tmp_path: Path) -> None:
+    config = ("--config", served.config)
+    send(baton, served, NO_PATIENT.format(id="three"))
+    (item,) = until(lambda: baton("parked", *config, "--json").rows)
+    assert baton("parked", "show", item["parked_id"], *config, "--json").rows[0]["channel"] == "adt"
+    assert baton("parked", "show", "99", *config).code == 1
+    mended = tmp_path / "mended.hl7"
+    mended.write_text(ADMIT.format(id="three"), newline="")
+    ran = baton("parked", "edit", item["parked_id"], "--file", mended, "--reason", "PID-3 was empty", *config, "--json")
+    assert ran.rows[0]["done"] == "edited"
+    assert baton("parked", *config).out == "Nothing is parked.\n"
+    assert baton("parked", "discard", item["parked_id"], "--reason", "x", *config).code == 1
+    book = until(lambda: [row for row in baton("ledger", *config, "--json").rows if row["open"] == 0])
+    assert all(row["balanced"] for row in book)
+
+
+def test_channel_is_paused_and_resumed(baton: Any, served: Served) -> None:
+    config = ("--config", served.config)
+    assert baton("channels", *config, "--json").rows[0]["state"] == "running"
+    assert baton("channels", "pause", "adt", "--actor", "jdoe", *config, "--json").rows[0]["state"] == "paused"
+    assert baton("channels", "show", "adt", *config, "--json").rows[0]["state"] == "paused"
+    assert baton("channels", "resume", "adt", "--actor", "jdoe", *config, "--json").rows[0]["state"] == "running"
+    assert baton("channels", "pause", "none", *config).code == 1
+
+
+def test_key_is_shown_once_and_revoked(baton: Any, served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = ("--config", served.config)
+    made = baton("key", "create", "look", "-s", "channels:read", "-f", "main", *config, "--json").rows[0]
+    listed = baton("key", "list", *config, "--json")
+    assert made["secret"] not in listed.out and made["key_id"] in listed.out
+    monkeypatch.setenv("BATON_API_KEY", made["secret"])
+    assert baton("channels", *config).code == 0
+    refused = baton("channels", "pause", "adt", *config)
+    assert refused.code == 1 and "403" in refused.err
+    assert baton("key", "revoke", made["key_id"], *config).code == 0
+    assert baton("key", "revoke", made["key_id"], *config).code == 1
+    assert "401" in baton("channels", *config).err
+    assert baton("key", "create", "x", "-s", "all", "-f", "main", *config).code == 2
+    assert baton("key", "create", "x", "-s", "tasks:read", "-f", "moon", *config).code == 2
+
+
+def test_admin_key_is_for_the_account_alone(served: Served) -> None:
+    assert os.stat(served.folder / "var" / "admin.key").st_mode & 0o777 == 0o600
+
+
+def test_prune_counts_before_it_removes(baton: Any, served: Served) -> None:
+    config = ("--config", served.config)
+    counts = baton("prune", "--dry-run", *config, "--json").rows[0]
+    assert counts["dry_run"] and counts["bodies"] == 0
+    assert "gone" in baton("prune", *config).out
+
+
+def test_serve_on_a_taken_port_ends_with_3_and_says_why(served: Served, tmp_path: Path) -> None:
+    config = tmp_path / "baton.toml"
+    taken = f'[[channel]]\nname = "adt"\nkind = "mllp-listener"\nport = {served.mllp}\n'
+    config.write_text(f'[gateway]\ndata_dir = "{tmp_path}/var"\n[api]\nport = 0\n{taken}')
+    command = [sys.executable, "-m", "gateway.cli", "serve", "--config", str(config)]
+    ended = subprocess.run(command, capture_output=True, timeout=60)
+    assert ended.returncode == 3 and str(served.mllp).encode() in ended.stderr
