@@ -131,13 +131,10 @@ def render(event: Emitted, cause: Cause, trigger: str, patient: Patient | None, 
 
 def to_reference(body: bytes) -> bytes:
     """The reference form of a rendered event: no identifiers, no values, no control id."""
-    event = msgspec.json.decode(body, type=CloudEvent)
-    data = event.data
-    bare = msgspec.structs.replace(
-        data,
-        patient=_PatientReference(data.patient.id),
-        source=_Source(data.source.channel, data.source.message_id, "", data.source.trigger),
-        data={},
-        changes=(),
-    )
-    return _ENCODER.encode(msgspec.structs.replace(event, data=bare))
+    event = msgspec.json.decode(body)
+    data = event["data"]
+    data["patient"] = {"id": data["patient"]["id"]}
+    data["source"]["control_id"] = ""
+    for values in ("data", "changes"):
+        data.pop(values, None)
+    return _ENCODER.encode(event)

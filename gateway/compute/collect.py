@@ -110,7 +110,7 @@ class Collector:
 
     def received(self, work: WorkItem, items: int) -> None:
         """A journal row was counted as one item when it came; reading may find more."""
-        if work.kind == "read" and items > 1 and not work.replayed:
+        if work.kind == "read" and items > 1:
             counts = self._part.received
             counts[work.channel] = counts.get(work.channel, 0) + items - 1
 
@@ -156,7 +156,7 @@ class Collector:
         )
 
     def replies(self, work: WorkItem, reading: Reading) -> None:
-        if work.replayed or work.kind != "read":
+        if work.kind != "read":
             return
         for reply in reading.replies:
             self._part.replies.append(
@@ -169,6 +169,13 @@ class Collector:
                     facility_id=self._facility(work.channel),
                 )
             )
+
+    def wait_for(self, key: str) -> None:
+        """The item parked last becomes work again when `key` appears."""
+        self._part.parked[-1].match_keys = (key,)
+
+    def appeared(self, key: str) -> None:
+        self._part.appeared.append(key)
 
     def note_recorded(self, channel: str, recorded_at: datetime) -> None:
         newest = self.recorded.get(channel)

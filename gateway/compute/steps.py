@@ -26,7 +26,7 @@ from gateway.compute.unmatched import NOBODY, close_unmatched, open_unmatched
 from gateway.coordination.changes import Cause, CoordinationSettings, TimerFired
 from gateway.coordination.decide import decide
 from gateway.coordination.matching import Candidate, match_member
-from gateway.coordination.scope import Scope
+from gateway.coordination.scope import PatientScope, Scope
 from gateway.store.ports import LoadRequest, WorkItem
 from mappings import registry
 from mappings.events import CanonicalEvent, PatientFacts
@@ -37,6 +37,9 @@ from parsers.hl7v2.header import scan_header
 
 EVENT_ENCODER = msgspec.msgpack.Encoder()
 EVENT_DECODER = msgspec.msgpack.Decoder(CanonicalEvent)
+
+BEHIND = "behind:"
+"""Reason of an item that waits for a parked one of its patient, named after the colon (decision 16)."""
 
 NO_PROFILE = FeedProfile(channel="")
 
@@ -164,9 +167,12 @@ class Steps:
             collector.park(work, work.item, stage, reason, detail)
             self._note_gap(work, state, collector)
             return ItemDone(work_id=work.work_id, outcome="parked", reason=reason)
-        collector.replies(work, item.reading)
         parts = item.reading.items
-        collector.received(work, len(parts))
+        if work.replayed and work.kind == "read" and any(part.item == work.item for part in parts) and len(parts) > 1:
+            parts = tuple(part for part in parts if part.item == work.item)  # one parked item, not its siblings again
+        else:
+            collector.replies(work, item.reading)
+            collector.received(work, len(parts))
         for part in parts:
             self._decide_part(work, part, state, collector)
         return ItemDone(work_id=work.work_id, outcome=parts[0].outcome if parts else "processed")
@@ -184,7 +190,10 @@ class Steps:
             outcome, reason = self._decide_event(work, part.item, index, event, state, collector)
             if outcome in ("parked", "requeued"):
                 break
-        if outcome == "parked":
+        if outcome == "parked" and reason and reason.startswith(BEHIND):
+            collector.park(work, part.item, "order", reason, "")
+            collector.wait_for(f"gap:{reason.removeprefix(BEHIND)}")
+        elif outcome == "parked":
             collector.park(work, part.item, "decide", reason or "parked", "")
         elif outcome not in ("requeued", "unmatched"):
             collector.end(work, part.item, outcome, reason)
@@ -258,13 +267,22 @@ class Steps:
     ) -> tuple[str, str | None]:
         blocked = self._blocked_by(work, scope)
         if blocked is not None:
-            return "parked", f"behind:{blocked}"
+            return "parked", f"{BEHIND}{blocked}"
         cause = self._cause(work, item, index)
         changes = decide(scope, event, cause, collector.now, self.coordination(work.channel), self.configuration.salt)
         state.absorb(scope)
         collector.add(changes, cause, event.trigger, scope)
         collector.note_recorded(work.channel, event.recorded_at)
+        if work.replayed and scope.subject is not None and changes.outcome == "processed":
+            self._fold_gap(cause.message_id, scope.subject, collector)
         return changes.outcome, changes.reason
+
+    def _fold_gap(self, message_id: str, home: PatientScope, collector: Collector) -> None:
+        """The parked message was folded in: the gap is closed, and what waits behind it goes on (decision 16)."""
+        if home.patient.gap_since == message_id:
+            home.patient = msgspec.structs.replace(home.patient, gap_since=None, revision=home.patient.revision + 1)
+            collector.upsert(home.patient)
+            collector.appeared(f"gap:{message_id}")
 
     def _blocked_by(self, work: WorkItem, scope: Scope) -> str | None:
         """The parked message that this one must wait behind, where the channel's policy is `block` (decision 16)."""

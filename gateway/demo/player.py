@@ -88,7 +88,7 @@ class Player:
         await asyncio.to_thread(temporary.write_bytes, body)
         await asyncio.to_thread(temporary.rename, final)
         async with asyncio.timeout(SETTLE_SECONDS):
-            while self.gateway.intake.traffic[step.channel].received == before or final.exists():
+            while self.gateway.intake.traffic[step.channel].received == before or final.exists():  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
         await self.gateway.intake.drain()
         return "stored"

@@ -19,7 +19,7 @@ from gateway.store import delivery, parking
 from gateway.store.ledger import COUNTED, IN_FLIGHT, PENDING, Ledger, balance
 from gateway.store.ports import EventRow, Session
 from gateway.store.pruning import Prunable, Pruned, Retention, candidates, prunable, remove
-from gateway.store.schema import gateway_state, patients
+from gateway.store.schema import gateway_state, parked, patients
 from gateway.store.statements import conflict_insert
 
 T = TypeVar("T")
@@ -88,17 +88,25 @@ class CoreStore(ABC):
         )
 
     async def discard_parked(self, parked_id: int, actor: str, reason: str | None = None) -> bool:
+        """The item ends as filtered; what waited behind it goes on."""
         now = self.clock()
-        return await self.execute_write(
-            lambda connection: parking.discard(connection, parked_id, now=now, actor=actor, why=reason)
-        )
+        async with await self._hold_item(parked_id):
+            return await self.execute_write(
+                lambda connection: parking.discard(connection, parked_id, now=now, actor=actor, why=reason)
+            )
 
     async def edit_parked(self, parked_id: int, body: bytes, actor: str, reason: str | None = None) -> int | None:
         """A corrected body takes the item's place as a new journal row linked to the old; returns its id."""
         now = self.clock()
-        return await self.execute_write(
-            lambda connection: parking.replace(connection, parked_id, body, now=now, actor=actor, why=reason)
-        )
+        async with await self._hold_item(parked_id):
+            return await self.execute_write(
+                lambda connection: parking.replace(connection, parked_id, body, now=now, actor=actor, why=reason)
+            )
+
+    async def _hold_item(self, parked_id: int) -> Session:
+        """The lanes of a parked item: its patient's gap changes with it."""
+        rows = await self.fetch(select(parked.c.lanes_json).where(parked.c.parked_id == parked_id))
+        return await self.hold(frozenset(json.loads(rows[0]["lanes_json"])) if rows else frozenset())
 
     async def publish_again(self, sink: str) -> int:
         """What a sink did not route or refused becomes pending once more (decision 22); returns how much."""

@@ -24,6 +24,7 @@ from gateway.store.schema import (
     match_key,
     parked,
     parked_history,
+    patients,
     work,
 )
 from gateway.store.statements import adding_counts
@@ -95,6 +96,7 @@ def discard(connection: Connection, parked_id: int, *, now: datetime, actor: str
     if row is None:
         return False
     _end_filtered(connection, row, "discarded", now)
+    release_gap(connection, row["journal_id"], now)
     return True
 
 
@@ -125,7 +127,16 @@ def replace(
     _end_filtered(connection, row, f"edited:m-{journal_id}", now)
     _enqueue(connection, {**row, "kind": "read", "item": 0, "payload": b""}, journal_id)
     add_counts(connection, Counts({(old["channel"], "received"): 1}), now)
+    release_gap(connection, row["journal_id"], now)
     return journal_id
+
+
+def release_gap(connection: Connection, journal_id: int, now: datetime) -> None:
+    """A parked message will not be folded in any more: its patient carries no gap, and what waited behind it goes on in
+    the order of receipt (decision 16).  The caller holds the item's lanes."""
+    message_id = f"m-{journal_id}"
+    connection.execute(update(patients).where(patients.c.gap_since == message_id).values(gap_since=None))
+    retry_waiting(connection, [f"gap:{message_id}"], now)
 
 
 def _resolve(

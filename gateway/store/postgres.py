@@ -164,7 +164,10 @@ class PostgresStore(CoreStore):
         return low, frozenset()
 
     def _session(self) -> PostgresSession:
-        return PostgresSession(self._pool, Setting(self.clock(), self.sinks, self._slot))
+        return PostgresSession(self._pool, self._setting())
+
+    def _setting(self) -> Setting:
+        return Setting(self.clock(), self.sinks, self._slot)
 
     async def failed_attempt(self, work_ids: Sequence[int]) -> None:
         async with self._pool.connection() as connection:

@@ -181,6 +181,8 @@ def _record_table(name: str, record: type[records.Record], *key: str) -> Table:
 
 patients = _record_table("patients", records.Patient, "patient_id")
 Index("ix_patients_birth", patients.c.birth_date)
+_GAP = text("gap_since IS NOT NULL")
+Index("ix_patients_gap", patients.c.gap_since, sqlite_where=_GAP, postgresql_where=_GAP)
 patient_identifiers = _record_table("patient_identifiers", records.PatientIdentifier, "authority", "value")
 Index("ix_patient_identifiers_patient", patient_identifiers.c.patient_id)
 Index("ix_patient_identifiers_value", patient_identifiers.c.value)

@@ -72,7 +72,9 @@ def _payer(set_id: str, at: str, number: int, *loops: str) -> str:
         "DMG*D8*19700911*F",
         *loops,
     ]
-    isa = f"ISA*00*{' ' * 10}*00*{' ' * 10}*ZZ*{'PAYER5':15}*ZZ*{'CCGW':15}*{{yymmdd {day}}}*{clock}*^*00501*{number:09d}"
+    isa = (
+        f"ISA*00*{' ' * 10}*00*{' ' * 10}*ZZ*{'PAYER5':15}*ZZ*{'CCGW':15}*{{yymmdd {day}}}*{clock}*^*00501*{number:09d}"
+    )
     lines = [f"{isa}*0*P*:", f"GS*{kind}*PAYER5*CCGW*{{d {day}}}*{clock}*{number}*X*{guide}", *body]
     lines += [f"SE*{len(body) + 1}*0001", f"GE*1*{number}", f"IEA*1*{number:09d}"]
     return "~\n".join(lines) + "~\n"

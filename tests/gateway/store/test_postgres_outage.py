@@ -96,6 +96,7 @@ async def test_connection_opened_later_is_asked_as_well(
     name = postgres_store_url.rpartition("/")[2]
     postgres_server.execute(f'alter database "{name}" set synchronous_commit = off')
     postgres_server.restart()
+    await asyncio.sleep(0.1)  # the loop hears that the old connections ended
     with pytest.raises(UnsafeStore):
         await store.ingest([entry()])
 

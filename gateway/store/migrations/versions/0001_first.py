@@ -93,6 +93,7 @@ CREATE TABLE patients (
     created_at {timestamp} NOT NULL, updated_at {timestamp} NOT NULL, PRIMARY KEY (patient_id)
 ) {state};
 CREATE INDEX ix_patients_birth ON patients (birth_date);
+CREATE INDEX ix_patients_gap ON patients (gap_since) WHERE gap_since IS NOT NULL;
 CREATE TABLE patient_identifiers (
     authority TEXT NOT NULL, value TEXT NOT NULL, patient_id TEXT NOT NULL, facility_id TEXT NOT NULL, type TEXT,
     key BOOLEAN NOT NULL, since {timestamp} NOT NULL, PRIMARY KEY (authority, value)
