@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 import shutil
 import time
@@ -14,6 +15,7 @@ from channels.file_drop import FileDestination, FileDrop, FileDropSettings
 from channels.mllp_listener import MllpListener, MllpListenerSettings
 from channels.ports import Destination
 from channels.rabbitmq import Queue, RabbitDestination, RabbitSettings
+from gateway.api.keys import ensure_admin_key
 from gateway.api.ports import ChannelStatus, Facts
 from gateway.api.server import ApiServer
 from gateway.clock import Clock, system_clock
@@ -32,6 +34,7 @@ from gateway.store.opening import open_store
 from gateway.store.ports import WriteSet
 from gateway.store.progress import pending
 from gateway.telemetry import Metrics
+from gateway.watch import Watch
 from mappings.codes import EVENTS
 
 log = logging.getLogger(__name__)
@@ -89,6 +92,7 @@ class Gateway:
             backlog=lambda: self._backlog,
             disk_short=self.disk_short,
             on_stored=self._stored,
+            on_answered=self.metrics.ack_seconds.observe,
         )
         self.scheduler = Scheduler(
             self.store, self.clock, self._scheduler_settings(), tuple(self.feeds()), self.pipeline.wake
@@ -97,9 +101,13 @@ class Gateway:
         self.pipeline.start()
         await self.scheduler.start()
         self.status = Status(self)
+        self.watch = Watch(self)
+        await ensure_admin_key(self.store, self.settings.gateway.data_dir, self.clock())
+        await self._note_configuration()
         await self._open_channels()
         self.api = ApiServer(self)
         await self.api.start()
+        self.watch.start()
         self.ready = True
 
     def configuration(self, salt: bytes) -> Configure:
@@ -163,7 +171,30 @@ class Gateway:
         )
         self.relays[sink].start()
 
+    async def _note_configuration(self) -> None:
+        digest = hashlib.sha256(self.settings.model_dump_json().encode()).hexdigest()
+        await self.store.note_configuration(self.settings.version, digest)
+
+    async def reload(self, settings: Settings) -> list[str]:
+        """Apply new settings all or nothing, between two batches (decision 28); why not, when they need more than that.
+
+        Feed profiles, acknowledgement, rules and retention change while running; what is bound or connected does not.
+        """
+        refusals = needs_restart(self.settings, settings)
+        if not refusals and moves_lanes(self.settings, settings) and (await pending(self.store)).work:
+            refusals.append("a lane function or patient key changes: drain the channels first (baton channels drain)")
+        if refusals:
+            return refusals
+        self.settings = settings
+        async with self.pipeline.between_batches():
+            await self.compute.configure(self.configuration(await self.store.salt()))
+            self.intake.configure(self.feeds())
+        await self._note_configuration()
+        log.warning("settings of version %d applied", settings.version)
+        return []
+
     async def _open_channels(self) -> None:
+        kept = await self.store.channel_states()
         for channel in self.settings.channel:
             if not channel.enabled:
                 continue
@@ -174,7 +205,10 @@ class Gateway:
                 source = FileDrop(drop_settings(channel), self.intake, clock=self.clock)
             self.sources[channel.name] = source
             self.ports[channel.name] = await source.start() or 0
-            self._states[channel.name] = "running"
+            self._states[channel.name] = kept.get(channel.name, "running")
+            if self._states[channel.name] != "running":
+                source.pause()
+                log.warning("channel %s: %s since before the start", channel.name, self._states[channel.name])
 
     # -- stopping ------------------------------------------------------------------------------------------------------
 
@@ -190,6 +224,7 @@ class Gateway:
             log.warning("store away at the end: unanswered messages will be sent again")
         await self.intake.close()
         await self.api.stop()
+        await self.watch.stop()
         await self.scheduler.stop()
         await self.pipeline.stop()
         await asyncio.gather(*(relay.stop() for relay in self.relays.values()))
@@ -200,12 +235,14 @@ class Gateway:
     # -- what happens while running --------------------------------------------------------------------------------
 
     def _stored(self, count: int) -> None:
+        self.metrics.commit_rows.observe(count)
         self._backlog += count
         self.pipeline.wake()
 
     def _decided(self, decided: Decided) -> None:
         self._backlog = max(0, self._backlog - len(decided.done))
         self.scheduler.decided(decided.recorded)
+        self.metrics.batch_items.observe(len(decided.done))
         for end in decided.writes.ends:
             self.status.ended[end.channel, end.end] += 1
         for parked in decided.writes.parked:
@@ -261,19 +298,21 @@ class Gateway:
 
     async def pause_channel(self, name: str, actor: str) -> None:
         self.sources[name].pause()
-        self._states[name] = "paused"
-        log.warning("channel %s: paused by %s", name, actor)
+        await self._steer(name, "paused", actor)
 
     async def resume_channel(self, name: str, actor: str) -> None:
         self.sources[name].resume()
-        self._states[name] = "running"
-        log.warning("channel %s: resumed by %s", name, actor)
+        await self._steer(name, "running", actor)
 
     async def drain_channel(self, name: str, actor: str) -> None:
         """Stop reading; what is stored is finished by the pipeline."""
         self.sources[name].pause()
-        self._states[name] = "draining"
-        log.warning("channel %s: draining by %s", name, actor)
+        await self._steer(name, "draining", actor)
+
+    async def _steer(self, name: str, state: str, actor: str) -> None:
+        self._states[name] = state
+        await self.store.set_channel_state(name, state, actor)
+        log.warning("channel %s: %s", name, state)
 
     def wake(self) -> None:
         self.pipeline.wake()
@@ -318,4 +357,31 @@ def drop_settings(channel: FileDropSection) -> FileDropSettings:
         poll_seconds=channel.poll_seconds,
         stable_seconds=channel.stable_seconds,
         max_file=channel.max_file,
+    )
+
+
+def needs_restart(old: Settings, new: Settings) -> list[str]:
+    """What of the new settings only a restart can apply."""
+    found = [
+        f"[{name}] changed: restart"
+        for name in ("gateway", "store", "bus", "api", "pipeline", "disk", "scheduler")
+        if getattr(old, name) != getattr(new, name)
+    ]
+    if [_bound(channel) for channel in old.channel] != [_bound(channel) for channel in new.channel]:
+        found.append("a channel was added, removed or bound otherwise: restart")
+    return found
+
+
+def _bound(channel: MllpListenerSection | FileDropSection) -> tuple[object, ...]:
+    if isinstance(channel, MllpListenerSection):
+        return (channel.name, channel.enabled, listener_settings(channel))
+    return (channel.name, channel.enabled, drop_settings(channel))
+
+
+def moves_lanes(old: Settings, new: Settings) -> bool:
+    """True when pending work would be in other lanes, or of other patients, under the new settings."""
+    return any(
+        (before.default_authority, getattr(before, "split_lanes", 1), getattr(before, "patient_id", ()))
+        != (after.default_authority, getattr(after, "split_lanes", 1), getattr(after, "patient_id", ()))
+        for before, after in zip(old.channel, new.channel, strict=True)
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
+from functools import lru_cache
 
 import msgspec
 
@@ -81,6 +82,7 @@ def routing_word(text: str) -> str:
     return _NOT_WORD.sub("-", text.lower()).strip("-") or "none"
 
 
+@lru_cache(maxsize=1024)
 def routing_key(type_: str, facility_id: str) -> str:
     """`<family>.<event>.<facility>`."""
     family, _, name = type_.partition(".")

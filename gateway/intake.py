@@ -79,6 +79,7 @@ class GroupCommitIntake:
         backlog: Callable[[], int] = lambda: 0,
         disk_short: Callable[[], bool] = lambda: False,
         on_stored: Callable[[int], None] = lambda _: None,
+        on_answered: Callable[[float], None] = lambda _: None,
     ) -> None:
         self.limits = limits or IntakeLimits()
         self.traffic: dict[str, ChannelTraffic] = {}
@@ -91,6 +92,7 @@ class GroupCommitIntake:
         self._backlog = backlog
         self._disk_short = disk_short
         self._on_stored = on_stored
+        self._on_answered = on_answered
         self._control_ids = (f"{prefix}{n:09d}" for prefix in [f"B{secrets.token_hex(4)}"] for n in itertools.count(1))
         self._gathered: list[_Pending] = []
         self._gathered_bytes = 0
@@ -229,6 +231,7 @@ class GroupCommitIntake:
                 reply = self._reply(admission, admission.code, admission.error, now)
                 self._say(pending, now, Answer(reply, admission.close, admission.entry.rejected is None))
                 traffic.answered[admission.code or ""] += 1
+                self._on_answered((now - pending.inbound.received_at).total_seconds())
         if fresh:
             self._on_stored(fresh)
 

@@ -85,6 +85,7 @@ class Pipeline:
         self._stopping = False
         self._size = settings.batch
         self._task: asyncio.Task[None] | None = None
+        self._batch = asyncio.Lock()
         self.batches = 0
         self.items = 0
         self.last_progress = time.monotonic()
@@ -135,10 +136,15 @@ class Pipeline:
 
     async def run_once(self) -> int:
         """Claim and finish one batch; returns how many items ended.  0: nothing to do."""
-        session = await self._store.claim(self._size)
-        if session is None:
-            return 0
-        return await self._finish(session)
+        async with self._batch:
+            session = await self._store.claim(self._size)
+            if session is None:
+                return 0
+            return await self._finish(session)
+
+    def between_batches(self) -> asyncio.Lock:
+        """Use `async with`: no batch is in hand inside."""
+        return self._batch
 
     async def _finish(self, session: Session) -> int:
         needed: frozenset[int] | None = None

@@ -44,9 +44,8 @@ class ChannelSection(Section):
 
     name: Name = Field(description="Name in events, logs, metrics and URLs: a-z, 0-9 and hyphen.")
     enabled: bool = Field(default=True, description="`false` keeps the channel configured and closed.")
-    stage: Literal["load", "shadow", "live"] = Field(
-        default="live",
-        description="`load` keeps state only, `shadow` computes tasks and shows them apart, `live` acts.",
+    stage: Literal["load", "live"] = Field(
+        default="live", description="`load` keeps state and makes no tasks, for a first fill; `live` acts."
     )
     gap_policy: Literal["gap", "block"] = Field(
         default="gap",

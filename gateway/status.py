@@ -67,6 +67,9 @@ class Status:
             for code, count in traffic.answered.items():
                 labelled = metrics.answered.labels(channel, code or "none")
                 self._advance(("answered", channel, code), count, labelled.inc)
+        for relay in self._gateway.relays.values():
+            for outcome, count in relay.settled.items():
+                self._advance(("published", str(id(relay)), outcome), count, metrics.published.labels(outcome).inc)
         by_end = {"processed": metrics.processed, "filtered": metrics.filtered, "parked": metrics.parked}
         for (channel, end), count in self.ended.items():
             if end in by_end:

@@ -141,7 +141,6 @@ class Metrics:
         self.ack_seconds = self._histogram("ack_seconds", "From the last byte of a frame to its answer", _SECONDS)
         self.commit_rows = self._histogram("commit_rows", "Units per intake commit", _SIZES)
         self.batch_items = self._histogram("batch_items", "Items per pipeline batch", _SIZES)
-        self.decide_seconds = self._histogram("decide_seconds", "Compute time of a batch", _SECONDS)
         self.in_flight = self._gauge("in_flight", "Items received and not yet ended")
         self.outbox_pending = self._gauge("outbox_pending", "Deliveries not yet confirmed")
         self.oldest_pending_seconds = self._gauge("oldest_pending_seconds", "Age of the oldest item in flight")

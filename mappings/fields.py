@@ -14,7 +14,7 @@ from parsers.hl7v2.message import Segment
 NULL = DELETE.encode()
 FLAGS = {"Y": True, "YES": True, "1": True, "N": False, "NO": False, "0": False, DELETE: False}
 
-_PLAIN = re.compile(rb"[ !-%'-Z\[\]_`a-}]+")
+_PLAIN = re.compile(rb"[ !-%'-Z\[\]_`a-}]+").fullmatch
 """Printable ASCII without the four recommended encoding characters: what is sent is the text."""
 
 
@@ -29,10 +29,10 @@ class Fields:
 
     def text(self, segment: Segment, field: int) -> str | None:
         """First subcomponent of the first repetition."""
-        raw = segment.raw(field)
-        if not raw:
+        fields = segment.fields
+        if field >= len(fields) or not (raw := fields[field]):
             return None
-        if self._usual and _PLAIN.fullmatch(raw):
+        if self._usual and _PLAIN(raw):
             return raw.decode("ascii").strip() or None
         return self._first(raw)
 
@@ -63,7 +63,7 @@ class Fields:
         """One value of `parts`; the HL7 null inside is no information."""
         if len(parts) < component or not (raw := parts[component - 1]):
             return None
-        if subcomponent == 1 and self._usual and _PLAIN.fullmatch(raw):
+        if subcomponent == 1 and self._usual and _PLAIN(raw):
             found = raw.decode("ascii").strip()
         elif (mark := self._subcomponent) and mark in raw:
             pieces = raw.split(mark, subcomponent)

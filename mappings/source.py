@@ -28,6 +28,18 @@ def problem_of(odd: Oddity) -> Problem:
     return Problem(severity=odd.severity, code=odd.code, location=odd.location, text=odd.text)
 
 
+@lru_cache(maxsize=4096)
+def instant_of(sent: str, zone: str, offset: int | None) -> tuple[tuple[datetime, str] | None, tuple[str, ...]]:
+    """((UTC, precision) or None, flags) of a time as sent; `offset`: minutes, where that of MSH-7 is to be taken."""
+    stamp = parse_timestamp(sent)
+    if stamp is None or stamp.precision in ("year", "month"):
+        return None, ()
+    if offset is not None and stamp.offset is None:
+        stamp = Timestamp(stamp.local, offset, stamp.precision)
+    at, flags = to_utc(stamp, zone)
+    return (at, stamp.precision), flags
+
+
 @lru_cache(maxsize=1024)
 def agrees(hour: datetime, offset: int, zone: str) -> bool:
     """Whether `offset` minutes is an offset of `zone` in that local hour."""
@@ -87,17 +99,11 @@ class Source(Fields):
         """(UTC, precision) of a time as sent; None and a problem when it cannot be read or names no day."""
         if sent in self._moments:
             return self._moments[sent]
-        found: tuple[datetime, str] | None = None
-        stamp = parse_timestamp(sent)
-        if stamp is None or stamp.precision in ("year", "month"):
+        found, flags = instant_of(sent, self._zone, self._offset)
+        if found is None:
             self.note("102", segment, field, "not a readable time")
-        else:
-            if self._offset is not None and stamp.offset is None:
-                stamp = Timestamp(stamp.local, self._offset, stamp.precision)
-            at, flags = to_utc(stamp, self._zone)
-            found = (at, stamp.precision)
-            for code in flags:
-                self.note(code, segment, field, FLAG_TEXTS[code])
+        for code in flags:
+            self.note(code, segment, field, FLAG_TEXTS[code])
         self._moments[sent] = found
         return found
 

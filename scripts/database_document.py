@@ -67,7 +67,8 @@ Conventions:
 - dates are ISO text (`1948-02-17`, or `1948` when only that was sent);
 - columns `*_json` hold JSON text;
 - `revision` counts the changes of a row;
-- ids are ours and opaque: `pat_`, `enc_`, `apt_`, `cov_`, `aut_`, `tsk_`, `tmr_`, `trn_`, `evt_`, `mrg_`;
+- ids are ours: a kind (`pat_`, `enc_`, `apt_`, `cov_`, `aut_`, `tsk_`, `tmr_`, `trn_`, `evt_`, `mrg_`), the number
+  of the message behind it and a keyed digest; nothing in them comes from the patient;
 - `facility_id` is in every row about a patient.
 
 ## Three queries
@@ -106,6 +107,24 @@ ORDER BY made DESC
 ```
 """
 
+_OWN_WORDS = {
+    ("encounters", "status"): "preadmitted, outpatient, emergency, observation, inpatient, on-leave, discharged, "
+    "expired, cancelled, deleted",
+    ("appointments", "status"): "proposed, pending, waitlist, booked, arrived, checked-in, fulfilled, cancelled, "
+    "entered-in-error, noshow",
+    ("authorizations", "status"): "certified, partially-certified, modified, denied, pended, contact-payer, "
+    "not-required, cancelled, rejected, superseded",
+    ("tasks", "type"): "kind of work, as in docs/rules.md",
+    ("tasks", "status"): "requested, accepted, completed, failed, cancelled",
+    ("journal", "replay_of"): "the row of which this is the edited copy",
+    ("journal", "kind"): "hl7v2 or x12",
+    ("work", "kind"): "read: to be read; event: read, and going to its patient's lane; timer",
+    ("parked", "stage"): "parse, map, match, decide or compute",
+    ("patients", "deceased_source"): "PID, or the encounter whose discharge said so; null: alive",
+}
+_SOURCE = re.compile(r" \(decision \d+\)")
+"""Where a comment has it from: for the reader of the code."""
+
 _FIELD = re.compile(r"^    (\w+): [^#]+?(?:  # (.*))?$")
 _COLUMN = re.compile(r'Column\(\s*"(\w+)".*?\)?,?\s*(?:# (.*))?$')
 
@@ -124,7 +143,7 @@ def _section(table: Table, text: str) -> str:
     notes = _notes(table.name)
     lines = [f"### `{table.name}`", "", f"{text[:1].upper()}{text[1:]}.", "", "| column | type | |", "|---|---|---|"]
     for column in table.columns:
-        note = notes.get(column.name, "")
+        note = _OWN_WORDS.get((table.name, column.name)) or notes.get(column.name, "")
         marks = "; ".join(mark for mark in ("key" if column.primary_key else "", note) if mark)
         nullable = "" if column.primary_key or not column.nullable else ", may be null"
         lines.append(f"| `{column.name}` | {_kind(column)}{nullable} | {marks.replace('|', chr(92) + '|')} |")
@@ -132,7 +151,13 @@ def _section(table: Table, text: str) -> str:
 
 
 def _kind(column: Column[object]) -> str:
-    kinds = ((Boolean, "yes or no"), (LargeBinary, "bytes"), (Text, "text"), (BigInteger, "number"), (Integer, "number"))
+    kinds = (
+        (Boolean, "yes or no"),
+        (LargeBinary, "bytes"),
+        (Text, "text"),
+        (BigInteger, "number"),
+        (Integer, "number"),
+    )
     return next((word for kind, word in kinds if isinstance(column.type, kind)), "moment")
 
 
@@ -160,4 +185,4 @@ def _kinds(module: ModuleType) -> list[type]:
 
 def _comments(source: str, pattern: re.Pattern[str]) -> dict[str, str]:
     found = (pattern.search(line) for line in source.splitlines())
-    return {match[1]: match[2].strip() for match in found if match and match[2]}
+    return {match[1]: _SOURCE.sub("", match[2]).strip() for match in found if match and match[2]}

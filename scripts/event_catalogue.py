@@ -256,7 +256,9 @@ EVENT_TYPES: tuple[EventType, ...] = (
         _PERSON,
         _PERSON_MORE,
     ),
-    _about("patient", "deceased", "PID-30 or PID-29, or a discharge with disposition 20, 40 to 42", ("source",), ("at",)),
+    _about(
+        "patient", "deceased", "PID-30 or PID-29, or a discharge with disposition 20, 40 to 42", ("source",), ("at",)
+    ),
     _about(
         "patient",
         "merged",
@@ -286,7 +288,9 @@ EVENT_TYPES: tuple[EventType, ...] = (
         ("visit_number", "from_class", "to_class", "at"),
     ),
     _about("encounter", "transferred", "A02 to another unit, room or bed", ("at",), ("visit_number", "from", "to")),
-    _about("encounter", "transfer-cancelled", "A12: the patient is where he was", ("at",), ("visit_number", "from", "to")),
+    _about(
+        "encounter", "transfer-cancelled", "A12: the patient is where he was", ("at",), ("visit_number", "from", "to")
+    ),
     _about("encounter", "updated", "anything else that changed about the stay (A08 and others)", ("status",), _START),
     _about(
         "encounter",
@@ -294,10 +298,16 @@ EVENT_TYPES: tuple[EventType, ...] = (
         "A03; with the flag `correction` when it corrects an earlier one",
         ("planned_readmission", "discharge_number", "diagnoses"),
         (
-            "visit_number", "class", "discharged_at", "discharged_precision", "disposition", "disposition_category",
-            "destination", "los_days",
+            "visit_number",
+            "class",
+            "discharged_at",
+            "discharged_precision",
+            "disposition",
+            "disposition_category",
+            "destination",
+            "los_days",
         ),
-    ),  # fmt: skip
+    ),
     _about(
         "encounter",
         "discharge-cancelled",
@@ -320,7 +330,9 @@ EVENT_TYPES: tuple[EventType, ...] = (
         ("status", "old_start", "new_start"),
         _BOOKING,
     ),
-    _about("appointment", "updated", "S14 or another message changed it, but for status and time", ("status",), _BOOKING),
+    _about(
+        "appointment", "updated", "S14 or another message changed it, but for status and time", ("status",), _BOOKING
+    ),
     _about(
         "appointment",
         "arrived",
@@ -376,7 +388,12 @@ EVENT_TYPES: tuple[EventType, ...] = (
     ),
     _about("task", "escalated", "the due time or an escalation step passed", _TASK),
     _about("task", "completed", "done: by a message (`auto-resolved`) or by a person", _TASK),
-    _about("task", "cancelled", "its reason went away (`retracted`), it was merged into another, or a person said so", _TASK),
+    _about(
+        "task",
+        "cancelled",
+        "its reason went away (`retracted`), it was merged into another, or a person said so",
+        _TASK,
+    ),
 )
 
 

@@ -65,7 +65,7 @@ field that goes or changes its meaning makes version 2. `schemas/released.json` 
 | `source` | `/baton/gateway` |
 | `subject`, `partitionkey` | our patient id; empty for the task of an answer that belongs to nobody we know |
 | `time` | when it happened in the world (`data.occurred_at`) |
-| `correlationid` | the message that caused it (`m-1842`), or the timer or command |
+| `correlationid` | the message behind it (`m-1842`), also of a timer; of a person's act the task |
 | `dataschema` | `/schemas/<type>/<version>.json` |
 | `data.recorded_at` | when the sender recorded it (EVN-2, MSH-7, BHT) |
 | `data.received_at`, `data.emitted_at` | when the message came, when the event was made |
@@ -170,7 +170,7 @@ def asyncapi_document() -> dict[str, Any]:
         "info": {
             "title": "Baton events",
             "version": VERSION,
-            "description": "What Baton publishes on its topic exchange. The same documents come from GET /api/v1/events.",
+            "description": "What Baton publishes on its topic exchange; GET /api/v1/events gives the same.",
             "license": {"name": "MIT"},
         },
         "defaultContentType": "application/cloudevents+json",

@@ -8,13 +8,17 @@ import signal
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gateway.cli.console import Config, examples, read_settings
+from gateway.cli.console import Config, config_path, examples, read_settings
 from gateway.settings import Settings
+from gateway.settings_check import SettingsError, load
 from gateway.telemetry import configure_logging
+
+if TYPE_CHECKING:
+    from gateway.bootstrap import Gateway
 
 log = logging.getLogger(__name__)
 
@@ -37,14 +41,15 @@ def serve(config: Config = None) -> None:
 
     settings = read_settings(config)
     configure_logging(settings.gateway.log_level, settings.gateway.log_format)
-    code = uvloop.run(run_gateway(settings))
+    code = uvloop.run(run_gateway(settings, config=config))
     if code:
         raise typer.Exit(code)
 
 
-async def run_gateway(settings: Settings, started: Callable[[int], None] = lambda port: None) -> int:
+async def run_gateway(
+    settings: Settings, started: Callable[[int], None] = lambda port: None, *, config: Path | None = None
+) -> int:
     """Serve until a signal; the exit code.  `started` hears the API's port when everything takes messages."""
-    from gateway.api.keys import ensure_admin_key
     from gateway.bootstrap import Gateway
     from gateway.store.migrate import migrate
     from gateway.store.ports import SchemaMismatch, StoreUnavailable, UnsafeStore
@@ -70,14 +75,33 @@ async def run_gateway(settings: Settings, started: Callable[[int], None] = lambd
         log.error("cannot start: %s", str(error))  # of our own addresses and folders; no message was taken yet
         return 3
     try:
-        key = await ensure_admin_key(gateway.store, settings.gateway.data_dir, gateway.clock())
-        log.info("ready: API on %s:%d, local administration key in %s", settings.api.host, gateway.api.port, key)
+        log.info(
+            "ready: API on %s:%d, local keys in %s", settings.api.host, gateway.api.port, settings.gateway.data_dir
+        )
+        reloading = asyncio.create_task(reload_on_signal(gateway, config))
         started(gateway.api.port)
         await stop.wait()
         log.info("draining")
+        reloading.cancel()
     finally:
         await gateway.stop()
     return 0
+
+
+async def reload_on_signal(gateway: Gateway, config: Path | None) -> None:
+    """SIGHUP: read the settings again; a file that is wrong changes nothing (decision 28)."""
+    asked = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, asked.set)
+    while True:
+        await asked.wait()
+        asked.clear()
+        try:
+            settings = load(config_path(config))
+        except SettingsError as error:
+            log.error("settings not applied: %s", str(error))
+            continue
+        for refusal in await gateway.reload(settings):
+            log.error("settings not applied: %s", refusal)
 
 
 def demo(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from datetime import datetime
+from functools import lru_cache
 
 import msgspec
 
@@ -90,6 +91,11 @@ class Changes(msgspec.Struct, kw_only=True):
     reason: str | None = None  # why filtered or parked, a word and a colon: "no-patient-id"
 
 
+@lru_cache(maxsize=8)
+def _keyed(salt: bytes) -> hashlib.blake2b:
+    return hashlib.blake2b(key=salt, digest_size=8)
+
+
 class Ids:
     """Derives ids from what caused them: the same stimulus gives the same ids on every re-run (decision 23).
 
@@ -98,7 +104,7 @@ class Ids:
     """
 
     def __init__(self, salt: bytes, cause: Cause) -> None:
-        self._salt = salt
+        self._keyed = _keyed(salt)
         self._origin = f"{cause.origin or cause.message_id}/{cause.item}/"
         number = cause.message_id[2:] if cause.message_id.startswith("m-") else "0"
         self._head = f"{int(number):011x}" if number.isdigit() else f"{0:011x}"
@@ -108,8 +114,9 @@ class Ids:
         """`prefix` is a short kind: pat, enc, apt, cov, aut, tsk, tmr, trn, evt, mrg."""
         index = self._next.get(prefix, 0)
         self._next[prefix] = index + 1
-        text = f"{self._origin}{prefix}{index}".encode()
-        return f"{prefix}_{self._head}{hashlib.blake2b(text, key=self._salt, digest_size=8).hexdigest()}"
+        digest = self._keyed.copy()
+        digest.update(f"{self._origin}{prefix}{index}".encode())
+        return f"{prefix}_{self._head}{digest.hexdigest()}"
 
 
 class CoordinationSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -140,4 +147,4 @@ class CoordinationSettings(msgspec.Struct, frozen=True, kw_only=True):
     not_followup_services: tuple[str, ...] = ("LAB", "XR", "CT", "MRI", "US", "IMG", "RAD")
     no_auth_payers: tuple[str, ...] = ()  # payers known not to require inpatient authorization
     disabled_rules: tuple[str, ...] = ()
-    stage: str = "live"  # load | shadow | live (decision 29)
+    stage: str = "live"  # load | live (decision 29)

@@ -8,6 +8,7 @@ place as well, so that the next stimulus of the same batch sees it: callers that
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from operator import attrgetter
 from typing import TypeVar
 
 import msgspec
@@ -53,17 +54,18 @@ AGGREGATES: dict[type[Record], tuple[str, str]] = {
 }
 
 
+_ID_OF = {record: attrgetter(field) for record, (_, field) in AGGREGATES.items()} | {Timer: attrgetter("timer_id")}
+
+
 def key_of(record: Record) -> tuple[str, ...]:
     """Primary key of a state record, as text."""
-    match record:
-        case PatientIdentifier():
-            return (record.authority, record.value)
-        case EncounterLocation():
-            return (record.encounter_id, str(record.sequence))
-        case Timer():
-            return (record.timer_id,)
-        case _:
-            return (str(getattr(record, AGGREGATES[type(record)][1])),)
+    id_of = _ID_OF.get(type(record))
+    if id_of is not None:
+        return (id_of(record),)
+    if isinstance(record, PatientIdentifier):
+        return (record.authority, record.value)
+    assert isinstance(record, EncounterLocation)
+    return (record.encounter_id, str(record.sequence))
 
 
 class Draft:

@@ -13,13 +13,13 @@ from datetime import datetime
 from functools import partial
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Select, inspect, select, text
+from sqlalchemy import Connection, Select, delete, insert, inspect, select, text
 
 from gateway.store import delivery, parking
 from gateway.store.ledger import COUNTED, IN_FLIGHT, PENDING, Ledger, balance
 from gateway.store.ports import EventRow, Session
 from gateway.store.pruning import Prunable, Pruned, Retention, candidates, prunable, remove
-from gateway.store.schema import gateway_state, parked, patients
+from gateway.store.schema import channel_state, config_version, gateway_state, parked, patients
 from gateway.store.statements import conflict_insert
 
 T = TypeVar("T")
@@ -138,6 +138,33 @@ class CoreStore(ABC):
             return bytes.fromhex(connection.execute(found).scalar_one())
 
         return await self.execute_write(make)
+
+    # -- channels and configuration ------------------------------------------------------------------------------------
+
+    async def channel_states(self) -> dict[str, str]:
+        """Channel -> running | paused | draining, as a person last set it."""
+        rows = await self.fetch(select(channel_state.c.channel, channel_state.c.state))
+        return {row["channel"]: row["state"] for row in rows}
+
+    async def set_channel_state(self, channel: str, state: str, actor: str) -> None:
+        """Kept over a restart: what a person paused stays paused."""
+        row = {"channel": channel, "state": state, "changed_at": self.clock(), "actor": actor}
+
+        def write(connection: Connection) -> None:
+            connection.execute(delete(channel_state).where(channel_state.c.channel == channel))
+            connection.execute(insert(channel_state).values(**row))
+
+        await self.execute_write(write)
+
+    async def note_configuration(self, version: int, digest: str) -> None:
+        """Messages carry the version of the settings they were taken in with; this says when it was applied."""
+        row = {"version": version, "applied_at": self.clock(), "digest": digest}
+
+        def write(connection: Connection) -> None:
+            connection.execute(delete(config_version).where(config_version.c.version == version))
+            connection.execute(insert(config_version).values(**row))
+
+        await self.execute_write(write)
 
     # -- retention -------------------------------------------------------------------------------------------------
 

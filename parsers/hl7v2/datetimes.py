@@ -26,6 +26,7 @@ class Timestamp(msgspec.Struct, frozen=True):
     precision: str  # year | month | day | hour | minute | second
 
 
+@lru_cache(maxsize=4096)  # the times of one message, and of messages that come together, are often the same
 def parse_timestamp(text: str) -> Timestamp | None:
     """Read one timestamp; None when it is empty, '""', or no possible time.  Fractions beyond microseconds are cut."""
     text = text.strip()

@@ -71,6 +71,11 @@ class Segment:
         self._fields = fields = fields[:MAX_FIELDS]
         return fields
 
+    @property
+    def fields(self) -> list[bytes]:
+        """Every field as `raw` gives it, by its number; at 0 the name."""
+        return self._fields or self._split()
+
     def raw(self, field: int) -> bytes:
         """The field as sent, with its repetitions; b"" when absent (UTF-8 in the multi-byte sets of Asia)."""
         fields = self._fields or self._split()

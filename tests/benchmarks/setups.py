@@ -162,7 +162,9 @@ def gateway(setup: str, servers: Servers, *, intake_only: bool = False) -> Itera
             text += BUS.format(bus=servers.rabbitmq.url)
         migrate(url)
         (folder / "baton.toml").write_text(text.replace("{folder}", name).replace("{store}", url))
-        child = Child("tests.benchmarks.served", str(folder / "baton.toml"), *(["--intake-only"] if intake_only else []))
+        child = Child(
+            "tests.benchmarks.served", str(folder / "baton.toml"), *(["--intake-only"] if intake_only else [])
+        )
         try:
             ready = child.line()
             refuse_unsafe(ready["settings"])
@@ -212,5 +214,3 @@ def floor_load(port: int, connections: int, seconds: float) -> dict[str, Any]:
     if OUTSIDE_TOOL.exists():
         return outside_load(port, connections, seconds)
     return own_load(port, connections, seconds=seconds)
-
-

@@ -81,7 +81,7 @@ zone = "America/Chicago"
 [[channel]]
 name = "siu"
 kind = "mllp-listener"
-stage = "shadow"
+stage = "load"
 zone = "America/Denver"
 default_facility = "north"
 patient_id = [{ authority = "NGH", type = "MR" }]
@@ -95,7 +95,7 @@ observation_when = [["PV1-18", "OBS"]]
     assert profile.observation_when == (("PV1-18", "OBS"),)
     assert profile.facility_of("NGH") == ("north", True)
     coordination = settings.coordination_settings("siu")
-    assert (coordination.stage, coordination.facilities) == ("shadow", {"north": ("America/Chicago", "us-federal")})
+    assert (coordination.stage, coordination.facilities) == ("load", {"north": ("America/Chicago", "us-federal")})
     assert settings.coordination_settings().stage == "live"
     with pytest.raises(KeyError):
         settings.profile("other")

@@ -37,13 +37,14 @@ async def test_poison_is_parked_and_its_neighbours_go_through(
             assert (await played.send("adt", body)).code == "AA"
     witness: MllpClient = played.client("adt", timeout=5.0)
     answers = 0
-    while await played.gateway.unsettled():  # acknowledgements go on while the compute process hangs and dies
+    poisoned = [name for name in names if name in KINDS]
+    while await played.count("parked") < len(poisoned):  # answers go on while the compute process hangs and dies
         answers += 1
         reply = await witness.send(sent.register(f"W{answers}", morning, f"W{answers}"))
         assert reply.code == "AA"
     await witness.close()
+    await played.settle()
 
-    poisoned = [name for name in names if name in KINDS]
     parked = await played.rows("SELECT reason, attempts, detail FROM parked ORDER BY journal_id")
     assert [row.reason for row in parked] == [KINDS[name] for name in poisoned]
     assert all(1 <= row.attempts <= 5 for row in parked)

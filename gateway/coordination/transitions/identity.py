@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
 from gateway.coordination.changes import JSON
@@ -63,7 +65,7 @@ def _retire(draft: Draft, facts: PatientFacts) -> None:
     conflict = _contradicting(survivor, prior)
     moved = _move(draft, prior, survivor)
     gone = draft.update(prior.patient, prior, merged_into=survivor.patient.patient_id, active=False)
-    _take_lanes(draft, gone)
+    _take_lanes(draft, _lanes(gone))
     _announce(draft, gone, moved, key)
     if conflict:
         draft.transition("identity-conflict", survivor.patient, None, gone.patient_id)
@@ -81,6 +83,7 @@ def _prior_of(draft: Draft, key: Identifier) -> PatientScope | None:
 
 def _keep_alias(draft: Draft, key: Identifier) -> None:
     """The prior is unknown: later messages under its number belong to the survivor (2.3 c)."""
+    _take_lanes(draft)
     person = draft.subject.patient
     draft.put(
         PatientIdentifier(
@@ -190,10 +193,10 @@ def _lanes(person: Patient) -> list[int]:
     return msgspec.json.decode(person.lanes_json, type=list[int])
 
 
-def _take_lanes(draft: Draft, gone: Patient) -> None:
+def _take_lanes(draft: Draft, further: Sequence[int] = ()) -> None:
     """The survivor carries the lanes of every identifier merged into it, so that whoever locks one locks all."""
     person = draft.subject.patient
-    lanes = sorted({*_lanes(person), *_lanes(gone), *draft.cause.lanes})
+    lanes = sorted({*_lanes(person), *further, *draft.cause.lanes})
     draft.update(person, lanes_json=encoded(lanes))
 
 

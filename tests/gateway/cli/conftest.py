@@ -13,6 +13,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ EVN||20260302090000\r\
 PID|1||900700^^^GENHOSP^MR||ZZCANARY^GRACE||19520419|F\r\
 PV1|1|I|4W^401^A^GENHOSP|E|||A1077^ATTEND|||MED||||7||||IP|V70001^^^GENHOSP^VN|||||||||||||||||||||||||20260302085500\r\
 IN1|1|PLAN9^GOLD|PAYER5|ACME HEALTH||||||||||||INSTANCE^GRACE|SEL|19520419||||||||||||||||||MBR900700\r\
-"""
+""".replace("20260302", f"{datetime.now():%Y%m%d}")  # today: nothing is overdue while the story is told
 NO_PATIENT = ADMIT.replace("900700^^^GENHOSP^MR", "")
 
 

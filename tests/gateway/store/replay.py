@@ -108,7 +108,9 @@ class People:
         if found is not None:
             return found
         stamps = {"created_at": NOW, "updated_at": NOW, "facility_id": "main", "authority": HOSPITAL}
-        new = Patient(patient_id=f"pat_{identifier}", mrn=identifier, revision=1, lanes_json=json.dumps(lanes), **stamps)
+        new = Patient(
+            patient_id=f"pat_{identifier}", mrn=identifier, revision=1, lanes_json=json.dumps(lanes), **stamps
+        )
         self.name(identifier, new.patient_id)
         return self.put(new)
 

@@ -1,0 +1,107 @@
+"""Looks after a running gateway: one notice when something begins to be wrong, one when it clears; and retention.
+
+Decision 27: silence and backlog are noticed.  A notice is a log line and a counter, with our own words only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from gateway.store.ports import StoreUnavailable
+from gateway.store.pruning import Retention
+
+if TYPE_CHECKING:
+    from gateway.bootstrap import Gateway
+
+log = logging.getLogger(__name__)
+
+POLL_SECONDS = 5.0
+PRUNE_SECONDS = 6 * 3600.0
+OLDEST_PENDING = timedelta(minutes=5)
+
+
+class Watch:
+    """Runs until stopped."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+        self._open: dict[str, str] = {}  # notice -> what it says
+        self._pruned = time.monotonic()
+        self._stopping = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        self._task = asyncio.create_task(self._run(), name="watch")
+
+    async def stop(self) -> None:
+        self._stopping.set()
+        if self._task is not None:
+            await self._task
+
+    @property
+    def notices(self) -> dict[str, str]:
+        """What is wrong now."""
+        return dict(self._open)
+
+    async def look(self) -> None:
+        """Compare what is with what was; raise and clear notices."""
+        gateway = self._gateway
+        facts = await gateway.facts()
+        found: dict[str, str] = {}
+        if "store-away" in facts.reasons:
+            found["store-away"] = "the store is away: sources wait"
+        if "disk-short" in facts.reasons:
+            found["disk-short"] = "the disk reserve is reached: sources wait"
+        if facts.oldest_pending_seconds > OLDEST_PENDING.total_seconds():
+            found["backlog"] = f"the oldest pending message waits longer than {OLDEST_PENDING.seconds} s"
+        for channel in gateway.settings.channel:
+            quiet = facts.feed_quiet_seconds.get(channel.name, 0.0)
+            if channel.quiet_after and quiet > channel.quiet_after:
+                found[f"quiet:{channel.name}"] = f"channel {channel.name}: nothing for {channel.quiet_after} s"
+        self._compare(found)
+
+    def _compare(self, found: dict[str, str]) -> None:
+        for name, text in found.items():
+            if name not in self._open:
+                log.warning("notice: %s", text)
+                self._gateway.metrics.notices.labels(name.partition(":")[0]).inc()
+        for name, text in self._open.items():
+            if name not in found:
+                log.warning("cleared: %s", text)
+        self._open = found
+
+    async def _run(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                await self.look()
+                await self._prune_now_and_then()
+            except StoreUnavailable:
+                self._compare({**self._open, "store-away": "the store is away: sources wait"})
+            except Exception:  # the loop must survive a look
+                log.exception("the watch could not look")
+            try:
+                async with asyncio.timeout(POLL_SECONDS):
+                    await self._stopping.wait()
+            except TimeoutError:
+                pass
+
+    async def _prune_now_and_then(self) -> None:
+        if time.monotonic() - self._pruned < PRUNE_SECONDS:
+            return
+        self._pruned = time.monotonic()
+        gateway = self._gateway
+        pruned = await gateway.store.prune(gateway.clock(), retention_of(gateway))
+        log.info("pruned %d bodies, %d events, %d dedup keys", pruned.bodies, pruned.events, pruned.seen)
+
+
+def retention_of(gateway: Gateway) -> Retention:
+    settings = gateway.settings
+    return Retention(
+        bodies=timedelta(days=settings.retention.bodies_days),
+        events=timedelta(days=settings.retention.events_days),
+        seen=timedelta(days=settings.store.seen_days),
+    )
