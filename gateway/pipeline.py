@@ -13,9 +13,9 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from gateway.compute.process import ComputeFailure, ComputeProcess
-from gateway.compute.protocol import Decided, ItemKeys
+from gateway.compute.protocol import Decided, ItemKeys, ReadDone
 from gateway.coordination.changes import Command
-from gateway.coordination.records import Patient
+from gateway.coordination.records import Patient, Timer
 from gateway.store.ports import (
     Loaded,
     LoadRequest,
@@ -35,7 +35,11 @@ HOLD_MS = 20.0
 
 SMALLEST_BATCH = 32
 
+LONGEST_CHAIN = 16
+"""Batches in one hold of the lanes: commands and a new configuration wait for its end."""
+
 MERGED_INTO = Patient.__struct_fields__.index("merged_into")
+TIMER_PATIENT = Timer.__struct_fields__.index("patient_id")
 
 
 class PipelineSettings:
@@ -86,6 +90,7 @@ class Pipeline:
         self._size = settings.batch
         self._task: asyncio.Task[None] | None = None
         self._batch = asyncio.Lock()
+        self._read_ahead: tuple[list[int], ReadDone | None] = ([], None)
         self.batches = 0
         self.items = 0
         self.last_progress = time.monotonic()
@@ -156,14 +161,17 @@ class Pipeline:
                 batch = isolate_suspect(session.items)
                 if not batch:
                     return 0
-                reading = await self._compute.read(list(batch))
+                reading = await self._read(batch)
                 loaded = await session.load(reading.request)
                 count, needed = fitting(reading.keys, batch, loaded, session.lanes)
                 if count:
                     decided = await self._compute.decide({"count": count, "rows": loaded.rows, "now": self._clock()})
-                    await session.commit(decided.writes)
-                    ended = len(decided.done)
-                    self._count(decided)
+                    for _ in range(LONGEST_CHAIN):
+                        following = await self._write(session, batch, decided)
+                        ended = len(decided.done)
+                        if following is None:
+                            break
+                        batch, decided = following
                 else:
                     up_to = batch[0].work_id
         except ComputeFailure as failure:
@@ -176,6 +184,47 @@ class Pipeline:
         if needed is not None and up_to:
             return await self._with_lanes(needed | frozenset(batch[0].lanes), up_to)
         return ended
+
+    async def _read(self, batch: Sequence[WorkItem]) -> ReadDone:
+        """What was read ahead, when it is this batch."""
+        (ids, reading), self._read_ahead = self._read_ahead, ([], None)
+        if reading is not None and ids == [item.work_id for item in batch]:
+            return reading
+        return await self._compute.read(list(batch))
+
+    async def _write(
+        self, session: Session, batch: Sequence[WorkItem], decided: Decided
+    ) -> tuple[Sequence[WorkItem], Decided] | None:
+        """Commit, and use the time that it takes: see `_look_ahead`."""
+        writing = asyncio.ensure_future(session.commit(decided.writes))
+        following = None
+        try:
+            if len(decided.done) == len(batch):
+                following = await self._look_ahead(session, batch[-1].work_id)
+        except (ComputeFailure, StoreUnavailable) as problem:
+            log.warning(
+                "nothing read ahead: %s", type(problem).__name__
+            )  # who is to blame is met again, and named then
+        finally:
+            await writing
+        self._count(decided)
+        return following
+
+    async def _look_ahead(self, session: Session, after: int) -> tuple[Sequence[WorkItem], Decided] | None:
+        """Read the batch that follows.  Where the lanes stay ours, decide on it too, upon the state that the batch in
+        writing leaves; but not when more than the patients named must be known, such as whom an answer may be about."""
+        items = untried(await session.ahead(after, self._size))
+        if len(items) < self._settings.small_batch:
+            return None
+        reading = await self._compute.read(list(items))
+        request = reading.request
+        if not session.keeps_lanes or request.patient_ids or request.members or request.traces or request.timers:
+            self._read_ahead = ([item.work_id for item in items], reading)
+            return None
+        loaded = await session.load(request)
+        return items, await self._compute.decide(
+            {"count": len(items), "rows": loaded.rows, "now": self._clock(), "follows": True}
+        )
 
     async def _with_lanes(self, lanes: frozenset[int], up_to: int) -> int:
         """The next message needs lanes not held: lock the whole set in ascending order (merge protocol, rule 3)."""
@@ -265,10 +314,12 @@ class Pipeline:
 
 def isolate_suspect(items: Sequence[WorkItem]) -> Sequence[WorkItem]:
     """Items that were tried before run alone: the batch ends before the first of them, or is that one."""
-    for index, item in enumerate(items):
-        if item.attempts:
-            return items[:index] if index else items[:1]
-    return items
+    return untried(items) or items[:1]
+
+
+def untried(items: Sequence[WorkItem]) -> Sequence[WorkItem]:
+    """The items before the first that was tried before."""
+    return items[: next((index for index, item in enumerate(items) if item.attempts), len(items))]
 
 
 def fitting(
@@ -284,25 +335,22 @@ def fitting(
     roots = resolve_roots(loaded)
     for index, (key, item) in enumerate(zip(keys, batch, strict=True)):
         needed = set(item.lanes)
-        for identifier in key.identifiers:
-            patient_id = roots.get(identifier)
-            if patient_id is not None:
-                needed.update(loaded.lanes.get(patient_id, ()))
+        named = [("", item.body.decode())] if item.kind == "timer" else key.identifiers
+        for name in named:
+            needed.update(loaded.lanes.get(roots.get(name, ""), ()))
         if not needed <= held:
             return index, frozenset(needed)
     return len(batch), None
 
 
 def resolve_roots(loaded: Loaded) -> dict[tuple[str, str], str]:
-    """Identifier -> surviving patient, from the rows as loaded (column order of `records`)."""
+    """Identifier, or ("", timer id) -> surviving patient, from the rows as loaded (column order of `records`)."""
     merged = {row[0]: row[MERGED_INTO] for row in loaded.rows.get("patients", ())}
-    roots: dict[tuple[str, str], str] = {}
-    for row in loaded.rows.get("patient_identifiers", ()):
-        patient_id = row[2]
+    roots = {(row[0], row[1]): row[2] for row in loaded.rows.get("patient_identifiers", ())}
+    roots |= {("", row[0]): row[TIMER_PATIENT] for row in loaded.rows.get("timers", ())}
+    for name, patient_id in roots.items():
+        root = patient_id
         for _ in range(32):
-            into = merged.get(patient_id)
-            if not into:
-                break
-            patient_id = into
-        roots[row[0], row[1]] = patient_id
+            root = merged.get(root) or root
+        roots[name] = root
     return roots

@@ -115,7 +115,7 @@ def demo(
 
     Ends with 1 when a task that the scenario must give is missing.
     """
-    from gateway.demo import run
+    from gateway.demo.run import run
 
     code = run(folder, day0=day.date() if day else None, keep_serving=keep)
     if code:

@@ -8,14 +8,17 @@ import time
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, TextIO
+from zoneinfo import ZoneInfo
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from channels.mllp_client import MllpClient, PeerLost
 from gateway.cli.console import Json, err, examples, fail, print_json, show
+from gateway.demo.scenario import render
 from parsers.hl7v2.batch import split_batch
 from parsers.hl7v2.header import scan_header
 
@@ -74,6 +77,8 @@ def send(
 ) -> None:
     """Send HL7 v2 files to an MLLP peer and count the answers.
 
+    Samples with slots instead of dates (samples/day) are filled with dates around today.
+
     With one connection the order of the files is kept.  Ends with 1 when an answer is missing or refuses.
     """
     messages = read_messages(files) * repeat
@@ -105,8 +110,17 @@ def read_messages(files: Iterable[Path]) -> list[tuple[str, int, bytes]]:
             body = file.read_bytes()
         except OSError as error:
             fail(f"{file}: {type(error).__name__}", code=2)
+        body = fill_slots(body)
         found += [(str(file), index, each) for index, each in enumerate(split_batch(body).messages)]
     return found
+
+
+def fill_slots(body: bytes) -> bytes:
+    """A sample's slots (`{ts D+0 14:10}`) become dates around today; other bytes stay as they are."""
+    if b"{ts D" not in body:
+        return body
+    zone = ZoneInfo("America/New_York")
+    return render(body.decode("utf-8"), datetime.now(zone).date(), zone).encode("utf-8")
 
 
 def summary(sent: list[Sent]) -> list[dict[str, object]]:

@@ -68,11 +68,13 @@ class StateRows(msgspec.Struct, kw_only=True):
 
 
 class Decide(msgspec.Struct, kw_only=True, tag="decide"):
-    """`count`: decide only the first so many items of the batch that was read."""
+    """`count`: decide only the first so many items of the batch that was read.  `follows`: upon what the decisions
+    before this request left, which `rows` need not show yet."""
 
     count: int
     rows: StateRows
     now: datetime
+    follows: bool = False
 
 
 class Act(msgspec.Struct, kw_only=True, tag="act"):

@@ -13,12 +13,16 @@ from mappings.profile import FeedProfile
 class State:
     """The patients that a batch concerns, indexed by id and by identifier.  Grows as the batch creates patients."""
 
-    def __init__(self, rows: StateRows) -> None:
+    def __init__(self, rows: StateRows, before: State | None = None) -> None:
+        """`before` wins over `rows`: it was decided on since they were read."""
         self.patients: dict[str, PatientScope] = {
             patient.patient_id: PatientScope(patient=patient) for patient in rows.patients
         }
         self.identifiers: dict[tuple[str, str], PatientIdentifier] = {}
         self._fill(rows)
+        if before is not None:
+            self.patients.update(before.patients)
+            self.identifiers.update(before.identifiers)
 
     def _fill(self, rows: StateRows) -> None:
         patients = self.patients

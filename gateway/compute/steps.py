@@ -66,6 +66,7 @@ class Steps:
         self._mark = mark
         self._configuration: Configure | None = None
         self._batch: list[_Item] = []
+        self._state: State | None = None  # what the newest decisions left
 
     def configure(self, request: Configure) -> None:
         self._configuration = request
@@ -136,7 +137,8 @@ class Steps:
     # -- decide ----------------------------------------------------------------------------------------------------
 
     def decide(self, request: Decide) -> Decided:
-        state = State(request.rows)
+        assert request.count <= len(self._batch), "the batch was not read here"
+        state = self._state = State(request.rows, self._state if request.follows else None)
         batch = self._batch[: request.count]
         collector = Collector(self.configuration, request.now)
         done: list[ItemDone] = []

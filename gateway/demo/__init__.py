@@ -1,5 +1,1 @@
 """`make demo`: a day at General Hospital and its payers, on the embedded default, with real sockets and files."""
-
-from gateway.demo.run import run
-
-__all__ = ["run"]

@@ -31,6 +31,9 @@ def run(folder: Path = Path("var/demo"), *, day0: date | None = None, keep_servi
     console = Console(highlight=False)
     if not console.is_terminal:
         console = Console(highlight=False, width=150)  # a log has no width of its own
+    if not SAMPLES.is_dir():
+        console.print("The demo plays samples/day of a checkout; an installed package has no samples.")
+        return 2
     serving = console.is_terminal if keep_serving is None else keep_serving
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)

@@ -200,10 +200,15 @@ class Session(Protocol):
 
     items: Sequence[WorkItem]
     lanes: frozenset[int]  # held; empty on SQLite: all
+    keeps_lanes: bool  # after a commit too: what `ahead` showed may then be committed next, without a new claim
 
     async def load(self, request: LoadRequest) -> Loaded: ...
 
     async def commit(self, writes: WriteSet) -> None: ...
+
+    async def ahead(self, after: int, limit: int) -> Sequence[WorkItem]:
+        """The work behind `after`, a work id, in the lanes held: seen, not claimed."""
+        ...
 
     async def __aenter__(self) -> Session: ...
 

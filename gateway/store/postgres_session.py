@@ -11,7 +11,7 @@ from gateway.store.limits import CLOSED_TASKS
 from gateway.store.ports import Loaded, LoadRequest, WorkItem, WriteSet
 from gateway.store.postgres_commit import CommitWriter
 from gateway.store.postgres_connection import PostgresConnection, PostgresPool, Raw, translated
-from gateway.store.postgres_load import load
+from gateway.store.postgres_load import claim, load
 
 
 @dataclass(slots=True, frozen=True)
@@ -29,6 +29,7 @@ class PostgresSession:
     def __init__(self, pool: PostgresPool, setting: Setting) -> None:
         self.items: Sequence[WorkItem] = ()
         self.lanes: frozenset[int] = frozenset()
+        self.keeps_lanes = False  # they end with the transaction
         self._pool = pool
         self._setting = setting
         self._home: AbstractAsyncContextManager[PostgresConnection] = pool.connection()
@@ -50,6 +51,10 @@ class PostgresSession:
         async with self._pool.transaction(snapshot=True) as connection:
             self._found, loaded = await load(connection.raw, request, self._setting.now - CLOSED_TASKS)
         return loaded
+
+    async def ahead(self, after: int, limit: int) -> Sequence[WorkItem]:
+        async with self._pool.connection() as connection:
+            return await claim(connection.raw, self.lanes, limit, after + 1)
 
     async def commit(self, writes: WriteSet) -> None:
         assert self._connection is not None

@@ -24,6 +24,7 @@ class SqliteSession:
     def __init__(self, store: SqliteStore, lock: asyncio.Lock, items: Sequence[WorkItem]) -> None:
         self.items = items
         self.lanes: frozenset[int] = frozenset()  # all
+        self.keeps_lanes = True
         self._store = store
         self._lock = lock
         self._commit: asyncio.Future[None] | None = None
@@ -31,6 +32,9 @@ class SqliteSession:
     async def load(self, request: LoadRequest) -> Loaded:
         since = to_stored_time(self._store.clock() - CLOSED_TASKS)
         return await self._store.reading(lambda connection: load(connection.raw, request, since))
+
+    async def ahead(self, after: int, limit: int) -> Sequence[WorkItem]:
+        return await self._store.reading(lambda connection: claim(connection.raw, limit, after))
 
     async def commit(self, writes: WriteSet) -> None:
         now, sinks = self._store.clock(), self._store.sinks
@@ -52,11 +56,11 @@ class SqliteSession:
             self._lock.release()
 
 
-def claim(connection: sqlite3.Connection, limit: int) -> list[WorkItem]:
-    """The oldest pending work, in order of work id."""
+def claim(connection: sqlite3.Connection, limit: int, after: int = 0) -> list[WorkItem]:
+    """The oldest pending work behind `after`, in order of work id."""
     items: list[WorkItem] = []
     room = CLAIM_BYTES
-    for row in connection.execute(sql.CLAIM.text, sql.CLAIM.arguments(limit=limit)):
+    for row in connection.execute(sql.CLAIM.text, sql.CLAIM.arguments(limit=limit, after=after)):
         *head, replayed, size = row
         room -= size
         if items and room < 0:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sqlalchemy import (
+    BigInteger,
     ColumnElement,
     Dialect,
     FromClause,
@@ -86,6 +87,7 @@ CLAIM = compiled(
         case((s.work.c.kind == "read", s.journal.c.size), else_=0),
     )
     .select_from(s.work.outerjoin(s.journal, s.journal.c.journal_id == s.work.c.journal_id))
+    .where(s.work.c.work_id > bindparam("after", type_=BigInteger))
     .group_by(s.work.c.work_id)
     .order_by(s.work.c.work_id)
     .limit(bindparam("limit")),
