@@ -1,15 +1,16 @@
-"""Deliveries that a sink did not take, pending once more (Core, the same on both engines)."""
+"""Deliveries made pending once more (Core, the same on both engines)."""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection, delete, insert
+from sqlalchemy import Connection, delete, exists, insert, select
 
 from gateway.store.ledger import SINK, Counts
 from gateway.store.parking import add_counts
-from gateway.store.schema import outbox, undelivered
+from gateway.store.schema import outbox, replies, undelivered
 
 
 def publish_again(connection: Connection, sink: str, now: datetime) -> int:
@@ -22,4 +23,22 @@ def publish_again(connection: Connection, sink: str, now: datetime) -> int:
     pending = [{column.name: row[column.name] for column in outbox.columns} for row in rows]
     connection.execute(insert(outbox), pending)
     add_counts(connection, Counts({(SINK + sink, word): -count for word, count in words.items()}), now)
+    return len(rows)
+
+
+def answer_again(connection: Connection, journal_ids: Sequence[int], now: datetime) -> int:
+    """The stored answers of these interchanges are delivered once more: their senders sent the same content again
+    (decision 5).  Not those that are still pending."""
+    reply = replies.c
+    waiting = exists().where(outbox.c.sink == reply.channel, outbox.c.sequence == reply.reply_id)
+    query = select(reply.channel, reply.reply_id, reply.partner, reply.facility_id)
+    query = query.where(reply.journal_id.in_(journal_ids), ~waiting).order_by(reply.reply_id)
+    found = connection.execute(query).all()
+    rows = [
+        {"sink": one.channel, "sequence": one.reply_id, "key": one.partner, "lane": 0, "facility_id": one.facility_id}
+        for one in found
+    ]
+    if rows:
+        connection.execute(insert(outbox), [{**row, "queued_at": now} for row in rows])
+        add_counts(connection, Counts(Counter((SINK + one.channel, "committed") for one in found)), now)
     return len(rows)

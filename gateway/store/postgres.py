@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from sqlalchemy import Connection, text
 
-from gateway.store import parking
+from gateway.store import delivery, parking
 from gateway.store import postgres_statements as sql
 from gateway.store.core_store import CoreStore, revision
 from gateway.store.event_log import read_events
@@ -95,7 +95,7 @@ class PostgresStore(CoreStore):
             return [*await self.ingest(entries[:middle]), *await self.ingest(entries[middle:])]
         copied = [one.duplicate_of for one in stored if one.duplicate_of]
         if copied:  # if we end before this, the copy is not answered yet and comes again
-            await self.execute_write(lambda core: parking.retry_copies(core, copied, now))
+            await self.execute_write(lambda core: _after_copies(core, copied, now))
         return stored
 
     async def claim(
@@ -229,3 +229,8 @@ class PostgresStore(CoreStore):
     async def execute_write(self, write: Callable[[Connection], T]) -> T:
         async with self._pool.transaction() as connection:
             return await connection.run(write)
+
+
+def _after_copies(connection: Connection, journal_ids: Sequence[int], now: datetime) -> None:
+    parking.retry_copies(connection, journal_ids, now)
+    delivery.answer_again(connection, journal_ids, now)

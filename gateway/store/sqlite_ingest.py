@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from gateway.store import parking
+from gateway.store import delivery, parking
 from gateway.store.ledger import Counts
 from gateway.store.limits import LIFE, PART, parts
 from gateway.store.ports import JournalEntry, Stored, StoreUnavailable
@@ -72,6 +72,7 @@ class Batch:
         add_counts(self._connection, self._counts, self._at)
         if self._copied:
             parking.retry_copies(self._connection.core, self._copied, self._now)
+            delivery.answer_again(self._connection.core, self._copied, self._now)
 
     def _first_copy(self, key: bytes, journal_id: int) -> int | None:
         """Claim the key for this row, or say which row has it.  A key older than the window is free again."""
