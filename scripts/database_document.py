@@ -45,9 +45,9 @@ JOURNEY = {
 OWN = {
     "api_keys": "API keys, hashed",
     "audit": "who did and saw what",
-    "channel_state": "not written in this version",
+    "channel_state": "what a person last did with a channel; it holds over a restart",
     "gateway_state": "facts of the installation",
-    "config_version": "not written in this version",
+    "config_version": "when each version of the settings was applied",
 }
 
 _TEXT = """\
