@@ -49,7 +49,7 @@ async def resume_channel(request: Request, name: Ident, act: ChannelAct) -> dict
 @router.post("/channels/{name}/drain", response_model=ChannelView, responses=_REFUSED)
 @needs("channels:write")
 async def drain_channel(request: Request, name: Ident, act: ChannelAct) -> dict[str, Any]:
-    """Stop reading and finish what is stored; the state is `paused` when nothing is left."""
+    """Stop reading and finish what is stored: nothing is left when `in_flight` of its counts is 0."""
     return await _steer(request, name, "drain", act)
 
 

@@ -7,10 +7,13 @@ from typing import Any
 from fastapi import Request
 from pydantic import BaseModel, Field
 
-from gateway.api.auth import facilities_of, gateway_of, may_see, needs, new_router
+from gateway.api.auth import facilities_of, gateway_of, may_see, needs, new_router, record
+from gateway.api.models import ChannelAct, Ident
+from gateway.api.problems import ProblemDocument, not_found
 from gateway.store.ledger import Balance
 
 router = new_router("ledger")
+_ABSENT: dict[int | str, dict[str, Any]] = {404: {"model": ProblemDocument, "description": "Not for this key"}}
 
 
 class Account(BaseModel):
@@ -48,6 +51,28 @@ async def show_ledger(request: Request) -> dict[str, Any]:
         "channels": {name: _account(balance) for name, balance in channels.items()},
         "sinks": {name: _account(balance) for name, balance in book.sinks.items()} if everything else {},
     }
+
+
+class Requeued(BaseModel):
+    """What became pending once more."""
+
+    sink: str = Field(examples=["bus"])
+    deliveries: int = Field(examples=[3])
+
+
+@router.post("/ledger/sinks/{sink}/publish-again", response_model=Requeued, responses=_ABSENT)
+@needs("channels:write")
+async def publish_again(request: Request, sink: Ident, act: ChannelAct) -> dict[str, Any]:
+    """Deliveries that the sink did not route or refused become pending again, in their old place (decision 22).
+
+    For keys of all facilities."""
+    if facilities_of(request) is not None:
+        raise not_found()
+    await record(request, "sink.publish-again", sink, actor=act.actor)
+    gateway = gateway_of(request)
+    count = await gateway.store.publish_again(sink)
+    gateway.wake()
+    return {"sink": sink, "deliveries": count}
 
 
 def _account(balance: Balance) -> dict[str, Any]:

@@ -22,6 +22,7 @@ def add_to(app: typer.Typer) -> None:
     group.command("pause", epilog=examples("baton channels pause adt"))(pause)
     group.command("resume", epilog=examples("baton channels resume adt"))(resume)
     group.command("drain", epilog=examples("baton channels drain adt"))(drain)
+    group.command("publish-again", epilog=examples("baton channels publish-again bus"))(publish_again)
     app.add_typer(group, name="channels")
 
 
@@ -59,3 +60,16 @@ def _steer(verb: str, name: str, actor: str | None, config: Config, as_json: boo
     body = {"actor": actor or account()}
     row = ask_api(lambda: client.post(f"/api/v1/channels/{quote(name, safe='')}/{verb}", body))
     show([row], COLUMNS, as_json=as_json)
+
+
+def publish_again(
+    sink: Annotated[str, typer.Argument(help="`bus`, or the channel of reply files.")],
+    actor: ActorOption = None,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """What a sink did not route or refused becomes pending once more, in its old place of the order."""
+    client = ApiClient(read_settings(config))
+    path = f"/api/v1/ledger/sinks/{quote(sink, safe='')}/publish-again"
+    row = ask_api(lambda: client.post(path, {"actor": actor or account()}))
+    show([row], ["sink", "deliveries"], as_json=as_json)

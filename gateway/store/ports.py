@@ -109,7 +109,7 @@ class Parked(msgspec.Struct, kw_only=True, array_like=True):
     item: int
     channel: str
     facility_id: str
-    stage: str  # parse | map | match | decide | compute
+    stage: str  # parse | map | match | decide | order | compute
     reason: str  # "no-patient-id", "unmatched", "worker-killed" ...
     detail: str  # for a person; never a value of the message
     attempts: int

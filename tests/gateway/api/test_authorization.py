@@ -83,6 +83,14 @@ MATRIX = [
         for verb in ("pause", "resume", "drain")
     ),
     Cell("GET", "/api/v1/ledger", "/api/v1/ledger", "ledger:read", other=200),
+    Cell(
+        "POST",
+        "/api/v1/ledger/sinks/{sink}/publish-again",
+        "/api/v1/ledger/sinks/bus/publish-again",
+        "channels:write",
+        right=404,
+        body={"actor": "jdoe"},
+    ),
     Cell("GET", "/api/v1/audit", "/api/v1/audit", "audit:read", other=200),
 ]
 IDS = [f"{cell.method} {cell.template}" for cell in MATRIX]
