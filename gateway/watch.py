@@ -62,6 +62,8 @@ class Watch:
             quiet = facts.feed_quiet_seconds.get(channel.name, 0.0)
             if channel.quiet_after and quiet > channel.quiet_after:
                 found[f"quiet:{channel.name}"] = f"channel {channel.name}: nothing for {channel.quiet_after} s"
+        for text in await gateway.store.maintain():
+            found[f"store:{text}"] = text
         self._compare(found)
 
     def _compare(self, found: dict[str, str]) -> None:

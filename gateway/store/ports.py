@@ -242,6 +242,10 @@ class Store(Protocol):
 
     async def close(self) -> None: ...
 
+    async def maintain(self) -> list[str]:
+        """Housekeeping that must not be forgotten; what is wrong inside the store, in words for a person."""
+        ...
+
     async def ingest(self, entries: Sequence[JournalEntry]) -> list[Stored]:
         """Store a batch in one synced commit; returns when it is durable.  One bad row never fails its neighbours."""
         ...

@@ -17,7 +17,9 @@ from gateway.store.event_log import read_events
 from gateway.store.ledger import SETTLED, SINK
 from gateway.store.limits import LIFE
 from gateway.store.ports import EventRow, JournalEntry, OutboxItem, SchemaMismatch, Stored, WriteRefused
+from gateway.store.postgres_alarms import alarms
 from gateway.store.postgres_connection import PostgresPool, Raw, translated
+from gateway.store.postgres_floor import Floor
 from gateway.store.postgres_ingest import ingest
 from gateway.store.postgres_load import claim
 from gateway.store.postgres_locks import SinkLocks, try_lanes, wait_for_lanes
@@ -27,9 +29,6 @@ from gateway.store.schema import REVISION, events
 from gateway.store.timing import due_timers
 
 T = TypeVar("T")
-
-RESCAN_SECONDS = 2.0
-"""How often a claim looks below its low-water mark: a work row may be committed after one with a higher id."""
 
 LOOKS = 4
 """How often a claim looks on for free lanes behind those that others hold."""
@@ -56,8 +55,7 @@ class PostgresStore(CoreStore):
         self._seen_for = seen_for
         self._claim_lanes = claim_lanes
         self._slot = 1 + os.getpid() % 999
-        self._low = 0
-        self._scanned = 0.0
+        self._floor = Floor()
 
     @property
     def last_write_ms(self) -> float:
@@ -79,6 +77,11 @@ class PostgresStore(CoreStore):
     async def close(self) -> None:
         await self._sink_locks.close()
         await self._pool.close()
+
+    async def maintain(self) -> list[str]:
+        """Make the partitions that are needed next; what is wrong inside the store, in words."""
+        await self.execute_write(extend_journal)
+        return await self.read(alarms)
 
     # -- the way of a message --------------------------------------------------------------------------------------
 
@@ -141,18 +144,13 @@ class PostgresStore(CoreStore):
         session.lanes, session.items = held, items
 
     async def _free_lanes(self, raw: Raw, look: int) -> tuple[int, frozenset[int]]:
-        """(where claims begin, lanes with work that are ours now): those of the oldest work first.
-
-        Claims begin at the oldest work of any lane, ours or not: only below that is nothing that could be overtaken.
-        """
+        """(where to begin, lanes with work that are ours now: those of the oldest work first)."""
         now = asyncio.get_running_loop().time()
-        if now - self._scanned > RESCAN_SECONDS:
-            self._scanned, self._low = now, 0
-        low, busy = self._low, list[int]()
+        low, busy = self._floor.at(now), list[int]()
         for _ in range(LOOKS):
             found = [tuple(row) for row in await raw.fetch(sql.LANES_WITH_WORK, look, low, busy)]
             if found and not busy:
-                self._low = low = found[0][1]
+                self._floor.saw(now, found[0][1])
             wanted = [lane for lane, _ in found]
             for first in range(0, len(wanted), self._claim_lanes):
                 held = await try_lanes(raw, wanted[first : first + self._claim_lanes])

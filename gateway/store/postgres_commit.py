@@ -5,17 +5,23 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from itertools import groupby
+from itertools import chain, groupby
 from typing import Any
 
-from gateway.store import parking
+from sqlalchemy import Table
+
+from gateway.store import parking, schema
 from gateway.store import postgres_statements as sql
 from gateway.store.ledger import SINK, Counts
-from gateway.store.ports import ItemEnd, NewWork, Parked, Reply, WriteSet
+from gateway.store.ports import EventRow, ItemEnd, NewWork, Parked, Reply, WriteSet
 from gateway.store.postgres_connection import PostgresConnection
 from gateway.store.postgres_load import named_by
 from gateway.store.postgres_locks import lock_number
 from gateway.store.sqlite_commit import number_reply
+from gateway.store.statements import insert_rows
+
+TOGETHER = 16
+"""Rows of one INSERT."""
 
 MATCHING = lock_number("matching")
 
@@ -41,14 +47,14 @@ class CommitWriter:
         if writes.new_work:
             await self._new_work(writes.new_work)
         if writes.events:
-            await self._publish([[getattr(event, name) for name in event.__struct_fields__] for event in writes.events])
+            await self._publish(writes.events)
         for reply in writes.replies:
             await self._reply(reply)
         for channel, count in writes.received.items():
             self._counts[channel, "received"] += count
         await self._add_counts()
         keys = await self._keys_to_retry(writes, found)
-        if keys:
+        if keys and await self._raw.fetchval(sql.ANY_WAITING, keys):
             await self._connection.run(lambda core: parking.retry_waiting(core, keys, self._now))
 
     async def _finish(self, work_ids: Sequence[int]) -> None:
@@ -58,7 +64,7 @@ class CommitWriter:
 
     async def _state(self, writes: WriteSet) -> None:
         for table, rows in writes.rows.items():
-            await self._raw.executemany(sql.UPSERT[table], rows)
+            await self._insert(sql.STATE[table], rows, "replace")
         if writes.deleted_timers:
             await self._raw.execute("DELETE FROM timers WHERE timer_id = ANY($1::text[])", writes.deleted_timers)
         changed = [*writes.deleted_timers, *(row[0] for row in writes.rows.get("timers", ()))]
@@ -66,7 +72,7 @@ class CommitWriter:
             # A timer that was set anew or cleared must not fire by what was queued for its old moment.
             await self._raw.execute(sql.UNQUEUE_TIMERS, changed)
         for table, rows in writes.appended.items():
-            await self._raw.executemany(sql.APPEND[table], rows)
+            await self._insert(sql.APPENDED[table], rows)
 
     async def _ends(self, ends: Sequence[ItemEnd]) -> None:
         for (channel, word), group in groupby(sorted(ends, key=_by_word), key=_by_word):
@@ -150,17 +156,26 @@ class CommitWriter:
             )
         await self._raw.executemany(sql.INSERT_WORK, rows)
 
-    async def _publish(self, rows: Sequence[Sequence[Any]]) -> None:
+    async def _publish(self, events: Sequence[EventRow]) -> None:
         """Number the events in order, keep the transaction's id with them (decision 21), and queue one delivery of each
         for every sink."""
-        numbers = await self._raw.fetch(sql.EVENT_IDS, len(rows))
-        await self._raw.executemany(
-            sql.INSERT_EVENT, [(n[0], n[1], *row) for n, row in zip(numbers, rows, strict=True)]
-        )
+        numbers = await self._raw.fetch(sql.EVENT_IDS, len(events))
+        names = EventRow.__struct_fields__
+        rows = [(n[0], n[1], *[getattr(e, name) for name in names]) for n, e in zip(numbers, events, strict=True)]
+        await self._insert(schema.events, rows, "ignore")
         sequence = [n[0] for n in numbers]
         for sink in self._sinks:
             done = await self._raw.execute(sql.QUEUE_EVENTS, sink, self._now, sequence)
             self._counts[SINK + sink, "committed"] += int(done.rsplit(" ", 1)[1])
+
+    async def _insert(self, table: Table, rows: Sequence[Sequence[Any]], conflict: str = "") -> None:
+        """Many rows by few statements.  Not by arrays: for those the driver looks at the class of every value."""
+        whole = len(rows) - len(rows) % TOGETHER
+        if whole:
+            together = [list(chain.from_iterable(rows[at : at + TOGETHER])) for at in range(0, whole, TOGETHER)]
+            await self._raw.executemany(insert_rows(table, TOGETHER, conflict), together)
+        if whole < len(rows):
+            await self._raw.executemany(insert_rows(table, 1, conflict), rows[whole:])
 
     async def _reply(self, reply: Reply) -> None:
         number = await self._raw.fetchval(sql.NEXT_CONTROL_NUMBER, reply.partner)

@@ -32,9 +32,9 @@ POOL_SECONDS = 10.0  # waiting for a free connection
 _SETTINGS = (
     "SELECT current_setting('fsync'), current_setting('synchronous_commit'), current_setting('full_page_writes')"
 )
-_REFUSED = ("22", "23", "54")
-"""SQLSTATE classes that are about the row itself: data, integrity, program limits.  All others are an outage of ours:
-the same row is taken later."""
+_REFUSED = ("21", "22", "23", "54")
+"""SQLSTATE classes that are about the rows themselves: cardinality, data, integrity, program limits.  All others are an
+outage of ours: the same rows are taken later."""
 
 
 @dataclass(slots=True)

@@ -6,7 +6,7 @@ from sqlalchemy import ARRAY, ColumnElement, FromClause, Select, Text, any_, bin
 from sqlalchemy.dialects import postgresql
 
 from gateway.store import schema as s
-from gateway.store.statements import insert, load_statements, upsert
+from gateway.store.statements import insert, load_statements
 
 DIALECT = postgresql.asyncpg.dialect()  # type: ignore[no-untyped-call]
 
@@ -33,13 +33,11 @@ class ArrayKeys:
 
 LOAD = load_statements(ArrayKeys())
 PATIENT_LANES = list(s.patients.c.keys()).index("lanes_json")
-UPSERT = {table.name: upsert(table, "postgresql") for table in s.STATE_TABLES}
-APPEND = {table.name: insert(table, "postgresql") for table in s.APPENDED_TABLES}
+STATE = {table.name: table for table in s.STATE_TABLES}
+APPENDED = {table.name: table for table in s.APPENDED_TABLES}
 INSERT_WORK = insert(s.work, "postgresql")
 END_ONCE = insert(s.item_end, "postgresql", ignore=True)
-INSERT_EVENT = insert(s.events, "postgresql", ignore=True)
 INSERT_MATCH_KEY = insert(s.match_key, "postgresql", ignore=True)
-
 INGEST = """
 WITH input AS (
     SELECT nextval('arrival') AS journal_id, ordered.* FROM (
@@ -163,6 +161,7 @@ QUEUE_EVENTS = """
 INSERT INTO outbox (sink, sequence, key, lane, facility_id, queued_at)
 SELECT $1, seq, patient_id, lane, facility_id, $2 FROM events WHERE seq = ANY($3::bigint[])
 """
+ANY_WAITING = "SELECT EXISTS (SELECT FROM match_key WHERE key = ANY($1::text[]))"
 INSERT_PARKED = """
 INSERT INTO parked (journal_id, item, channel, facility_id, stage, reason, detail, attempts, parked_at, kind,
     lanes_json, payload) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) RETURNING parked_id

@@ -75,6 +75,10 @@ class SqliteStore(CoreStore):
             os.close(self._lock_file)
             self._lock_file = None
 
+    async def maintain(self) -> list[str]:
+        """Nothing to make ahead, and one writer, whose transactions are ours."""
+        return []
+
     # -- the way of a message --------------------------------------------------------------------------------------
 
     async def ingest(self, entries: Sequence[JournalEntry]) -> list[Stored]:

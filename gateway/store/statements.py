@@ -93,6 +93,24 @@ def upsert(table: Table, engine: str) -> str:
 
 
 @cache
+def insert_rows(table: Table, count: int, conflict: str = "") -> str:
+    """PostgreSQL: insert `count` whole rows in column order, their values one after the other.
+
+    `conflict`: what becomes of a row whose primary key is there, "replace" or "ignore"; "": an error."""
+    names = ", ".join(column.name for column in table.columns)
+    width = len(table.columns)
+    rows = (", ".join(f"${row * width + n}" for n in range(1, width + 1)) for row in range(count))
+    text = f"INSERT INTO {table.name} ({names}) VALUES ({'), ('.join(rows)})"  # noqa: S608 - names of the schema
+    if conflict == "ignore":
+        return f"{text} ON CONFLICT DO NOTHING"
+    if conflict == "replace":
+        key = ", ".join(column.name for column in table.primary_key.columns)
+        changed = ", ".join(f"{c.name} = excluded.{c.name}" for c in table.columns if not c.primary_key)
+        return f"{text} ON CONFLICT ({key}) DO UPDATE SET {changed}"
+    return text
+
+
+@cache
 def insert(table: Table, engine: str, *omitted: str, ignore: bool = False) -> str:
     """Insert whole rows in column order, but the `omitted` columns; `ignore`: a row that conflicts is left out."""
     statement = conflict_insert(table, engine).values(_named(table, *omitted))

@@ -107,7 +107,7 @@ class People:
         found = self.root(identifier)
         if found is not None:
             return found
-        stamps = {"created_at": NOW, "updated_at": NOW, "facility_id": "main", "authority": HOSPITAL}
+        stamps: dict[str, Any] = {"created_at": NOW, "updated_at": NOW, "facility_id": "main", "authority": HOSPITAL}
         new = Patient(
             patient_id=f"pat_{identifier}", mrn=identifier, revision=1, lanes_json=json.dumps(lanes), **stamps
         )
@@ -123,7 +123,7 @@ class People:
         prior = self.root(message["prior"]) if "prior" in message else None
         before = [patient.phone or ""]
         if prior is not None and prior.patient_id != patient.patient_id:
-            before.append(prior.phone or "")
+            before += [prior.phone] if prior.phone else []  # an answer may have made him, or not yet
             self.put(prior, merged_into=patient.patient_id)
             together = sorted({*json.loads(patient.lanes_json), *json.loads(prior.lanes_json), *lanes})
             total = int(patient.address or "0") + int(prior.address or "0")
@@ -185,7 +185,7 @@ class FoldCompute:
             for value, patient_id in people.added.items()
         ]
         rows = {"patients": list(people.changed.values()), "patient_identifiers": new}
-        writes.rows = msgspec.msgpack.decode(msgspec.msgpack.encode(rows))
+        writes.rows = msgspec.msgpack.decode(msgspec.msgpack.encode({name: rows[name] for name in rows if rows[name]}))
         return Decided(writes=writes, done=done)
 
     def _decide_item(self, item: WorkItem, people: People, writes: WriteSet) -> ItemDone:
@@ -195,7 +195,13 @@ class FoldCompute:
             home = people.root(message["id"])
             lanes = tuple(json.loads(home.lanes_json)) if home is not None else lanes_for(message["id"])
             if item.kind == "read" or not set(lanes) <= set(item.lanes):
-                hop = {"kind": "event", "lanes": lanes, "payload": item.body, "received_at": NOW, "channel": "feed"}
+                hop: dict[str, Any] = {
+                    "kind": "event",
+                    "lanes": lanes,
+                    "payload": item.body,
+                    "received_at": NOW,
+                    "channel": "feed",
+                }
                 writes.new_work.append(NewWork(journal_id=item.journal_id, item=item.item, **hop))
                 return ItemDone(work_id=item.work_id, outcome="requeued")
         patient = people.apply(item.body, item.lanes)

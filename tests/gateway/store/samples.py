@@ -8,8 +8,8 @@ from typing import Any
 import msgspec
 
 from gateway.coordination import records
+from gateway.store.core_store import CoreStore
 from gateway.store.ports import EventRow, ItemEnd, JournalEntry, NewWork, Parked, WriteSet
-from gateway.store.sqlite import SqliteStore
 
 NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 
@@ -96,7 +96,7 @@ TABLES: dict[type[records.Record], str] = {
 }
 
 
-async def write(store: SqliteStore, **fields: Any) -> None:
+async def write(store: CoreStore, **fields: Any) -> None:
     """Commit a WriteSet in a session of its own."""
     async with await store.claim_patient("") as session:
         await session.commit(WriteSet(**fields))

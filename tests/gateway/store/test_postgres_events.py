@@ -6,8 +6,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from gateway.store.ports import WriteSet
+from gateway.store.ports import EventRow, WriteSet
 from gateway.store.postgres import PostgresStore
+from gateway.store.postgres_commit import CommitWriter
+from gateway.store.postgres_session import PostgresSession
 from tests.gateway.store.conftest import Clock
 from tests.gateway.store.samples import event, write
 from tests.support.postgres_server import PostgresServer
@@ -57,13 +59,11 @@ async def test_reader_never_passes_an_event_whose_transaction_is_open(
     assert await read(reader, position) == ([], position)
 
 
-async def _insert(session: object, row: object) -> None:
+async def _insert(session: PostgresSession, row: EventRow) -> None:
     """Write an event in the session's transaction and leave it open."""
-    from gateway.store.postgres_commit import CommitWriter
-
-    connection = session._connection  # type: ignore[attr-defined]
-    writer = CommitWriter(connection, row.emitted_at, ("bus",), 1)  # type: ignore[attr-defined]
-    await writer.write(WriteSet(events=[row]), {})  # type: ignore[list-item]
+    assert session._connection is not None
+    writer = CommitWriter(session._connection, row.emitted_at, ("bus",), 1)
+    await writer.write(WriteSet(events=[row]), {})
 
 
 async def test_relay_of_a_sink_is_one_process_until_it_ends(stores: list[PostgresStore]) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 
-from gateway.store import postgres
+from gateway.coordination.records import Coverage
 from gateway.store.ports import LoadRequest, StoreUnavailable, WriteSet
 from gateway.store.postgres import PostgresStore
+from gateway.store.postgres_floor import RESCAN, Floor
 from gateway.store.postgres_session import PostgresSession
 from tests.gateway.store.conftest import Clock
 from tests.gateway.store.samples import NOON, end, entry, new_work, parked, patient, rows, write
@@ -70,38 +72,58 @@ async def test_lanes_of_a_rolled_back_session_are_claimed_again_from_their_oldes
         assert ids(again) == [1, 2, 3]
 
 
-async def test_work_committed_late_under_a_low_id_is_found(
-    stores: list[PostgresStore], monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_work_committed_late_under_a_low_id_is_not_overtaken_in_its_lane(stores: list[PostgresStore]) -> None:
+    """Ids are taken before commit: what was the oldest when we looked is no bound for what comes."""
     store, other, _ = stores
-    await store.ingest([entry(), entry(), entry()])
     async with other._pool.transaction() as late:
         await late.raw.execute(
-            "INSERT INTO work SELECT 0, 50, 3, 1, kind, channel, source_kind, received_at, 0, false FROM work WHERE work_id = 1"
+            "INSERT INTO work (work_id, lane, journal_id, item, kind, channel, source_kind, received_at, attempts, "
+            "replayed) VALUES (nextval('arrival'), 3, 1, 0, 'read', 'adt', 'hl7v2', now(), 0, false)"
         )
+        await store.ingest([entry(lanes=(9,))])
         async with await claimed(store) as session:
-            await session.commit(WriteSet(done=[1, 2]))
-        async with await claimed(store) as session:
-            assert [item.work_id for item in session.items] == [3]
-    monkeypatch.setattr(postgres, "RESCAN_SECONDS", -1.0)
+            assert ids(session) == [2]
+            await session.commit(WriteSet(done=[2]))
+    await store.ingest([entry(lanes=(3,))])
     async with await claimed(store) as session:
-        assert [item.work_id for item in session.items] == [0, 3]
+        assert ids(session) == [1, 3]
+
+
+def test_floor_rises_only_to_what_was_the_oldest_in_a_whole_span() -> None:
+    floor = Floor()
+    seen = [(100.0, 50, 0), (130.0, 70, 0), (155.0, 60, 0), (161.0, 90, 0), (165.0, 120, 50), (222.0, 130, 50)]
+    for now, oldest, begins in seen:
+        assert floor.at(now) in (begins, 0)
+        assert floor.at(now + 0.1) == begins
+        floor.saw(now, oldest)
+    assert floor.at(223.0) == 90
+
+
+def test_floor_falls_to_older_work_that_a_rescan_finds() -> None:
+    floor = Floor()
+    for now, oldest in ((100.0, 50), (161.0, 60)):
+        floor.at(now)
+        floor.saw(now, oldest)
+    assert floor.at(170.0) == 50
+    assert floor.at(170.0 + RESCAN) == 0
+    floor.saw(170.0 + RESCAN, 7)
+    assert floor.at(171.0 + RESCAN) == 7
 
 
 async def test_item_of_two_lanes_is_claimed_with_exactly_these(stores: list[PostgresStore]) -> None:
     first, second, _ = stores
     await first.ingest([entry(lanes=(8,)), entry(lanes=(8, 9)), entry(lanes=(9,)), entry(lanes=(7,))])
     async with await claimed(first) as one:
-        assert (one.lanes, ids(one)) == ({8, 9}, [1, 2, 3])
+        assert (set(one.lanes), ids(one)) == ({8, 9}, [1, 2, 3])
     async with await second.hold(frozenset({9})):
         async with await claimed(first) as one:
-            assert (one.lanes, ids(one)) == ({8}, [1])
+            assert (set(one.lanes), ids(one)) == ({8}, [1])
             await one.commit(WriteSet(done=[1]))
         waiting = asyncio.create_task(claimed(first))
         await asyncio.sleep(0.1)
         assert not waiting.done()
     async with await waiting as one:
-        assert (one.lanes, ids(one)) == ({8, 9}, [2, 3])
+        assert (set(one.lanes), ids(one)) == ({8, 9}, [2, 3])
 
 
 async def test_only_lanes_waits_for_them_and_drains_in_order(stores: list[PostgresStore]) -> None:
@@ -222,8 +244,12 @@ async def test_work_of_a_new_hop_goes_behind_what_is_pending(stores: list[Postgr
         assert [(item.journal_id, item.kind) for item in session.items] == [(2, "read"), (1, "event")]
 
 
-def _coverage(coverage_id: str, patient_id: str, member_id: str):  # type: ignore[no-untyped-def]
-    from gateway.coordination.records import Coverage
-
-    stamps = {"recorded_at": NOON, "created_at": NOON, "updated_at": NOON, "facility_id": "GH", "revision": 1}
+def _coverage(coverage_id: str, patient_id: str, member_id: str) -> Coverage:
+    stamps: dict[str, Any] = {
+        "recorded_at": NOON,
+        "created_at": NOON,
+        "updated_at": NOON,
+        "facility_id": "GH",
+        "revision": 1,
+    }
     return Coverage(coverage_id=coverage_id, patient_id=patient_id, member_id=member_id, **stamps)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
+from typing import Any
 
 import pytest
 
@@ -35,7 +36,12 @@ async def test_store_works_again_after_the_server_was_away(
     with pytest.raises(StoreUnavailable):
         async with session:
             await session.commit(WriteSet(done=[1]))
-    away = [store.ingest([entry()]), store.claim(5), store.ledger(), store.outbox_claim("bus", 5)]
+    away: list[Coroutine[Any, Any, object]] = [
+        store.ingest([entry()]),
+        store.claim(5),
+        store.ledger(),
+        store.outbox_claim("bus", 5),
+    ]
     away += [store.failed_attempt([1]), store.read_events(None, 5), store.hold(frozenset({1}))]
     for call in away:
         with pytest.raises(StoreUnavailable):

@@ -1,0 +1,68 @@
+"""Notices: one at the start, one when it clears (decision 27)."""
+
+from __future__ import annotations
+
+import logging
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from gateway.api.ports import Facts
+from gateway.settings import Settings
+from gateway.telemetry import Metrics
+from gateway.watch import Watch
+
+
+class FakeGateway:
+    """What the watch asks of a gateway."""
+
+    def __init__(self) -> None:
+        self.now = Facts(ready=True)
+        self.alarms: list[str] = []
+        channel = {"name": "adt", "kind": "mllp-listener", "quiet_after": 60}
+        self.settings = Settings(channel=(channel,))  # type: ignore[arg-type]
+        self.metrics = Metrics()
+        self.store: Any = SimpleNamespace(maintain=self._maintain)
+
+    async def _maintain(self) -> list[str]:
+        return self.alarms
+
+    async def facts(self) -> Facts:
+        return self.now
+
+
+CASES = {
+    "a quiet feed": (Facts(ready=True, feed_quiet_seconds={"adt": 61.0}), "channel adt: nothing for 60 s"),
+    "a backlog": (Facts(ready=True, oldest_pending_seconds=301.0), "oldest pending message waits"),
+    "a short disk": (Facts(ready=False, reasons=("disk-short",)), "disk reserve is reached"),
+    "an absent store": (Facts(ready=False, reasons=("store-away",)), "store is away"),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+async def test_watch_says_once_that_it_begins_and_once_that_it_ends(
+    name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    facts, words = CASES[name]
+    gateway = FakeGateway()
+    watch = Watch(gateway)  # type: ignore[arg-type]
+    caplog.set_level(logging.WARNING)
+    for now in (Facts(ready=True), facts, facts, facts, Facts(ready=True), Facts(ready=True)):
+        gateway.now = now
+        await watch.look()
+    said = [record.getMessage() for record in caplog.records]
+    assert len(said) == 2 and all(words in line for line in said)
+    assert said[0].startswith("notice:") and said[1].startswith("cleared:")
+    assert b"baton_notices_total{" in gateway.metrics.render()
+
+
+async def test_watch_passes_on_what_the_store_says(caplog: pytest.LogCaptureFixture) -> None:
+    gateway = FakeGateway()
+    watch = Watch(gateway)  # type: ignore[arg-type]
+    gateway.alarms = ["a writing transaction is open"]
+    await watch.look()
+    assert list(watch.notices.values()) == ["a writing transaction is open"]
+    gateway.alarms = []
+    await watch.look()
+    assert watch.notices == {}
