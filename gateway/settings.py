@@ -145,20 +145,17 @@ class CoordinationSection(Section):
     p2p_bd: int = Field(default=2, ge=0, description="Business days for a peer-to-peer review after a denial.")
     appeal_file_cd: int = Field(default=60, ge=0, description="Days to file an appeal after a denial.")
     tombstone_h: int = Field(default=72, ge=0, description="Hours for which a cancel waits for what it cancels.")
-    reopen_window_d: int = Field(
-        default=30, ge=0, description="Days in which a cancelled discharge opens the stay again."
-    )
     office_opens: str = Field(default="08:00", pattern=r"^[0-2]\d:[0-5]\d$", description="Start of the business day.")
     office_closes: str = Field(default="17:00", pattern=r"^[0-2]\d:[0-5]\d$", description="End of the business day.")
     followup_types: tuple[str, ...] = Field(
-        default=("FOLLOWUP", "HFU", "FU"), description="SCH-8 codes of follow-up visits."
+        default=("FOLLOWUP", "HFU", "FU"), description="Codes of SCH-7, SCH-8 or AIS-3 that mean a follow-up visit."
     )
     followup_location_types: tuple[str, ...] = Field(
-        default=("C", "D", "O", "H", "P"), description="Location types (AIL-3.6) where a follow-up visit can be."
+        default=("C", "D", "O", "H", "P"), description="Location types (AIL-4) where a follow-up visit can be."
     )
     not_followup_services: tuple[str, ...] = Field(
         default=("LAB", "XR", "CT", "MRI", "US", "IMG", "RAD"),
-        description="Services (AIS-3) that are no follow-up visit.",
+        description="Codes of SCH-7, SCH-8 or AIS-3 that are no follow-up visit.",
     )
     no_auth_payers: tuple[str, ...] = Field(default=(), description="Payers known to need no inpatient authorization.")
     disabled_rules: tuple[str, ...] = Field(default=(), description="Ids of rules that do not run.")

@@ -45,10 +45,18 @@ def read_adt(source: Source, trigger: str) -> ItemReading:
         patient=patient,
         encounter=encounter,
         coverages=coverages,
+        prior=_prior_account(source, trigger),
         historical=source.historical,
         problems=tuple(source.problems),
     )
     return source.events(event)
+
+
+def _prior_account(source: Source, trigger: str) -> tuple[PatientFacts, ...]:
+    """MRG-3 of A06 and A07: the account under which the stay was known before.  No merge (domain reference 2.1)."""
+    mrg = source.first("MRG") if trigger in ("ADT^A06", "ADT^A07") else None
+    account = source.value(mrg, 3) if mrg is not None else None
+    return (PatientFacts(account_number=account),) if account else ()
 
 
 def _occurred_at(source: Source, trigger: str, encounter: EncounterFacts | None) -> datetime:

@@ -31,6 +31,9 @@ from mappings.x12_facts import (
 from parsers.x12.hierarchy import DEPENDENT, SUBSCRIBER, HierarchicalLevel
 from parsers.x12.segments import Segment
 
+INPATIENT = "48"
+"""EB03 of a hospital stay: whether it needs an authorization is what admissions ask."""
+
 _EVENTS = {
     "active": "coverage.active",
     "inactive": "coverage.inactive",
@@ -92,7 +95,8 @@ def _eligibility(transaction: Transaction, level: HierarchicalLevel | None) -> E
         plan=_plan_name(plan or benefits),
         begins_on=next((benefit.begins_on for benefit in plan if benefit.begins_on), None) or iso(plan_period.begins),
         ends_on=min(ends) if ends else iso(plan_period.ends),
-        authorization_required=_authorization_required(plan),
+        authorization_required=_authorization_required(_for_service(benefits, INPATIENT))
+        or _authorization_required(plan),
         pending=any(benefit.code in PENDING for benefit in plan),
     )
 
@@ -171,6 +175,11 @@ def coverage_status(plan: Sequence[Benefit], refused: Sequence[Rejection], day: 
 
 def _covers(benefit: Benefit, day: str) -> bool:
     return (not benefit.begins_on or benefit.begins_on <= day) and (not benefit.ends_on or day <= benefit.ends_on)
+
+
+def _for_service(benefits: Sequence[Benefit], service_type: str) -> list[Benefit]:
+    """Exact rows: they override those of the plan as a whole (domain reference 4.3)."""
+    return [benefit for benefit in benefits if service_type in benefit.service_types]
 
 
 def _authorization_required(plan: Sequence[Benefit]) -> str | None:

@@ -139,7 +139,6 @@ class CoordinationSettings(msgspec.Struct, frozen=True, kw_only=True):
     p2p_bd: int = 2
     appeal_file_cd: int = 60
     tombstone_h: int = 72
-    reopen_window_d: int = 30
     office_opens: str = "08:00"
     office_closes: str = "17:00"
     followup_types: tuple[str, ...] = ("FOLLOWUP", "HFU", "FU")

@@ -382,3 +382,10 @@ def test_a40_without_another_record_is_parked(rows: tuple[str, ...]) -> None:
     item = read(message("ADT^A40", EVN, *rows))
     assert (item.outcome, item.reason) == ("parked", "no-patient-id")
     assert "101 PID^1^3" in codes(item)
+
+
+def test_a06_names_the_account_of_before_and_merges_nobody() -> None:
+    mrg = "MRG|77^^^GENHOSP^MR||OLDACC^^^GENHOSP^AN"
+    event = event_of(message("ADT^A06", EVN, mrg, pv1(f2="I", f19="V2")))
+    assert event.type == "encounter.class-changed"
+    assert [prior.account_number for prior in event.prior] == ["OLDACC"] and event.prior[0].key is None

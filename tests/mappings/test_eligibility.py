@@ -201,3 +201,12 @@ def test_other_people_named_in_benefits_are_not_the_patient() -> None:
 def test_payers_own_trace_is_left_out() -> None:
     found = member(*PAYER, *PROVIDER, "HL*3*2*22*0", "TRN*1*PAYERS", "TRN*2*OURS", "TRN*2*OURS", "NM1*IL*1*T")
     assert found.traces == ("OURS",)
+
+
+@pytest.mark.parametrize(
+    ("plan", "inpatient", "required"), [("", "N", "N"), ("N", "Y", "Y"), ("Y", "N", "N"), ("Y", "", "Y")]
+)
+def test_271_authorization_of_an_inpatient_row_overrides_the_plans(plan: str, inpatient: str, required: str) -> None:
+    """EB11 of service type 48 is what an admission asks; the plan's row stands where it says nothing."""
+    facts = subscriber(f"EB*1**30********{plan}", f"EB*1**48********{inpatient}")
+    assert facts.authorization_required == required

@@ -59,7 +59,7 @@ def _affected(draft: Draft, merge: Merge) -> list[str]:
 
 MERGED = Rule(
     id="patient-merged-open-tasks",
-    trigger="A merge or move, and the prior record has open tasks, future appointments or active authorizations",
+    trigger="A merge, and the prior record has open tasks, future appointments or active authorizations",
     task="Review merged chart: tasks, appointments, auths",
     type="identity",
     priority="urgent",
