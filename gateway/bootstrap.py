@@ -84,6 +84,7 @@ class Gateway:
             ),
             self.clock,
             self._decided,
+            lambda channel: self.settings.profile(channel).default_facility,
         )
         self.intake = GroupCommitIntake(
             self.store,

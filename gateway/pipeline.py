@@ -70,7 +70,10 @@ class Conflict(Exception):
 
 
 class Pipeline:
-    """Runs until stopped.  `clock` gives the gateway's time, `committed` is called after each commit."""
+    """Runs until stopped.
+
+    `clock` gives the gateway's time, `committed` is called after each commit, `facility_of` names a channel's facility.
+    """
 
     def __init__(
         self,
@@ -79,14 +82,17 @@ class Pipeline:
         settings: PipelineSettings,
         clock: Callable[[], datetime],
         committed: Callable[[Decided], None] = lambda decided: None,
+        facility_of: Callable[[str], str] = lambda channel: "main",
     ) -> None:
         self._store = store
         self._compute = compute
         self._settings = settings
         self._clock = clock
         self._committed = committed
+        self._facility_of = facility_of
         self._wake = asyncio.Event()
         self._stopping = False
+        self._cut = False  # the batch in hand: there is more behind it, so nothing is gained by waiting
         self._size = settings.batch
         self._task: asyncio.Task[None] | None = None
         self._batch = asyncio.Lock()
@@ -127,7 +133,7 @@ class Pipeline:
             self.last_progress = time.monotonic()
             if count == 0:
                 await self._pause(self._settings.idle_seconds)
-            elif count < self._settings.small_batch and self._settings.linger_seconds:
+            elif count < self._settings.small_batch and self._settings.linger_seconds and not self._cut:
                 await asyncio.sleep(self._settings.linger_seconds)
 
     async def _pause(self, seconds: float) -> None:
@@ -159,6 +165,7 @@ class Pipeline:
         try:
             async with session:
                 batch = isolate_suspect(session.items)
+                self._cut = len(batch) < len(session.items)
                 if not batch:
                     return 0
                 reading = await self._read(batch)
@@ -202,9 +209,7 @@ class Pipeline:
             if len(decided.done) == len(batch):
                 following = await self._look_ahead(session, batch[-1].work_id)
         except (ComputeFailure, StoreUnavailable) as problem:
-            log.warning(
-                "nothing read ahead: %s", type(problem).__name__
-            )  # who is to blame is met again, and named then
+            log.warning("nothing read ahead: %s", type(problem).__name__)  # it is met again, and blamed
         finally:
             await writing
         self._count(decided)
@@ -272,29 +277,31 @@ class Pipeline:
         async with session:
             if not any(item.work_id == suspect.work_id for item in session.items):
                 return
-            await session.commit(
-                WriteSet(
-                    done=[suspect.work_id],
-                    parked=[
-                        Parked(
-                            journal_id=suspect.journal_id,
-                            item=suspect.item,
-                            channel=suspect.channel,
-                            facility_id="main",
-                            stage="compute",
-                            reason=reason,
-                            detail="",
-                            attempts=suspect.attempts + 1,
-                            kind=suspect.kind,
-                            lanes=suspect.lanes,
-                            payload=suspect.body if suspect.kind == "event" else b"",
-                        )
-                    ]
-                    if suspect.kind != "timer"
-                    else [],
-                )
-            )
+            writes = WriteSet(done=[suspect.work_id])
+            if suspect.kind == "timer":
+                writes.deleted_timers = [suspect.body.decode()]
+            else:
+                writes.parked = [self._parked(suspect, reason)]
+            await session.commit(writes)
+        if suspect.kind == "timer":
+            log.error("timer of channel %s dropped: %s", suspect.channel, reason)
+            return
         log.error("message m-%d parked: %s", suspect.journal_id, reason)
+
+    def _parked(self, suspect: WorkItem, reason: str) -> Parked:
+        return Parked(
+            journal_id=suspect.journal_id,
+            item=suspect.item,
+            channel=suspect.channel,
+            facility_id=self._facility_of(suspect.channel),
+            stage="compute",
+            reason=reason,
+            detail="",
+            attempts=suspect.attempts + 1,
+            kind=suspect.kind,
+            lanes=suspect.lanes,
+            payload=suspect.body if suspect.kind == "event" else b"",
+        )
 
     # -- commands ----------------------------------------------------------------------------------------------------
 

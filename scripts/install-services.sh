@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs the servers that the tests start by themselves: PostgreSQL 15 and RabbitMQ, from Debian.
+# Installs what the tests start by themselves: PostgreSQL 15, RabbitMQ and strace, from Debian.
 # Only the programs are wanted: the packages' own services are neither started now nor at boot.
 set -eu
 
@@ -8,6 +8,7 @@ rabbitmq=/usr/lib/rabbitmq/bin/rabbitmq-server
 packages=""
 [ -x "$postgres" ] || packages="postgresql-15"
 [ -x "$rabbitmq" ] || packages="$packages rabbitmq-server"
+command -v strace >/dev/null || packages="$packages strace"
 [ -n "$packages" ] || exit 0
 
 if [ "$(id -u)" -eq 0 ]; then
@@ -19,7 +20,7 @@ else
     exit 1
 fi
 if ! command -v apt-get >/dev/null; then
-    echo "The tests need PostgreSQL 15 in $postgres and RabbitMQ in $rabbitmq, and there is no apt-get to install them." >&2
+    echo "The tests need PostgreSQL 15 in $postgres, RabbitMQ in $rabbitmq and strace, and there is no apt-get to install them." >&2
     exit 1
 fi
 
@@ -36,6 +37,7 @@ $as_root apt-get update -q
 $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $packages
 
 for package in $packages; do
+    [ "$package" != strace ] || continue
     service=${package%-15}
     if [ -d /run/systemd/system ]; then
         $as_root systemctl disable --now "$service" >/dev/null 2>&1 || true
@@ -45,7 +47,7 @@ for package in $packages; do
     fi
 done
 
-if [ ! -x "$postgres" ] || [ ! -x "$rabbitmq" ]; then
-    echo "The Debian packages $packages were installed, but $postgres or $rabbitmq is still missing." >&2
+if [ ! -x "$postgres" ] || [ ! -x "$rabbitmq" ] || ! command -v strace >/dev/null; then
+    echo "The Debian packages $packages were installed, but $postgres, $rabbitmq or strace is still missing." >&2
     exit 1
 fi

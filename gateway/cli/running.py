@@ -50,6 +50,7 @@ async def run_gateway(
     settings: Settings, started: Callable[[int], None] = lambda port: None, *, config: Path | None = None
 ) -> int:
     """Serve until a signal; the exit code.  `started` hears the API's port when everything takes messages."""
+    from gateway import garbage
     from gateway.bootstrap import Gateway
     from gateway.store.migrate import migrate
     from gateway.store.ports import SchemaMismatch, StoreUnavailable, UnsafeStore
@@ -79,6 +80,7 @@ async def run_gateway(
             "ready: API on %s:%d, local keys in %s", settings.api.host, gateway.api.port, settings.gateway.data_dir
         )
         reloading = asyncio.create_task(reload_on_signal(gateway, config))
+        garbage.collect_rarely()
         started(gateway.api.port)
         await stop.wait()
         log.info("draining")

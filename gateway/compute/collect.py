@@ -170,6 +170,9 @@ class Collector:
                 )
             )
 
+    def drop_timer(self, timer_id: str) -> None:
+        self._part.deleted_timers.append(timer_id)
+
     def wait_for(self, key: str) -> None:
         """The item parked last becomes work again when `key` appears."""
         self._part.parked[-1].match_keys = (key,)

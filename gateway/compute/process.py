@@ -21,6 +21,9 @@ log = logging.getLogger(__name__)
 LENGTH = struct.Struct(">I")
 MARK = struct.Struct(">q")
 
+_LOST = (TimeoutError, ConnectionError, asyncio.IncompleteReadError, RuntimeError)
+"""How the end of the other side shows; RuntimeError is uvloop's word for a transport that is closed."""
+
 
 class ComputeFailure(Exception):
     """The compute process died, hung or refused.  `work_id`: the item it was at, 0 when none; `reason`: what to park
@@ -76,7 +79,11 @@ class ComputeProcess:
         os.close(mark_fd)
         self._reader, self._writer = await asyncio.open_connection(sock=ours, limit=1 << 20)
         self.restarts += 1
-        answer = await self._exchange(self._configuration, 60.0)
+        try:
+            answer = await self._exchange(self._configuration, 60.0)
+        except _LOST:
+            await self._end()
+            raise
         if not isinstance(answer, Configured):
             raise ComputeFailure("not-configured", 0)
 
@@ -91,19 +98,23 @@ class ComputeProcess:
     async def call(self, request: object, *, budget: float | None = None) -> Answer:
         """One request.  Raises ComputeFailure after the process was replaced."""
         async with self._lock:
-            if self._process is None:
+            if self._process is None or self._process.returncode is not None:
+                await self._end()  # it died while nothing was asked of it: no item is to blame
                 await self.start()
             started = time.monotonic()
             try:
                 answer = await self._exchange(request, budget or self._budget)
-            except (TimeoutError, ConnectionError, asyncio.IncompleteReadError) as error:
+            except _LOST as error:
                 work_id = self._marked()
                 reason = "time-budget" if isinstance(error, TimeoutError) else "worker-killed"
                 log.error(
                     "compute process lost: %s at work %d after %.1f s", reason, work_id, time.monotonic() - started
                 )
                 await self._end()
-                await self.start()
+                try:
+                    await self.start()
+                except _LOST:  # killed again at once; the next request starts another
+                    log.error("compute process lost while it started")
                 raise ComputeFailure(reason, work_id) from None
             if isinstance(answer, Refused):
                 log.error("compute process refused a request: %s", answer.error)

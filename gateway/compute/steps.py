@@ -138,6 +138,7 @@ class Steps:
 
     def decide(self, request: Decide) -> Decided:
         assert request.count <= len(self._batch), "the batch was not read here"
+        assert self._state is not None or not request.follows, "what it follows was not decided here"
         state = self._state = State(request.rows, self._state if request.follows else None)
         batch = self._batch[: request.count]
         collector = Collector(self.configuration, request.now)
@@ -148,15 +149,24 @@ class Steps:
             try:
                 done.append(self._decide_item(item, state, collector, request))
             except Exception as error:  # one item's failure ends the batch before it: its scope may be half changed
-                collector.abandon()
-                collector.park(item.work, item.work.item, "decide", "decision-failed", place_of(error))
-                done.append(ItemDone(work_id=item.work.work_id, outcome="parked", reason="decision-failed"))
+                done.append(self._fail(item.work, collector, place_of(error)))
                 break
             collector.keep()
         self._mark(0)
         return Decided(
             writes=collector.writes(), done=done, recorded=collector.recorded, rule_failures=collector.rule_failures
         )
+
+    @staticmethod
+    def _fail(work: WorkItem, collector: Collector, place: str) -> ItemDone:
+        """A message is parked; a timer has no message to park: it is dropped, and the log says so."""
+        collector.abandon()
+        if work.kind == "timer":
+            collector.drop_timer(work.body.decode())
+            collector.rule_failures.append(("timer", place))
+            return ItemDone(work_id=work.work_id, outcome="processed")
+        collector.park(work, work.item, "decide", "decision-failed", place)
+        return ItemDone(work_id=work.work_id, outcome="parked", reason="decision-failed")
 
     def _decide_item(self, item: _Item, state: State, collector: Collector, request: Decide) -> ItemDone:
         work = item.work

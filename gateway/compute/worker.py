@@ -6,7 +6,9 @@ here, hang, exhaust memory or exit, the gateway goes on taking messages in (deci
 
 from __future__ import annotations
 
+import gc
 import importlib
+import itertools
 import mmap
 import os
 import resource
@@ -15,8 +17,12 @@ import sys
 
 import msgspec
 
+from gateway import garbage
 from gateway.compute.protocol import Answer, Configure, Configured, Decide, Read, Refused, Request
 from gateway.compute.steps import Steps, place_of
+
+COLLECT_EVERY = 64
+"""Requests between two looks for garbage cycles: a batch leaves few."""
 
 LENGTH = struct.Struct(">I")
 MARK = struct.Struct(">q")
@@ -30,6 +36,7 @@ def serve(fd: int, mark_fd: int, memory_bytes: int) -> None:
     steps = Steps(lambda work_id: MARK.pack_into(page, 0, work_id))
     decoder = msgspec.msgpack.Decoder(Request, strict=False)
     encoder = msgspec.msgpack.Encoder()
+    requests = itertools.count(1)
     source = os.fdopen(fd, "rb", buffering=1 << 20)
     while head := source.read(LENGTH.size):
         body = source.read(LENGTH.unpack(head)[0])
@@ -39,6 +46,10 @@ def serve(fd: int, mark_fd: int, memory_bytes: int) -> None:
             answer = Refused(error=place_of(error))
         reply = encoder.encode(answer)
         write_all(fd, LENGTH.pack(len(reply)) + reply)
+        if isinstance(answer, Configured):
+            garbage.collect_by_hand()
+        elif next(requests) % COLLECT_EVERY == 0:  # while the gateway has the answer to write
+            gc.collect()
 
 
 def answer_to(steps: Steps, request: Request) -> Answer:

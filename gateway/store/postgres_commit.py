@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from itertools import chain, groupby
+from itertools import groupby
 from typing import Any
 
 from sqlalchemy import Table
@@ -18,10 +18,7 @@ from gateway.store.postgres_connection import PostgresConnection
 from gateway.store.postgres_load import named_by
 from gateway.store.postgres_locks import lock_number
 from gateway.store.sqlite_commit import number_reply
-from gateway.store.statements import insert_rows
-
-TOGETHER = 16
-"""Rows of one INSERT."""
+from gateway.store.statements import TOGETHER, in_groups, insert_rows
 
 MATCHING = lock_number("matching")
 
@@ -170,12 +167,11 @@ class CommitWriter:
 
     async def _insert(self, table: Table, rows: Sequence[Sequence[Any]], conflict: str = "") -> None:
         """Many rows by few statements.  Not by arrays: for those the driver looks at the class of every value."""
-        whole = len(rows) - len(rows) % TOGETHER
-        if whole:
-            together = [list(chain.from_iterable(rows[at : at + TOGETHER])) for at in range(0, whole, TOGETHER)]
-            await self._raw.executemany(insert_rows(table, TOGETHER, conflict), together)
-        if whole < len(rows):
-            await self._raw.executemany(insert_rows(table, 1, conflict), rows[whole:])
+        together, rest = in_groups(rows)
+        if together:
+            await self._raw.executemany(insert_rows(table, "postgresql", TOGETHER, conflict), together)
+        if rest:
+            await self._raw.executemany(insert_rows(table, "postgresql", 1, conflict), rest)
 
     async def _reply(self, reply: Reply) -> None:
         number = await self._raw.fetchval(sql.NEXT_CONTROL_NUMBER, reply.partner)

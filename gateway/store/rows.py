@@ -13,16 +13,22 @@ def to_stored_time(moment: datetime) -> str:
         if moment.tzinfo is None:
             raise ValueError("a stored time must be aware")
         moment = moment.astimezone(UTC)
-    return moment.replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+    return moment.isoformat(timespec="microseconds")[:-6] + "Z"
 
 
 def from_stored_time(text: str) -> datetime:
     return datetime.fromisoformat(text)
 
 
-def to_sqlite_row(row: Iterable[Any]) -> list[Any]:
-    """A row whose moments are text; booleans need nothing, sqlite3 binds them as 0 and 1."""
-    return [to_stored_time(value) if isinstance(value, datetime) else value for value in row]
+def to_sqlite_rows(rows: Iterable[Iterable[Any]], moments: Sequence[int]) -> list[list[Any]]:
+    """Rows whose moments, at these positions, are text; booleans need nothing, sqlite3 binds them as 0 and 1."""
+    written = [list(row) for row in rows]
+    for row in written:
+        for position in moments:
+            value = row[position]
+            if value is not None:
+                row[position] = to_stored_time(value)
+    return written
 
 
 def with_booleans(rows: Iterable[Sequence[Any]], positions: Sequence[int]) -> list[list[Any]]:

@@ -3,18 +3,45 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
 from typing import Any
 
-from gateway.store import parking
+import msgspec
+from sqlalchemy import Table
+
+from gateway.store import parking, schema
 from gateway.store import sqlite_statements as sql
 from gateway.store.ledger import SINK, Counts
 from gateway.store.ports import ItemEnd, NewWork, Parked, Reply, WriteSet
-from gateway.store.rows import to_sqlite_row, to_stored_time
+from gateway.store.rows import to_sqlite_rows, to_stored_time
 from gateway.store.sqlite_connection import SqliteConnection
 from gateway.store.sqlite_ingest import add_counts, take_ids
+from gateway.store.statements import TOGETHER, in_groups, insert_rows, moment_positions
+
+STATE = {table.name: table for table in schema.STATE_TABLES}
+APPENDED = {table.name: table for table in schema.APPENDED_TABLES}
+MOMENTS = {table.name: moment_positions(table) for table in (*STATE.values(), *APPENDED.values(), schema.events)}
+
+
+@dataclass(slots=True, frozen=True)
+class Rows:
+    """The many rows of a WriteSet as SQLite takes them, made before the writer is held."""
+
+    state: list[tuple[Table, list[list[Any]]]]
+    appended: list[tuple[Table, list[list[Any]]]]
+    events: list[list[Any]]  # without their numbers
+
+    @staticmethod
+    def of(writes: WriteSet) -> Rows:
+        return Rows(
+            [(STATE[name], to_sqlite_rows(rows, MOMENTS[name])) for name, rows in writes.rows.items()],
+            [(APPENDED[name], to_sqlite_rows(rows, MOMENTS[name])) for name, rows in writes.appended.items()],
+            to_sqlite_rows(((0, 0, *msgspec.structs.astuple(event)) for event in writes.events), MOMENTS["events"]),
+        )
 
 
 class CommitWriter:
@@ -29,15 +56,15 @@ class CommitWriter:
         self._sinks = sinks
         self._counts = Counts()
 
-    def write(self, writes: WriteSet) -> None:
+    def write(self, writes: WriteSet, rows: Rows) -> None:
         self._finish(writes.done)
-        self._state(writes)
+        self._state(writes, rows)
         self._ends(writes.ends)
         for parked in writes.parked:
             self._park(parked)
         self._new_work(writes.new_work)
         if writes.events:
-            self._publish([to_sqlite_row(_fields(event)) for event in writes.events])
+            self._publish(rows.events)
         for reply in writes.replies:
             self._reply(reply)
         for channel, count in writes.received.items():
@@ -55,17 +82,17 @@ class CommitWriter:
     def _timers_queued(self) -> bool:
         return self._raw.execute("SELECT 1 FROM timer_queued LIMIT 1").fetchone() is not None
 
-    def _state(self, writes: WriteSet) -> None:
-        for table, rows in writes.rows.items():
-            self._raw.executemany(sql.UPSERT[table], [to_sqlite_row(row) for row in rows])
+    def _state(self, writes: WriteSet, ready: Rows) -> None:
+        for table, rows in ready.state:
+            insert(self._raw, table, rows, "replace")
         if writes.deleted_timers:
             deleted = [(timer_id,) for timer_id in writes.deleted_timers]
             self._raw.executemany("DELETE FROM timers WHERE timer_id = ?", deleted)
         changed = [*writes.deleted_timers, *(row[0] for row in writes.rows.get("timers", ()))]
         if changed and self._timers_queued():
             self._unqueue_timers(changed)
-        for table, rows in writes.appended.items():
-            self._raw.executemany(sql.APPEND[table], [to_sqlite_row(row) for row in rows])
+        for table, rows in ready.appended:
+            insert(self._raw, table, rows)
 
     def _unqueue_timers(self, timer_ids: Sequence[str]) -> None:
         """A timer that was set anew or cleared must not fire by what was queued for its old moment."""
@@ -129,11 +156,14 @@ class CommitWriter:
         query = "SELECT journal_id, kind FROM journal WHERE journal_id IN (SELECT value FROM json_each(?))"
         return dict(self._raw.execute(query, (json.dumps(sorted(journal_ids)),)).fetchall())
 
-    def _publish(self, rows: Sequence[Sequence[Any]]) -> None:
-        """Give the events their numbers in order, and every sink a pending delivery of each."""
+    def _publish(self, rows: Sequence[list[Any]]) -> None:
+        """Give the events their numbers in order, and every sink a pending delivery of each; an event id is published
+        once."""
         found = self._raw.execute("SELECT seq FROM sqlite_sequence WHERE name = 'events'").fetchone()
         last = found[0] if found else 0
-        self._raw.executemany(sql.INSERT_EVENT, [(last + n, 0, *row) for n, row in enumerate(rows, 1)])
+        for number, row in enumerate(rows, last + 1):
+            row[0] = number
+        insert(self._raw, schema.events, rows, "ignore")
         for sink in self._sinks:
             queued = self._raw.execute(sql.QUEUE_EVENTS, (sink, self._at, last)).rowcount
             self._counts[SINK + sink, "committed"] += queued
@@ -153,8 +183,11 @@ def number_reply(body: bytes, number: int) -> bytes:
     return body.replace(b"{ISA13}", b"%09d" % number).replace(b"{GS06}", b"%d" % number)
 
 
-def _fields(event: Any) -> list[Any]:
-    return [getattr(event, name) for name in event.__struct_fields__]
+def insert(raw: sqlite3.Connection, table: Table, rows: Sequence[Sequence[Any]], conflict: str = "") -> None:
+    """Whole rows in column order."""
+    together, rest = in_groups(rows)
+    raw.executemany(insert_rows(table, "sqlite", TOGETHER, conflict), together)
+    raw.executemany(insert_rows(table, "sqlite", 1, conflict), rest)
 
 
 def _by_word(end: ItemEnd) -> tuple[str, str]:

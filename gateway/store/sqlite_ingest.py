@@ -12,16 +12,17 @@ from gateway.store.ledger import Counts
 from gateway.store.limits import LIFE, PART, parts
 from gateway.store.ports import JournalEntry, Stored, StoreUnavailable
 from gateway.store.rows import to_stored_time
+from gateway.store.schema import journal
 from gateway.store.sqlite_connection import SqliteConnection, meaning
 from gateway.store.sqlite_statements import (
     ADD_COUNT,
     INSERT_END,
-    INSERT_JOURNAL,
     INSERT_PART,
     INSERT_WORK,
     NEXT_IDS,
     SEE,
 )
+from gateway.store.statements import TOGETHER, in_groups, insert_rows
 
 
 class Batch:
@@ -62,7 +63,9 @@ class Batch:
 
     def write(self) -> None:
         raw = self._raw
-        raw.executemany(INSERT_JOURNAL, self._journal)
+        together, rest = in_groups(self._journal)
+        raw.executemany(insert_rows(journal, "sqlite", TOGETHER), together)
+        raw.executemany(insert_rows(journal, "sqlite", 1), rest)
         if self._parts:
             raw.executemany(INSERT_PART, self._parts)
         if self._work:

@@ -12,7 +12,7 @@ from gateway.store import sqlite_statements as sql
 from gateway.store.limits import CLAIM_BYTES, CLOSED_TASKS, PART
 from gateway.store.ports import Loaded, LoadRequest, WorkItem, WriteSet
 from gateway.store.rows import from_stored_time, to_stored_time, with_booleans
-from gateway.store.sqlite_commit import CommitWriter
+from gateway.store.sqlite_commit import CommitWriter, Rows
 from gateway.store.sqlite_writer import PIPELINE
 from gateway.store.statements import Statement
 
@@ -38,8 +38,11 @@ class SqliteSession:
 
     async def commit(self, writes: WriteSet) -> None:
         now, sinks = self._store.clock(), self._store.sinks
+        rows = await asyncio.to_thread(Rows.of, writes)
         self._commit = asyncio.ensure_future(
-            self._store.writer.run(PIPELINE, lambda connection: CommitWriter(connection, now, sinks).write(writes))
+            self._store.writer.run(
+                PIPELINE, lambda connection: CommitWriter(connection, now, sinks).write(writes, rows)
+            )
         )
         await asyncio.shield(self._commit)
 

@@ -18,7 +18,7 @@ from sqlalchemy import (
 )
 
 from gateway.store import schema as s
-from gateway.store.statements import SQLITE, add_to_ledger, boolean_positions, compiled, insert, load_statements, upsert
+from gateway.store.statements import SQLITE, add_to_ledger, boolean_positions, compiled, insert, load_statements
 
 
 class JsonKeys:
@@ -44,14 +44,10 @@ class JsonKeys:
 LOAD = load_statements(JsonKeys())
 PATIENT_LANES = list(s.patients.c.keys()).index("lanes_json")
 BOOLEANS = {table.name: boolean_positions(table) for table in s.STATE_TABLES}
-UPSERT = {table.name: upsert(table, "sqlite") for table in s.STATE_TABLES}
-APPEND = {table.name: insert(table, "sqlite") for table in s.APPENDED_TABLES}
-INSERT_JOURNAL = insert(s.journal, "sqlite")
 INSERT_PART = insert(s.journal_part, "sqlite")
 INSERT_WORK = insert(s.work, "sqlite")
 INSERT_END = insert(s.item_end, "sqlite")
 END_ONCE = insert(s.item_end, "sqlite", ignore=True)
-INSERT_EVENT = insert(s.events, "sqlite", ignore=True)  # an event id is published once
 INSERT_PARKED = insert(s.parked, "sqlite", "parked_id")
 INSERT_MATCH_KEY = insert(s.match_key, "sqlite", ignore=True)
 INSERT_REPLY = insert(s.replies, "sqlite", "reply_id")

@@ -1,8 +1,10 @@
 """The one writer of a SQLite store: a thread, a connection, three priorities (decision 19).
 
 Every job is one transaction: BEGIN IMMEDIATE, the job, COMMIT (which syncs).  Intake goes first, pipeline commits
-second, everything else third; a job is never interrupted, so callers keep theirs short.  Checkpoints run between
-transactions: when nobody waits, or when enough was written that the next one would take long.
+second, everything else third; a job is never interrupted, so callers keep theirs short.
+
+Checkpoints: when nobody waits, by the writer.  When enough was written under load, by a thread of its own, beside which
+the writer goes on; what it wrote meanwhile it then moves itself, little as it is, so that the log begins anew.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from gateway.store.ports import StoreUnavailable
-from gateway.store.sqlite_connection import SqliteConnection, meaning, open_both
+from gateway.store.sqlite_connection import SqliteConnection, connect, meaning, open_both
 
 T = TypeVar("T")
 
@@ -44,6 +46,7 @@ class SqliteWriter:
         self._thread: threading.Thread | None = None
         self._connection: SqliteConnection | None = None
         self._checkpointed_at = 0  # total_changes of the connection then
+        self._checkpointer: threading.Thread | None = None
         self.last_write_ms = 0.0
         """How long the newest transaction held the writer, its sync included."""
 
@@ -63,6 +66,9 @@ class SqliteWriter:
         if self._thread is not None:
             self._thread.join()
             self._thread = None
+        if self._checkpointer is not None:
+            self._checkpointer.join()
+            self._checkpointer = None
         if self._connection is not None:
             self._connection.close()
             self._connection = None
@@ -84,7 +90,10 @@ class SqliteWriter:
             if job is None:
                 if self._stopping:
                     return
-                self._checkpoint(1)  # idle
+                if self._checkpointer is not None:
+                    self._checkpoint_under_load()
+                elif self._written():
+                    self._checkpoint()  # idle
                 continue
             result, error = None, None
             try:
@@ -95,7 +104,7 @@ class SqliteWriter:
                 job.loop.call_soon_threadsafe(_settle, job.future, result, error)
             except RuntimeError:  # the caller's loop is closed; what was committed stays
                 pass
-            self._checkpoint(CHECKPOINT_ROWS)
+            self._checkpoint_under_load()
 
     def _next(self) -> _Job | None:
         """The next job by priority; None after a quiet while, or at the end."""
@@ -118,16 +127,43 @@ class SqliteWriter:
             self.last_write_ms = (time.perf_counter() - started) * 1000
         return result
 
-    def _checkpoint(self, rows: int) -> None:
+    def _written(self) -> int:
+        """Changed rows since the last checkpoint began."""
         assert self._connection is not None
-        raw = self._connection.raw
-        if raw.total_changes - self._checkpointed_at < rows:
-            return
-        self._checkpointed_at = raw.total_changes
-        try:
-            raw.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
-        except sqlite3.Error:  # a full disk shows at the next commit; the log still holds everything
-            pass
+        return self._connection.raw.total_changes - self._checkpointed_at
+
+    def _checkpoint_under_load(self) -> None:
+        if self._checkpointer is None:
+            if self._written() >= CHECKPOINT_ROWS:
+                assert self._connection is not None
+                self._checkpointed_at = self._connection.raw.total_changes
+                self._checkpointer = threading.Thread(target=_checkpoint_beside, args=(self._path,), daemon=True)
+                self._checkpointer.start()
+        elif not self._checkpointer.is_alive():
+            self._checkpointer = None
+            self._checkpoint()
+
+    def _checkpoint(self) -> None:
+        assert self._connection is not None
+        self._checkpointed_at = self._connection.raw.total_changes
+        _move_log(self._connection.raw)
+
+
+def _checkpoint_beside(path: Path) -> None:
+    try:
+        connection = connect(path)
+    except StoreUnavailable:
+        return
+    _move_log(connection)
+    connection.close()
+
+
+def _move_log(raw: sqlite3.Connection) -> None:
+    """Move the log into the database, as far as no reader needs it; writers are not kept waiting."""
+    try:
+        raw.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+    except sqlite3.Error:  # a full disk shows at the next commit; the log still holds everything
+        pass
 
 
 def _settle(future: asyncio.Future[Any], result: Any, error: Exception | None) -> None:

@@ -6,8 +6,10 @@ an array.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import chain
 from typing import Any, Protocol
 
 from sqlalchemy import (
@@ -24,6 +26,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql import ClauseElement
 
+from gateway.store.columns import UtcDateTime
 from gateway.store.schema import (
     STATE_TABLES,
     authorizations,
@@ -84,22 +87,14 @@ def conflict_insert(table: Table, engine: str) -> Any:
 
 
 @cache
-def upsert(table: Table, engine: str) -> str:
-    """Insert whole rows in column order; a row of the same primary key is replaced."""
-    statement = conflict_insert(table, engine).values(_named(table))
-    changed = {c.name: statement.excluded[c.name] for c in table.columns if not c.primary_key}
-    key = list(table.primary_key.columns)
-    return compiled(statement.on_conflict_do_update(index_elements=key, set_=changed), _dialect(engine)).text
-
-
-@cache
-def insert_rows(table: Table, count: int, conflict: str = "") -> str:
-    """PostgreSQL: insert `count` whole rows in column order, their values one after the other.
+def insert_rows(table: Table, engine: str, count: int, conflict: str = "") -> str:
+    """Insert `count` whole rows in column order, their values one after the other.
 
     `conflict`: what becomes of a row whose primary key is there, "replace" or "ignore"; "": an error."""
     names = ", ".join(column.name for column in table.columns)
     width = len(table.columns)
-    rows = (", ".join(f"${row * width + n}" for n in range(1, width + 1)) for row in range(count))
+    marks = [f"${n}" if engine == "postgresql" else "?" for n in range(1, count * width + 1)]
+    rows = (", ".join(marks[at : at + width]) for at in range(0, len(marks), width))
     text = f"INSERT INTO {table.name} ({names}) VALUES ({'), ('.join(rows)})"  # noqa: S608 - names of the schema
     if conflict == "ignore":
         return f"{text} ON CONFLICT DO NOTHING"
@@ -108,6 +103,16 @@ def insert_rows(table: Table, count: int, conflict: str = "") -> str:
         changed = ", ".join(f"{c.name} = excluded.{c.name}" for c in table.columns if not c.primary_key)
         return f"{text} ON CONFLICT ({key}) DO UPDATE SET {changed}"
     return text
+
+
+TOGETHER = 16
+"""Rows of one INSERT: many rows by few statements."""
+
+
+def in_groups(rows: Sequence[Sequence[Any]]) -> tuple[list[list[Any]], Sequence[Sequence[Any]]]:
+    """(values of TOGETHER rows at a time, the rows left over)."""
+    whole = len(rows) - len(rows) % TOGETHER
+    return [list(chain.from_iterable(rows[at : at + TOGETHER])) for at in range(0, whole, TOGETHER)], rows[whole:]
 
 
 @cache
@@ -195,6 +200,11 @@ def _state_rows(table: Table, keys: Keys) -> Select[Any]:
         recent = tasks.c.closed_at >= bindparam("since", type_=tasks.c.closed_at.type)
         rows = rows.where(tasks.c.closed_at.is_(None) | recent | tasks.c.encounter_id.in_(open_stays))
     return rows
+
+
+def moment_positions(table: Table) -> tuple[int, ...]:
+    """Where in a row of `table` the moments are."""
+    return tuple(i for i, column in enumerate(table.columns) if isinstance(column.type, UtcDateTime))
 
 
 def boolean_positions(table: Table) -> tuple[int, ...]:

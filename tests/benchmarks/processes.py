@@ -51,3 +51,11 @@ def peak_memory(pid: int) -> float:
         if line.startswith("VmHWM:"):
             return int(line.split()[1]) / 1024
     return 0.0
+
+
+def machine_seconds() -> float:
+    """Processor time that everything on this machine used so far."""
+    user, nice, system, _idle, _wait, irq, softirq, *_ = (
+        int(each) for each in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:]
+    )
+    return (user + nice + system + irq + softirq) / TICKS

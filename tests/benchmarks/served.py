@@ -15,6 +15,7 @@ from pathlib import Path
 import uvloop
 from sqlalchemy import Connection, func, select
 
+from gateway import garbage
 from gateway.bootstrap import Gateway
 from gateway.settings_check import load
 from gateway.store import schema
@@ -33,9 +34,10 @@ def settings_of(connection: Connection) -> dict[str, str]:
 
 
 async def settle(gateway: Gateway, count: int) -> dict[str, float]:
-    while sum(gateway.status.ended.values()) < count:
+    pending = select(func.count().label("n")).select_from(schema.outbox)
+    while sum(gateway.status.ended.values()) < count:  # noqa: ASYNC110
         await asyncio.sleep(0.005)
-    while (await gateway.store.fetch(select(func.count().label("n")).select_from(schema.outbox)))[0]["n"]:
+    while (await gateway.store.fetch(pending))[0]["n"]:  # noqa: ASYNC110
         await asyncio.sleep(0.01)
     words: dict[str, int] = {}
     for (_, word), ended in gateway.status.ended.items():
@@ -50,6 +52,7 @@ async def serve(config: Path, intake_only: bool) -> None:
     await gateway.start()
     if intake_only:
         await gateway.pipeline.stop()
+    garbage.collect_rarely()
     ready = {
         "port": gateway.port_of("adt"),
         "compute": gateway.compute.pid,

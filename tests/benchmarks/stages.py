@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.benchmarks.processes import cpu_seconds, difference, peak_memory
+from tests.benchmarks.processes import cpu_seconds, difference, machine_seconds, peak_memory
 from tests.benchmarks.setups import ROOT, Servers, Subject, floor, floor_load, gateway, own_load
 
 Tell = Callable[[str], None]
@@ -63,6 +63,13 @@ class Measured:
     memory: dict[str, dict[str, float]] = field(default_factory=dict)  # set-up -> group -> MiB
     stored: dict[str, float] = field(default_factory=dict)  # set-up -> bytes per message
 
+    loaded_seconds: float = 0.0
+    others_seconds: float = 0.0  # processor time of programs that are no part of the run, meanwhile
+
+    @property
+    def others(self) -> float:
+        return self.others_seconds / max(self.loaded_seconds * (os.cpu_count() or 1), 1e-9)
+
     def rate(self, setup: str, stage: str, connections: int) -> float:
         return statistics.median(cell.rate for cell in self.cells[setup, stage, connections])
 
@@ -101,7 +108,11 @@ def _measure_stage(plan: Plan, setup: str, stage: str, servers: Servers, found: 
             subject.child.ask(f"settle {sent}")
         size, first = subject.stored_bytes(), sent
         for connections in plan.connections:
+            started, busy = time.monotonic(), machine_seconds()
             cell, messages = _drive(subject, ends, sent, connections, seconds=plan.seconds)
+            found.loaded_seconds += time.monotonic() - started
+            ours = (cell.total_us + cell.generator_us) * messages / 1e6
+            found.others_seconds += max(0.0, machine_seconds() - busy - ours)
             found.cells[setup, stage, connections].append(cell)
             sent += messages
         if ends:

@@ -1,0 +1,43 @@
+"""`make bench`: measure everything in one run and print it; `--write` puts it into docs/performance.md."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+
+from tests.benchmarks import costs, report, stages
+from tests.benchmarks.setups import ROOT, Servers, UnsafeToReport
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
+    parser.add_argument(
+        "--quick", action="store_true", help="a minute instead of a quarter of an hour: shows that it runs"
+    )
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--write", action="store_true", help="write the figures into docs/performance.md")
+    chosen = parser.parse_args(arguments)
+    plan = stages.Plan.quick() if chosen.quick else stages.Plan(rounds=chosen.rounds)
+    started = time.monotonic()
+
+    def tell(words: str) -> None:
+        print(f"{time.monotonic() - started:6.0f} s  {words}", file=sys.stderr, flush=True)
+
+    (ROOT / "var").mkdir(exist_ok=True)
+    try:
+        with Servers().running() as servers:
+            measured = stages.measure(plan, servers, tell)
+            single = costs.measure(plan, servers, tell)
+    except UnsafeToReport as reason:
+        print(reason, file=sys.stderr)
+        return 3
+    text = report.markdown(measured, single, plan)
+    print(text)
+    if chosen.write:
+        report.write(text)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
