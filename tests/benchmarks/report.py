@@ -38,15 +38,14 @@ def targets(found: Measured, costs: Costs, plan: Plan) -> list[Target]:
     def at_most(what: str, value: float, bar: float, form: str) -> None:
         rows.append(Target(what, "≤ " + form.format(bar), form.format(value), value <= bar))
 
-    floor = found.floor_rate(most)
     for setup in SETUPS:
-        share = found.rate(setup, "intake", most) / floor
+        share = found.share(setup, "intake", most)
         at_least(f"durable intake, share of the floor, {TITLES[setup]}", share, 0.18, "{:.1%}")
     for setup, bar in (("sqlite", 0.07), ("postgres", 0.05)):
-        share = found.rate(setup, "end-to-end", most) / floor
+        share = found.share(setup, "end-to-end", most)
         at_least(f"end to end, share of the floor, {TITLES[setup]}", share, bar, "{:.1%}")
     for setup in SETUPS:
-        gain = found.rate(setup, "intake", most) / found.rate(setup, "intake", one)
+        gain = found.gain(setup, one, most)
         at_least(f"durable rate of {most} connections against one, {TITLES[setup]}", gain, 8, "{:.1f}x")
     bar = 12 * statistics.median(found.fdatasync_ms) + 5
     for setup in SETUPS:
@@ -82,7 +81,7 @@ def _head(found: Measured, plan: Plan) -> Iterator[str]:
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 30
     yield (
         f"{datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores, {memory} GiB, Python {platform.python_version()}, "
-        f"{plan.rounds} rounds in turn, medians. All servers and the load generator share the machine."
+        f"{plan.rounds} rounds in turn, medians; shares are those of a round to its own floor. All servers and the load generator share the machine."
     )
     if found.floor_rate(plan.connections[-1]) < DISTURBED:
         yield f"\n**Disturbed run: the floor is under {DISTURBED:,}/s; its figures are void.**"
@@ -115,7 +114,7 @@ def _rates(found: Measured, plan: Plan) -> Iterator[str]:
                 cells = found.cells[setup, stage, connections]
                 rates = ", ".join(f"{cell.rate:,.0f}" for cell in cells)
                 middle = sorted(cells, key=lambda cell: cell.rate)[len(cells) // 2]
-                share = found.rate(setup, stage, connections) / found.floor_rate(connections)
+                share = found.share(setup, stage, connections)
                 name = f"{TITLES[setup]}, {stage.replace('-', ' ')}"
                 yield f"| {name} | {connections} | {middle.rate:,.0f} | {rates} | {share:.1%} | {_cell(middle)} |"
         yield f"| {TITLES[setup]}, updates of known patients | {plan.connections[-1]} | {found.updates[setup].rate:,.0f} | | | {_cell(found.updates[setup])} |"

@@ -70,8 +70,15 @@ class Measured:
     def others(self) -> float:
         return self.others_seconds / max(self.loaded_seconds * (os.cpu_count() or 1), 1e-9)
 
-    def rate(self, setup: str, stage: str, connections: int) -> float:
-        return statistics.median(cell.rate for cell in self.cells[setup, stage, connections])
+    def share(self, setup: str, stage: str, connections: int) -> float:
+        """Of the floor: each round against the floor of the same round, then the median."""
+        pairs = zip(self.cells[setup, stage, connections], self.floor[connections], strict=True)
+        return statistics.median(cell.rate / floor for cell, floor in pairs)
+
+    def gain(self, setup: str, few: int, many: int) -> float:
+        """Durable rate of many connections against that of few, round by round."""
+        pairs = zip(self.cells[setup, "intake", few], self.cells[setup, "intake", many], strict=True)
+        return statistics.median(other.rate / one.rate for one, other in pairs)
 
     def floor_rate(self, connections: int) -> float:
         return statistics.median(self.floor[connections])

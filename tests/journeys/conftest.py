@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -12,25 +12,10 @@ import pytest
 
 from gateway.clock import ScenarioClock
 from tests.support.configuration import Ground, write_configuration
-from tests.support.played_gateway import PlayedGateway
+from tests.support.grounds import EMBEDDED, PRODUCTION, make_ground
+from tests.support.played_gateway import Open, PlayedGateway
 
-EMBEDDED, PRODUCTION = "sqlite", "postgres-rabbitmq"
 MORNING = datetime(2026, 3, 4, 9, 0, tzinfo=ZoneInfo("America/New_York"))  # a Wednesday
-
-Open = Callable[..., Awaitable[PlayedGateway]]
-
-
-def make_ground(request: pytest.FixtureRequest, kind: str, folder: Path) -> Ground:
-    if kind == EMBEDDED:
-        return Ground(folder)
-    name = request.getfixturevalue("bus_name")
-    return Ground(
-        folder,
-        store_url=request.getfixturevalue("postgres_database"),
-        bus_url=request.getfixturevalue("rabbitmq_url"),
-        exchange=name,
-        queue=f"{name}.witness",
-    )
 
 
 @pytest.fixture(params=[EMBEDDED, PRODUCTION])

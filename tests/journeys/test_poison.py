@@ -8,9 +8,9 @@ import pytest
 
 from channels.mllp_client import MllpClient
 from gateway.lanes import patient_lane
-from tests.journeys.conftest import Open
 from tests.support import hospital_messages as sent
 from tests.support.configuration import Ground
+from tests.support.played_gateway import Open
 
 pytestmark = pytest.mark.journey
 

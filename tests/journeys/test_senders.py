@@ -34,3 +34,26 @@ async def test_127_good_senders_and_one_with_nuls_are_all_answered(played: Playe
     assert await played.count("patient_identifiers", "value LIKE 'G%'") == GOOD
     assert played.gateway.intake.largest_commit > 1
     await played.assert_balanced()
+
+
+async def test_both_equations_of_the_ledger_hold_at_every_moment_under_load(
+    played: PlayedGateway, morning: datetime
+) -> None:
+    async def send(name: str) -> None:
+        client = played.client("adt")
+        for number in range(60):
+            body = sent.admit(f"{name}P{number // 2}", f"{name}V{number // 2}", morning, f"{name}C{number // 2}")
+            assert (await client.send(body)).code == "AA"  # every second one is a copy
+        await client.close()
+
+    sending = asyncio.gather(*(send(f"S{number}") for number in range(6)))
+    looks = []
+    async with played.api() as api:
+        while not sending.done() or await played.gateway.unsettled():
+            looks.append((await api.get("/api/v1/ledger")).raise_for_status().json())
+    await sending
+
+    assert [look for look in looks if not look["balanced"]] == []
+    assert len(looks) > 1
+    assert looks[-1]["channels"]["adt"]["came"] == 360
+    await played.assert_balanced()

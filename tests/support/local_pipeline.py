@@ -86,6 +86,6 @@ class LocalPipeline:
 
     async def rows(self, table: str, *columns: str) -> Sequence[Sequence[Any]]:
         def query(connection: Any) -> Sequence[Sequence[Any]]:
-            return connection.raw.execute(f"SELECT {', '.join(columns)} FROM {table} ORDER BY 1").fetchall()  # noqa: S608
+            return connection.raw.execute(f"SELECT {', '.join(columns)} FROM {table} ORDER BY 1").fetchall()
 
         return await self.store.reading(query)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -21,8 +21,10 @@ from gateway.settings_check import load
 from gateway.store.migrate import migrate
 from gateway.store.progress import next_timer
 from gateway.store.worklist import WorklistRow, worklist
+from tests.support.waiting import until
 
-SETTLE_SECONDS = 30.0
+Open = Callable[..., Awaitable["PlayedGateway"]]
+"""open_gateway(ground, packages=(...), **configuration): a fixture of the journeys."""
 
 
 class PlayedGateway:
@@ -75,7 +77,7 @@ class PlayedGateway:
         before = self.gateway.intake.traffic[channel].received
         (folder / f".{name}").write_bytes(body)
         (folder / f".{name}").rename(folder / name)
-        await self.until(lambda: self.gateway.intake.traffic[channel].received > before)
+        await until(lambda: self.gateway.intake.traffic[channel].received > before)
         await self.gateway.intake.drain()
         await self.settle()
 
@@ -83,21 +85,12 @@ class PlayedGateway:
 
     async def settle(self) -> None:
         """Return when everything stored is decided and delivered."""
-        async with asyncio.timeout(SETTLE_SECONDS):
-            while await self.gateway.unsettled():
-                self.gateway.wake()
-                await asyncio.sleep(0.005)
 
-    async def until(self, condition: Any, seconds: float = SETTLE_SECONDS) -> None:
-        """Return when `condition()` holds; it may be asynchronous."""
-        async with asyncio.timeout(seconds):
-            while True:
-                found = condition()
-                if asyncio.iscoroutine(found):
-                    found = await found
-                if found:
-                    return
-                await asyncio.sleep(0.01)
+        async def settled() -> bool:
+            self.gateway.wake()
+            return not await self.gateway.unsettled()
+
+        await until(settled, pause=0.005)
 
     async def pass_time(self, until: datetime) -> None:
         """Move the clock to `until`, stopping at every timer on the way."""
@@ -121,7 +114,7 @@ class PlayedGateway:
         return await self.gateway.store.read(lambda core: list(core.execute(text(query), values)))
 
     async def count(self, table: str, where: str = "1 = 1", **values: Any) -> int:
-        return int((await self.rows(f"SELECT count(*) FROM {table} WHERE {where}", **values))[0][0])  # noqa: S608
+        return int((await self.rows(f"SELECT count(*) FROM {table} WHERE {where}", **values))[0][0])
 
     async def event_types(self) -> list[str]:
         """Types of all events in the order in which the API's cursor gives them."""
