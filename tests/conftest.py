@@ -5,13 +5,33 @@ A missing server fails the tests that need it, with one sentence that says what 
 
 from __future__ import annotations
 
+import os
 import secrets
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.support.postgres_server import PostgresServer
 from tests.support.rabbitmq_server import RabbitServer
+
+CORPUS = Path(__file__).resolve().parents[2] / "shared" / "corpus"
+_skipped: list[str] = []
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Remember what was skipped: only tests marked `corpus`, and only where the corpus is absent, may be."""
+    if report.skipped and not hasattr(report, "wasxfail"):
+        excused = "corpus" in report.keywords and not CORPUS.is_dir()
+        if not excused:
+            _skipped.append(report.nodeid)
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Where nothing may be skipped (BATON_TEST_FORBID_SKIPS, set by CI), a skipped test fails the run."""
+    if os.environ.get("BATON_TEST_FORBID_SKIPS") and _skipped:
+        print("\nskipped, though it should have run here:", *_skipped, sep="\n  ")
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 @pytest.fixture(scope="session")

@@ -17,6 +17,7 @@ from tests.benchmarks.stages import SETUPS, STAGES, Cell, Measured, Plan
 PAGE = ROOT / "docs" / "performance.md"
 BEGIN, END = "<!-- figures: made by `make bench` -->", "<!-- end of figures -->"
 DISTURBED = 30_000
+BUSY = 0.1
 TITLES = {"sqlite": "SQLite, embedded", "postgres": "PostgreSQL + RabbitMQ"}
 
 
@@ -85,7 +86,12 @@ def _head(found: Measured, plan: Plan) -> Iterator[str]:
     )
     if found.floor_rate(plan.connections[-1]) < DISTURBED:
         yield f"\n**Disturbed run: the floor is under {DISTURBED:,}/s; its figures are void.**"
-    yield f"\nOther programs used {found.others:.0%} of the processors during the loads."
+    others = f"Other programs used {found.others:.0%} of the processors during the loads"
+    yield (
+        f"\n**{others}: the rates are too low; measure again on a quiet machine.**"
+        if found.others > BUSY
+        else f"\n{others}."
+    )
     yield f"\nFloor (driven by `{tool}`), messages per second of each round:\n"
     for connections, rates in found.floor.items():
         yield f"- {connections} connections: {', '.join(f'{rate:,.0f}' for rate in rates)}"
