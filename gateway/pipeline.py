@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from datetime import datetime
 
 from gateway.compute.process import ComputeFailure, ComputeProcess
@@ -153,9 +154,12 @@ class Pipeline:
                 return 0
             return await self._finish(session)
 
-    def between_batches(self) -> asyncio.Lock:
-        """Use `async with`: no batch is in hand inside."""
-        return self._batch
+    @asynccontextmanager
+    async def between_batches(self) -> AsyncIterator[None]:
+        """No batch is in hand inside, and none read ahead: what is claimed next is read anew (decision 28)."""
+        async with self._batch:
+            self._read_ahead = ([], None)
+            yield
 
     async def _finish(self, session: Session) -> int:
         needed: frozenset[int] | None = None
