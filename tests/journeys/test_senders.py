@@ -51,7 +51,8 @@ async def test_both_equations_of_the_ledger_hold_at_every_moment_under_load(
     async with played.api() as api:
         while not sending.done() or await played.gateway.unsettled():
             looks.append((await api.get("/api/v1/ledger")).raise_for_status().json())
-    await sending
+        await sending
+        looks.append((await api.get("/api/v1/ledger")).raise_for_status().json())  # when all is done
 
     assert [look for look in looks if not look["balanced"]] == []
     assert len(looks) > 1
