@@ -42,3 +42,9 @@ def answer_again(connection: Connection, journal_ids: Sequence[int], now: dateti
         connection.execute(insert(outbox), [{**row, "queued_at": now} for row in rows])
         add_counts(connection, Counts(Counter((SINK + one.channel, "committed") for one in found)), now)
     return len(rows)
+
+
+def number_reply(body: bytes, number: int) -> bytes:
+    """Fill the control-number slots of an answer: one number for the interchange and for its only group, whose only
+    transaction set is the first (ports.Reply)."""
+    return body.replace(b"{ISA13}", b"%09d" % number).replace(b"{GS06}", b"%d" % number).replace(b"{ST02}", b"0001")

@@ -12,12 +12,12 @@ from sqlalchemy import Table
 
 from gateway.store import parking, schema
 from gateway.store import postgres_statements as sql
+from gateway.store.delivery import number_reply
 from gateway.store.ledger import SINK, Counts
 from gateway.store.ports import EventRow, ItemEnd, NewWork, Parked, Reply, WriteSet
 from gateway.store.postgres_connection import PostgresConnection
 from gateway.store.postgres_load import named_by
 from gateway.store.postgres_locks import lock_number
-from gateway.store.sqlite_commit import number_reply
 from gateway.store.statements import TOGETHER, in_groups, insert_rows
 
 MATCHING = lock_number("matching")

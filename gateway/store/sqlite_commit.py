@@ -15,6 +15,7 @@ from sqlalchemy import Table
 
 from gateway.store import parking, schema
 from gateway.store import sqlite_statements as sql
+from gateway.store.delivery import number_reply
 from gateway.store.ledger import SINK, Counts
 from gateway.store.ports import ItemEnd, NewWork, Parked, Reply, WriteSet
 from gateway.store.rows import to_sqlite_rows, to_stored_time
@@ -176,11 +177,6 @@ class CommitWriter:
         row = (reply.channel, reply_id, reply.partner, 0, reply.facility_id, self._at)
         self._raw.execute(sql.INSERT_OUTBOX, row)
         self._counts[SINK + reply.channel, "committed"] += 1
-
-
-def number_reply(body: bytes, number: int) -> bytes:
-    """Fill the control-number slots of an answer: one number for the interchange and for its only group."""
-    return body.replace(b"{ISA13}", b"%09d" % number).replace(b"{GS06}", b"%d" % number)
 
 
 def insert(raw: sqlite3.Connection, table: Table, rows: Sequence[Sequence[Any]], conflict: str = "") -> None:

@@ -23,6 +23,7 @@ async def test_interchange_sent_again_has_one_effect_and_the_same_answer_again(t
         again = await local.store.outbox_claim("adt", 10)
         assert len(first) == 1 and [item.body for item in again] == [item.body for item in first]
         assert b"AK9*A*1*1*1" in again[0].body
+        assert b"ST*999*0001*" in again[0].body and b"{" not in again[0].body  # every control number is filled in
         ledger = await local.store.ledger()
         assert ledger.balanced and ledger.channels["adt"].words["duplicate"] == 1
     finally:

@@ -7,10 +7,10 @@ from sqlalchemy import Table, func, select
 
 from gateway.coordination.records import Merge, TaskChange, Transition
 from gateway.store import schema as s
+from gateway.store.delivery import number_reply
 from gateway.store.limits import PART
 from gateway.store.ports import Reply, WriteRefused
 from gateway.store.sqlite import SqliteStore
-from gateway.store.sqlite_commit import number_reply
 from tests.gateway.store.conftest import Clock
 from tests.gateway.store.samples import (
     NOON,
