@@ -70,6 +70,10 @@ class FileDrop:
         self._waiting = await asyncio.to_thread(self._folder.leftovers)
         self._task = asyncio.get_running_loop().create_task(self._watch(), name=f"file drop {self.settings.name}")
 
+    @property
+    def connections(self) -> int:
+        return 0
+
     def pause(self) -> None:
         """Take no further files."""
         self.paused = True

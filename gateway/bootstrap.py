@@ -11,13 +11,12 @@ from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 
-from channels.file_drop import FileDestination, FileDrop, FileDropSettings
-from channels.mllp_listener import MllpListener, MllpListenerSettings
 from channels.ports import Destination
 from channels.rabbitmq import Queue, RabbitDestination, RabbitSettings
 from gateway.api.keys import ensure_admin_key
 from gateway.api.ports import ChannelStatus, Facts
 from gateway.api.server import ApiServer
+from gateway.channel_kinds import Source, Surroundings, kind_of
 from gateway.clock import Clock, system_clock
 from gateway.compute.process import ComputeProcess
 from gateway.compute.protocol import Configure, Decided
@@ -27,20 +26,15 @@ from gateway.pipeline import Pipeline, PipelineSettings
 from gateway.relay import Relay, RelayTimes, to_delivery, to_reference_delivery
 from gateway.scheduler import Scheduler, SchedulerSettings
 from gateway.settings import Settings
-from gateway.settings_channels import FileDrop as FileDropSection
-from gateway.settings_channels import MllpListener as MllpListenerSection
+from gateway.settings_channels import AnyChannel
 from gateway.status import Status
 from gateway.store.opening import open_store
 from gateway.store.ports import WriteSet
 from gateway.store.progress import pending
 from gateway.telemetry import Metrics
 from gateway.watch import Watch
-from mappings.codes import EVENTS
 
 log = logging.getLogger(__name__)
-
-Source = MllpListener | FileDrop
-END_BLOCK = {"1C0D": b"\x1c\r", "1C": b"\x1c"}
 
 
 class Gateway:
@@ -126,25 +120,10 @@ class Gateway:
         )
 
     def feeds(self) -> dict[str, IntakeFeed]:
-        feeds: dict[str, IntakeFeed] = {}
-        for channel in self.settings.channel:
-            profile = self.settings.profile(channel.name)
-            if isinstance(channel, MllpListenerSection):
-                feeds[channel.name] = IntakeFeed(
-                    profile=profile,
-                    ack_mode=channel.ack_mode,
-                    unknown_event=channel.unknown_event,
-                    known_events=frozenset(EVENTS),
-                    versions=channel.versions,
-                    require_control_id=channel.require_control_id,
-                    on_store_timeout=channel.on_store_timeout,
-                    hold_seconds=channel.hold_seconds,
-                    config_version=self.settings.version,
-                    split_lanes=channel.split_lanes if channel.split_lanes > 1 else 0,
-                )
-            else:
-                feeds[channel.name] = IntakeFeed(profile=profile, config_version=self.settings.version)
-        return feeds
+        return {
+            channel.name: kind_of(channel).feed(channel, self.settings.profile(channel.name), self.settings.version)
+            for channel in self.settings.channel
+        }
 
     def _scheduler_settings(self) -> SchedulerSettings:
         return SchedulerSettings(
@@ -160,8 +139,12 @@ class Gateway:
             rabbit = RabbitSettings(bus.url, bus.exchange, queues, publish_timeout=bus.publish_timeout)
             self._relay("bus", RabbitDestination(rabbit))
         for channel in self.settings.channel:
-            if isinstance(channel, FileDropSection) and channel.enabled:
-                self._relay(channel.name, FileDestination(Path(channel.out)))
+            destination = kind_of(channel).destination
+            if destination is not None and channel.enabled:
+                self._relay(channel.name, destination(channel, self._surroundings()))
+
+    def _surroundings(self) -> Surroundings:
+        return Surroundings(self.settings, self.store, self.intake, self.clock)
 
     def _relay(self, sink: str, destination: Destination) -> None:
         self._destinations.append(destination)
@@ -199,16 +182,13 @@ class Gateway:
         for channel in self.settings.channel:
             if not channel.enabled:
                 continue
-            source: Source
-            if isinstance(channel, MllpListenerSection):
-                source = MllpListener(listener_settings(channel), self.intake, clock=self.clock)
-            else:
-                source = FileDrop(drop_settings(channel), self.intake, clock=self.clock)
-            self.sources[channel.name] = source
-            self.ports[channel.name] = await source.start() or 0
+            open_source = kind_of(channel).source
+            if open_source is not None:
+                self.sources[channel.name] = source = open_source(channel, self._surroundings())
+                self.ports[channel.name] = await source.start() or 0
             self._states[channel.name] = kept.get(channel.name, "running")
             if self._states[channel.name] != "running":
-                source.pause()
+                self._valve(channel.name).pause()
                 log.warning("channel %s: %s since before the start", channel.name, self._states[channel.name])
 
     # -- stopping ------------------------------------------------------------------------------------------------------
@@ -298,17 +278,21 @@ class Gateway:
         return "away" if relay.trouble else "connected"
 
     async def pause_channel(self, name: str, actor: str) -> None:
-        self.sources[name].pause()
+        self._valve(name).pause()
         await self._steer(name, "paused", actor)
 
     async def resume_channel(self, name: str, actor: str) -> None:
-        self.sources[name].resume()
+        self._valve(name).resume()
         await self._steer(name, "running", actor)
 
     async def drain_channel(self, name: str, actor: str) -> None:
         """Stop reading; what is stored is finished by the pipeline."""
-        self.sources[name].pause()
+        self._valve(name).pause()
         await self._steer(name, "draining", actor)
+
+    def _valve(self, name: str) -> Source | Relay:
+        """What a pause stops: the reading, or the sending of a channel that only sends.  KeyError when it is closed."""
+        return self.sources.get(name) or self.relays[name]
 
     async def _steer(self, name: str, state: str, actor: str) -> None:
         self._states[name] = state
@@ -335,32 +319,6 @@ class Gateway:
         return waiting.work > 0 or (waiting.outbox > 0 and bool(self.relays))
 
 
-def listener_settings(channel: MllpListenerSection) -> MllpListenerSettings:
-    return MllpListenerSettings(
-        name=channel.name,
-        host=channel.host,
-        port=channel.port,
-        max_frame=channel.max_frame,
-        idle_timeout=channel.idle_timeout,
-        frame_timeout=channel.frame_timeout,
-        max_connections=channel.max_connections,
-        max_connections_per_peer=channel.max_connections_per_peer,
-        end=END_BLOCK[channel.end],
-        max_unanswered=channel.max_unanswered,
-    )
-
-
-def drop_settings(channel: FileDropSection) -> FileDropSettings:
-    return FileDropSettings(
-        name=channel.name,
-        folder=Path(channel.folder),
-        out=Path(channel.out),
-        poll_seconds=channel.poll_seconds,
-        stable_seconds=channel.stable_seconds,
-        max_file=channel.max_file,
-    )
-
-
 def needs_restart(old: Settings, new: Settings) -> list[str]:
     """What of the new settings only a restart can apply."""
     found = [
@@ -373,10 +331,8 @@ def needs_restart(old: Settings, new: Settings) -> list[str]:
     return found
 
 
-def _bound(channel: MllpListenerSection | FileDropSection) -> tuple[object, ...]:
-    if isinstance(channel, MllpListenerSection):
-        return (channel.name, channel.enabled, listener_settings(channel))
-    return (channel.name, channel.enabled, drop_settings(channel))
+def _bound(channel: AnyChannel) -> tuple[object, ...]:
+    return (channel.name, channel.enabled, kind_of(channel).bound(channel))
 
 
 def moves_lanes(old: Settings, new: Settings) -> bool:

@@ -81,6 +81,7 @@ class Relay:
         self.settled: Counter[str] = Counter()
         self.failures = 0
         self.trouble: str | None = None
+        self.paused = False
         self._store = store
         self._sink = sink
         self._destination = destination
@@ -110,11 +111,19 @@ class Relay:
         """New deliveries were committed."""
         self._wake.set()
 
+    def pause(self) -> None:
+        """Deliver nothing after the round in hand until `resume`; the outbox keeps it."""
+        self.paused = True
+
+    def resume(self) -> None:
+        self.paused = False
+        self._wake.set()
+
     async def run(self) -> None:
         """Deliver until stopped."""
         while not self._stopped.is_set():
             self._wake.clear()
-            moved = await self._attempt()
+            moved = 0 if self.paused else await self._attempt()
             if self._pause:
                 # A destination that answers is asked again as soon as there is something for other keys.
                 seconds = self._pause * random.uniform(0.75, 1.25)  # noqa: S311

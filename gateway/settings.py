@@ -14,7 +14,7 @@ from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from gateway.coordination.changes import CoordinationSettings
-from gateway.settings_channels import MIB, Channel, FileDrop, MllpListener, Name, Port, Section, Zone
+from gateway.settings_channels import MIB, AnyChannel, Channel, FileDrop, MllpListener, Name, Port, Section, Zone
 from mappings.profile import Facility, FeedProfile, IdentifierRule
 
 
@@ -239,7 +239,7 @@ class Settings(BaseSettings):
         root = self.gateway.data_dir
         if not self.store.url:
             self.__dict__["store"] = self.store.model_copy(update={"url": f"sqlite:///{root}/baton.db"})
-        self.__dict__["channel"] = tuple(_with_folders(channel, root) for channel in self.channel)
+        self.__dict__["channel"] = tuple(channel.completed(root) for channel in self.channel)
         return self
 
     @property
@@ -263,7 +263,7 @@ class Settings(BaseSettings):
     def facilities(self) -> tuple[Facility, ...]:
         return tuple(Facility(**facility.model_dump()) for facility in self.facility)
 
-    def find_channel(self, name: str) -> MllpListener | FileDrop | None:
+    def find_channel(self, name: str) -> AnyChannel | None:
         return next((channel for channel in self.channel if channel.name == name), None)
 
     def profile(self, name: str) -> FeedProfile:
@@ -285,13 +285,3 @@ class Settings(BaseSettings):
             stage=channel.stage if channel else "live",
             **dict(self.coordination),
         )
-
-
-def _with_folders(channel: MllpListener | FileDrop, root: str) -> MllpListener | FileDrop:
-    if isinstance(channel, MllpListener):
-        return channel
-    folders = {
-        "folder": channel.folder or f"{root}/{channel.name}/in",
-        "out": channel.out or f"{root}/{channel.name}/out",
-    }
-    return channel.model_copy(update=folders)

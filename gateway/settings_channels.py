@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
@@ -63,6 +63,18 @@ class ChannelSection(Section):
         default=(), description="Authorities whose identifiers may name a patient of another authority."
     )
 
+    def completed(self, root: str) -> Self:
+        """This section with what depends on the data folder filled in."""
+        return self
+
+    def claims(self) -> list[tuple[str, object]]:
+        """(key, value) that no other channel may have too."""
+        return [("name", self.name)]
+
+    def folders(self) -> list[tuple[str, str]]:
+        """(key, folder) that must be writable."""
+        return []
+
 
 class MllpListener(ChannelSection):
     """HL7 v2 over MLLP: we listen, hospital engines connect."""
@@ -122,6 +134,9 @@ class MllpListener(ChannelSection):
         description="Accepted values of MSH-11; others are stored, answered and filtered as test messages.",
     )
 
+    def claims(self) -> list[tuple[str, object]]:
+        return [*super().claims(), *([("port", self.port)] if self.port and self.enabled else [])]
+
 
 class FileDrop(ChannelSection):
     """X12 (or HL7 batch) files from a folder."""
@@ -137,5 +152,17 @@ class FileDrop(ChannelSection):
     )
     payer_zone: Zone = Field(default="America/New_York", description="Time zone of X12 times.")
 
+    def completed(self, root: str) -> Self:
+        given = {"folder": self.folder or f"{root}/{self.name}/in", "out": self.out or f"{root}/{self.name}/out"}
+        return self.model_copy(update=given)
 
-Channel = Annotated[MllpListener | FileDrop, Field(discriminator="kind")]
+    def claims(self) -> list[tuple[str, object]]:
+        return [*super().claims(), ("folder", self.folder)]
+
+    def folders(self) -> list[tuple[str, str]]:
+        return [("folder", self.folder), ("out", self.out)]
+
+
+AnyChannel = MllpListener | FileDrop
+Channel = Annotated[AnyChannel, Field(discriminator="kind")]
+KINDS: dict[str, type[AnyChannel]] = {"mllp-listener": MllpListener, "file-drop": FileDrop}

@@ -15,12 +15,10 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from gateway.settings import Settings, is_loopback
-from gateway.settings_channels import FileDrop, MllpListener
+from gateway.settings_channels import KINDS, MllpListener
 from gateway.settings_lines import Path, find_line, index_lines
 
 Severity = Literal["error", "warning"]
-_TAGS = {"mllp-listener", "file-drop"}
-_CHANNEL_KINDS: dict[str, type[BaseModel]] = {"mllp-listener": MllpListener, "file-drop": FileDrop}
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +96,7 @@ def _syntax_finding(error: tomllib.TOMLDecodeError) -> Finding:
 
 
 def _value_finding(detail: ErrorDetails, lines: dict[Path, int]) -> Finding:
-    path: Path = tuple(part for part in detail["loc"] if part not in _TAGS)
+    path: Path = tuple(part for part in detail["loc"] if part not in KINDS)
     written = path in lines or any(path[:length] in lines for length in range(2, len(path)))
     from_environment = bool(_environment_name(path)) and path not in lines
     line = find_line(lines, path) if lines and (written or not from_environment) else 0
@@ -137,7 +135,7 @@ def _cure(detail: ErrorDetails, path: Path) -> str:
         case "literal_error":
             return f"Use one of {detail.get('ctx', {}).get('expected', '')}."
         case "union_tag_invalid" | "union_tag_not_found":
-            return "Set `kind` to one of " + ", ".join(sorted(_TAGS)) + "."
+            return "Set `kind` to one of " + ", ".join(sorted(KINDS)) + "."
         case "string_pattern_mismatch":
             return f"Write a value of the form {detail.get('ctx', {}).get('pattern', '')}."
         case _:
@@ -150,8 +148,8 @@ def _keys_of(location: tuple[str | int, ...]) -> list[str]:
     for part in location[:-1]:
         if isinstance(part, int):
             continue
-        if part in _CHANNEL_KINDS:
-            model = _CHANNEL_KINDS[part]
+        if part in KINDS:
+            model = KINDS[part]
             continue
         field = model.model_fields.get(part)
         if field is not None:
@@ -180,7 +178,7 @@ def _sense_findings(settings: Settings, line: Callable[..., int]) -> Iterator[Fi
             )
     seen: dict[tuple[str, object], int] = {}
     for index, channel in enumerate(settings.channel):
-        for key, value in _claims(channel):
+        for key, value in channel.claims():
             if seen.setdefault((key, value), index) != index:
                 where, place = line("channel", index, key), f"channel.{index}.{key}"
                 yield Finding(where, "error", f"Two channels have this {key}.", "Give each its own.", place)
@@ -191,13 +189,6 @@ def _sense_findings(settings: Settings, line: Callable[..., int]) -> Iterator[Fi
         if isinstance(channel, MllpListener):
             yield from _listener_findings(channel, index, line)
     yield from _bus_findings(settings, line)
-
-
-def _claims(channel: MllpListener | FileDrop) -> list[tuple[str, object]]:
-    """What no other channel may have too."""
-    if isinstance(channel, FileDrop):
-        return [("name", channel.name), ("folder", channel.folder)]
-    return [("name", channel.name)] + ([("port", channel.port)] if channel.port and channel.enabled else [])
 
 
 def _listener_findings(channel: MllpListener, index: int, line: Callable[..., int]) -> Iterator[Finding]:
@@ -235,8 +226,8 @@ def _host_findings(settings: Settings) -> Iterator[Finding]:
     """What only this machine can tell."""
     folders = [("gateway.data_dir", settings.gateway.data_dir)]
     for index, channel in enumerate(settings.channel):
-        if isinstance(channel, FileDrop) and channel.enabled:
-            folders += [(f"channel.{index}.folder", channel.folder), (f"channel.{index}.out", channel.out)]
+        if channel.enabled:
+            folders += [(f"channel.{index}.{key}", folder) for key, folder in channel.folders()]
     for key, folder in folders:
         nearest = next(
             (part for part in (FilePath(folder), *FilePath(folder).absolute().parents) if part.exists()), None

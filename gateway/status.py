@@ -6,9 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from channels.mllp_listener import MllpListener
 from gateway.api.ports import ChannelStatus, Facts
-from gateway.settings_channels import MllpListener as MllpListenerSection
 from gateway.store import queries
 from gateway.store.ports import StoreUnavailable
 from gateway.store.progress import pending, timers_due
@@ -92,6 +90,7 @@ class Status:
             known = facts.get(channel.name, {})
             traffic = gateway.intake.traffic[channel.name]
             source = gateway.sources.get(channel.name)
+            port = gateway.ports.get(channel.name, 0)
             found.append(
                 ChannelStatus(
                     name=channel.name,
@@ -99,10 +98,8 @@ class Status:
                     stage=channel.stage,
                     state=gateway.channel_state(channel.name),
                     facility_id=channel.default_facility,
-                    address=f"{channel.host}:{gateway.port_of(channel.name)}"
-                    if isinstance(channel, MllpListenerSection) and source is not None
-                    else "",
-                    peers=source.connections if isinstance(source, MllpListener) else 0,
+                    address=f"{getattr(channel, 'host', '')}:{port}" if port else "",
+                    peers=source.connections if source is not None else 0,
                     last_received_at=known.get("last_received_at"),
                     last_acknowledged_at=traffic.last_answered,
                     last_processed_at=known.get("last_processed_at"),

@@ -177,3 +177,17 @@ def test_delivery_of_a_reply_is_a_file_with_a_name_of_ours() -> None:
         body=b"ISA",
     )
     assert to_delivery(reply).id == "ta1-r-7.x12"
+
+
+async def test_relay_paused_keeps_its_rows_until_it_is_resumed() -> None:
+    store, destination = OutboxStore(*"ab"), MemoryDestination()
+    relay = Relay(store, "bus", destination, times=FAST)
+    relay.pause()
+    relay.start()
+    relay.wake()
+    await asyncio.sleep(0.05)
+    assert not destination.delivered and len(store.pending) == 2
+    relay.resume()
+    await until(lambda: not store.pending)
+    await relay.stop()
+    assert [each.id for each in destination.delivered] == ["e1", "e2"]

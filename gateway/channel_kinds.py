@@ -1,0 +1,145 @@
+"""Each kind of channel: how its source and its destination are opened from its settings.
+
+A new kind is a section in `gateway.settings_channels`, a module in `channels`, and one entry of KINDS here (or of a
+module of its own that KINDS names).  Nothing else of the gateway knows kinds by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from channels.file_drop import FileDestination, FileDrop, FileDropSettings
+from channels.mllp_listener import MllpListener, MllpListenerSettings
+from channels.ports import Destination
+from gateway.clock import Clock
+from gateway.intake import GroupCommitIntake, IntakeFeed
+from gateway.settings import Settings
+from gateway.settings_channels import AnyChannel
+from gateway.settings_channels import FileDrop as FileDropSection
+from gateway.settings_channels import MllpListener as MllpListenerSection
+from gateway.store.core_store import CoreStore
+from mappings.codes import EVENTS
+from mappings.profile import FeedProfile
+
+END_BLOCK = {"1C0D": b"\x1c\r", "1C": b"\x1c"}
+
+
+class Source(Protocol):
+    """What the gateway asks of everything that takes messages in."""
+
+    async def start(self) -> int | None:
+        """Take messages; the bound TCP port of a listener.  Raises OSError when that cannot be."""
+        ...
+
+    def pause(self) -> None: ...
+
+    def resume(self) -> None: ...
+
+    async def drain(self, timeout: float = 15.0) -> None: ...
+
+    @property
+    def connections(self) -> int:
+        """Peers that are connected now; 0 where that means nothing."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What of the running gateway a channel may be given."""
+
+    settings: Settings
+    store: CoreStore
+    intake: GroupCommitIntake
+    clock: Clock
+
+
+def _plain_feed(channel: Any, profile: FeedProfile, version: int) -> IntakeFeed:
+    return IntakeFeed(profile=profile, config_version=version)
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelKind:
+    """One kind.  The first argument of each function is the channel's own section of the settings.
+
+    bound        what of the settings only a restart can apply: compared for equality on a reload
+    source       opens what takes messages in; None for a kind that only sends
+    destination  opens what takes the outbox rows of the sink named like the channel; None for a kind that only receives
+    feed         how intake judges and answers its units
+    """
+
+    bound: Callable[[Any], object]
+    source: Callable[[Any, Surroundings], Source] | None = None
+    destination: Callable[[Any, Surroundings], Destination] | None = None
+    feed: Callable[[Any, FeedProfile, int], IntakeFeed] = _plain_feed
+
+
+def kind_of(channel: AnyChannel) -> ChannelKind:
+    return KINDS[channel.kind]
+
+
+# -- mllp-listener -----------------------------------------------------------------------------------------------------
+
+
+def listener_settings(channel: MllpListenerSection) -> MllpListenerSettings:
+    return MllpListenerSettings(
+        name=channel.name,
+        host=channel.host,
+        port=channel.port,
+        max_frame=channel.max_frame,
+        idle_timeout=channel.idle_timeout,
+        frame_timeout=channel.frame_timeout,
+        max_connections=channel.max_connections,
+        max_connections_per_peer=channel.max_connections_per_peer,
+        end=END_BLOCK[channel.end],
+        max_unanswered=channel.max_unanswered,
+    )
+
+
+def _listener(channel: MllpListenerSection, around: Surroundings) -> Source:
+    return MllpListener(listener_settings(channel), around.intake, clock=around.clock)
+
+
+def _listener_feed(channel: MllpListenerSection, profile: FeedProfile, version: int) -> IntakeFeed:
+    return IntakeFeed(
+        profile=profile,
+        ack_mode=channel.ack_mode,
+        unknown_event=channel.unknown_event,
+        known_events=frozenset(EVENTS),
+        versions=channel.versions,
+        require_control_id=channel.require_control_id,
+        on_store_timeout=channel.on_store_timeout,
+        hold_seconds=channel.hold_seconds,
+        config_version=version,
+        split_lanes=channel.split_lanes if channel.split_lanes > 1 else 0,
+    )
+
+
+# -- file-drop ---------------------------------------------------------------------------------------------------------
+
+
+def drop_settings(channel: FileDropSection) -> FileDropSettings:
+    return FileDropSettings(
+        name=channel.name,
+        folder=Path(channel.folder),
+        out=Path(channel.out),
+        poll_seconds=channel.poll_seconds,
+        stable_seconds=channel.stable_seconds,
+        max_file=channel.max_file,
+    )
+
+
+def _file_drop(channel: FileDropSection, around: Surroundings) -> Source:
+    return FileDrop(drop_settings(channel), around.intake, clock=around.clock)
+
+
+def _file_destination(channel: FileDropSection, around: Surroundings) -> Destination:
+    return FileDestination(Path(channel.out))
+
+
+KINDS: dict[str, ChannelKind] = {
+    "mllp-listener": ChannelKind(bound=listener_settings, source=_listener, feed=_listener_feed),
+    "file-drop": ChannelKind(bound=drop_settings, source=_file_drop, destination=_file_destination),
+}
