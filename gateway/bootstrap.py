@@ -16,7 +16,7 @@ from channels.rabbitmq import Queue, RabbitDestination, RabbitSettings
 from gateway.api.keys import ensure_admin_key
 from gateway.api.ports import ChannelStatus, Facts
 from gateway.api.server import ApiServer
-from gateway.channel_kinds import Source, Surroundings, kind_of
+from gateway.channel_kinds import Source, Surroundings, event_sinks, kind_of
 from gateway.clock import Clock, system_clock
 from gateway.compute.process import ComputeProcess
 from gateway.compute.protocol import Configure, Decided
@@ -44,7 +44,7 @@ class Gateway:
         self.settings = settings
         self.clock = clock
         self._packages = list(packages)
-        self.store = open_store(settings, clock)
+        self.store = open_store(settings, clock, event_sinks(settings))
         self.metrics = Metrics()
         self.sources: dict[str, Source] = {}
         self.ports: dict[str, int] = {}

@@ -21,6 +21,7 @@ from gateway.settings_channels import AnyChannel
 from gateway.settings_channels import FileDrop as FileDropSection
 from gateway.settings_channels import MllpListener as MllpListenerSection
 from gateway.store.core_store import CoreStore
+from gateway.store.sinks import EventSink
 from mappings.codes import EVENTS
 from mappings.profile import FeedProfile
 
@@ -67,6 +68,7 @@ class ChannelKind:
     bound        what of the settings only a restart can apply: compared for equality on a reload
     source       opens what takes messages in; None for a kind that only sends
     destination  opens what takes the outbox rows of the sink named like the channel; None for a kind that only receives
+    events       which events the channel is sent, for a kind that is sent events; the sink has the channel's name
     feed         how intake judges and answers its units
     """
 
@@ -74,10 +76,17 @@ class ChannelKind:
     source: Callable[[Any, Surroundings], Source] | None = None
     destination: Callable[[Any, Surroundings], Destination] | None = None
     feed: Callable[[Any, FeedProfile, int], IntakeFeed] = _plain_feed
+    events: Callable[[Any], EventSink] | None = None
 
 
 def kind_of(channel: AnyChannel) -> ChannelKind:
     return KINDS[channel.kind]
+
+
+def event_sinks(settings: Settings) -> tuple[EventSink, ...]:
+    """The channels that are sent events, and which."""
+    open_ones = ((channel, kind_of(channel)) for channel in settings.channel if channel.enabled)
+    return tuple(kind.events(channel) for channel, kind in open_ones if kind.events)
 
 
 # -- mllp-listener -----------------------------------------------------------------------------------------------------

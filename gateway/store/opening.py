@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 from sqlalchemy import make_url
@@ -9,12 +10,15 @@ from sqlalchemy import make_url
 from gateway.clock import Clock
 from gateway.settings import Settings
 from gateway.store.postgres import PostgresStore
+from gateway.store.sinks import BUS, EventSink
 from gateway.store.sqlite import SqliteStore
 
 
-def open_store(settings: Settings, clock: Clock) -> SqliteStore | PostgresStore:
-    """The store, not connected yet.  Events are queued for the bus only where there is one."""
-    sinks = ("bus",) if settings.bus.url else ()
+def open_store(
+    settings: Settings, clock: Clock, channel_sinks: Sequence[EventSink] = ()
+) -> SqliteStore | PostgresStore:
+    """The store, not connected yet.  Events are queued for the bus only where there is one, and for these channels."""
+    sinks = (*((BUS,) if settings.bus.url else ()), *channel_sinks)
     seen_for = timedelta(days=settings.store.seen_days)
     url = make_url(settings.store.url)
     if url.get_backend_name() == "sqlite":

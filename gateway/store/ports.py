@@ -226,6 +226,7 @@ class OutboxItem(msgspec.Struct, kw_only=True, array_like=True):
     type: str
     facility_id: str
     body: bytes
+    restricted: bool = False
 
 
 class Store(Protocol):

@@ -26,6 +26,7 @@ from gateway.store.postgres_locks import SinkLocks, try_lanes, wait_for_lanes
 from gateway.store.postgres_partitions import extend_journal
 from gateway.store.postgres_session import PostgresSession, Setting
 from gateway.store.schema import REVISION, events
+from gateway.store.sinks import BUS, EventSink, is_event_sink
 from gateway.store.timing import due_timers
 
 T = TypeVar("T")
@@ -43,7 +44,7 @@ class PostgresStore(CoreStore):
         url: str,
         *,
         clock: Callable[[], datetime],
-        sinks: tuple[str, ...] = ("bus",),
+        sinks: tuple[EventSink, ...] = (BUS,),
         seen_for: timedelta = LIFE,
         pool_size: int = 8,
         claim_lanes: int = 16,
@@ -186,7 +187,7 @@ class PostgresStore(CoreStore):
 
     async def outbox_claim(self, sink: str, limit: int) -> list[OutboxItem]:
         """Nothing while another process relays this sink."""
-        pending = sql.PENDING_EVENTS if sink in self.sinks else sql.PENDING_REPLIES
+        pending = sql.PENDING_EVENTS if is_event_sink(self.sinks, sink) else sql.PENDING_REPLIES
         with translated():
             async with self._sink_locks.of(sink) as raw:
                 rows = await raw.fetch(pending, sink, limit) if raw is not None else []

@@ -18,6 +18,7 @@ from gateway.store.ports import EventRow, ItemEnd, NewWork, Parked, Reply, Write
 from gateway.store.postgres_connection import PostgresConnection
 from gateway.store.postgres_load import named_by
 from gateway.store.postgres_locks import lock_number
+from gateway.store.sinks import EventSink
 from gateway.store.statements import TOGETHER, in_groups, insert_rows
 
 MATCHING = lock_number("matching")
@@ -26,7 +27,7 @@ MATCHING = lock_number("matching")
 class CommitWriter:
     """Writes one WriteSet, in the order of its SQLite twin."""
 
-    def __init__(self, connection: PostgresConnection, now: datetime, sinks: Sequence[str], slot: int) -> None:
+    def __init__(self, connection: PostgresConnection, now: datetime, sinks: Sequence[EventSink], slot: int) -> None:
         self._connection = connection
         self._raw = connection.raw
         self._now = now
@@ -155,15 +156,19 @@ class CommitWriter:
 
     async def _publish(self, events: Sequence[EventRow]) -> None:
         """Number the events in order, keep the transaction's id with them (decision 21), and queue one delivery of each
-        for every sink."""
+        for every sink that takes it."""
         numbers = await self._raw.fetch(sql.EVENT_IDS, len(events))
         names = EventRow.__struct_fields__
         rows = [(n[0], n[1], *[getattr(e, name) for name in names]) for n, e in zip(numbers, events, strict=True)]
         await self._insert(schema.events, rows, "ignore")
         sequence = [n[0] for n in numbers]
         for sink in self._sinks:
-            done = await self._raw.execute(sql.QUEUE_EVENTS, sink, self._now, sequence)
-            self._counts[SINK + sink, "committed"] += int(done.rsplit(" ", 1)[1])
+            pairs = zip(sequence, events, strict=True)
+            wanted = sequence if sink.takes_all else [n for n, e in pairs if sink.takes(e.type, e.facility_id)]
+            if not wanted:
+                continue
+            done = await self._raw.execute(sql.QUEUE_EVENTS, sink.name, self._now, wanted)
+            self._counts[SINK + sink.name, "committed"] += int(done.rsplit(" ", 1)[1])
 
     async def _insert(self, table: Table, rows: Sequence[Sequence[Any]], conflict: str = "") -> None:
         """Many rows by few statements.  Not by arrays: for those the driver looks at the class of every value."""

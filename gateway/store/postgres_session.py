@@ -12,6 +12,7 @@ from gateway.store.ports import Loaded, LoadRequest, WorkItem, WriteSet
 from gateway.store.postgres_commit import CommitWriter
 from gateway.store.postgres_connection import PostgresConnection, PostgresPool, Raw, translated
 from gateway.store.postgres_load import claim, load
+from gateway.store.sinks import EventSink
 
 
 @dataclass(slots=True, frozen=True)
@@ -19,7 +20,7 @@ class Setting:
     """What a session's writes need to know beside the connection."""
 
     now: datetime
-    sinks: tuple[str, ...]
+    sinks: tuple[EventSink, ...]
     slot: int  # of this process in the ledger
 
 

@@ -199,11 +199,11 @@ FROM due JOIN timers t USING (timer_id)
 """Not those that were set anew, cleared or queued since they were read."""
 
 PENDING_EVENTS = """
-SELECT o.sink, o.sequence, e.event_id, o.key, e.routing_key, e.type, o.facility_id, e.body
+SELECT o.sink, o.sequence, e.event_id, o.key, e.routing_key, e.type, o.facility_id, e.body, e.restricted
 FROM outbox o JOIN events e ON e.seq = o.sequence WHERE o.sink = $1 ORDER BY o.sequence LIMIT $2
 """
 PENDING_REPLIES = """
-SELECT o.sink, o.sequence, 'r-' || o.sequence, o.key, '', r.kind, o.facility_id, r.body
+SELECT o.sink, o.sequence, 'r-' || o.sequence, o.key, '', r.kind, o.facility_id, r.body, false
 FROM outbox o JOIN replies r ON r.reply_id = o.sequence WHERE o.sink = $1 ORDER BY o.sequence LIMIT $2
 """
 UNDELIVERED = """

@@ -20,6 +20,7 @@ from gateway.store.limits import LIFE
 from gateway.store.ports import EventRow, JournalEntry, OutboxItem, SchemaMismatch, Stored, StoreUnavailable
 from gateway.store.rows import to_stored_time
 from gateway.store.schema import REVISION
+from gateway.store.sinks import BUS, EventSink, is_event_sink
 from gateway.store.sqlite_connection import SqliteConnection
 from gateway.store.sqlite_ingest import add_counts, ingest, take_ids
 from gateway.store.sqlite_readers import SqliteReaders
@@ -38,7 +39,7 @@ class SqliteStore(CoreStore):
         path: Path | str,
         *,
         clock: Callable[[], datetime],
-        sinks: tuple[str, ...] = ("bus",),
+        sinks: tuple[EventSink, ...] = (BUS,),
         seen_for: timedelta = LIFE,
     ) -> None:
         self.path = Path(path)
@@ -142,7 +143,7 @@ class SqliteStore(CoreStore):
     # -- out to the world ------------------------------------------------------------------------------------------
 
     async def outbox_claim(self, sink: str, limit: int) -> list[OutboxItem]:
-        pending = sql.PENDING_EVENTS if sink in self.sinks else sql.PENDING_REPLIES
+        pending = sql.PENDING_EVENTS if is_event_sink(self.sinks, sink) else sql.PENDING_REPLIES
 
         def query(connection: SqliteConnection) -> list[OutboxItem]:
             rows = connection.raw.execute(pending, (sink, limit))

@@ -17,8 +17,9 @@ from gateway.store import parking, schema
 from gateway.store import sqlite_statements as sql
 from gateway.store.delivery import number_reply
 from gateway.store.ledger import SINK, Counts
-from gateway.store.ports import ItemEnd, NewWork, Parked, Reply, WriteSet
+from gateway.store.ports import EventRow, ItemEnd, NewWork, Parked, Reply, WriteSet
 from gateway.store.rows import to_sqlite_rows, to_stored_time
+from gateway.store.sinks import EventSink
 from gateway.store.sqlite_connection import SqliteConnection
 from gateway.store.sqlite_ingest import add_counts, take_ids
 from gateway.store.statements import TOGETHER, in_groups, insert_rows, moment_positions
@@ -49,7 +50,7 @@ class CommitWriter:
     """Writes one WriteSet.  Order matters where one statement meets what another left: work rows go before new ones
     come, timers are set before their queued firings are dropped."""
 
-    def __init__(self, connection: SqliteConnection, now: datetime, sinks: Sequence[str]) -> None:
+    def __init__(self, connection: SqliteConnection, now: datetime, sinks: Sequence[EventSink]) -> None:
         self._connection = connection
         self._raw = connection.raw
         self._now = now
@@ -65,7 +66,7 @@ class CommitWriter:
             self._park(parked)
         self._new_work(writes.new_work)
         if writes.events:
-            self._publish(rows.events)
+            self._publish(writes.events, rows.events)
         for reply in writes.replies:
             self._reply(reply)
         for channel, count in writes.received.items():
@@ -157,17 +158,22 @@ class CommitWriter:
         query = "SELECT journal_id, kind FROM journal WHERE journal_id IN (SELECT value FROM json_each(?))"
         return dict(self._raw.execute(query, (json.dumps(sorted(journal_ids)),)).fetchall())
 
-    def _publish(self, rows: Sequence[list[Any]]) -> None:
-        """Give the events their numbers in order, and every sink a pending delivery of each; an event id is published
-        once."""
+    def _publish(self, events: Sequence[EventRow], rows: Sequence[list[Any]]) -> None:
+        """Give the events their numbers in order, and every sink a pending delivery of each that it takes; an event id
+        is published once."""
         found = self._raw.execute("SELECT seq FROM sqlite_sequence WHERE name = 'events'").fetchone()
         last = found[0] if found else 0
         for number, row in enumerate(rows, last + 1):
             row[0] = number
         insert(self._raw, schema.events, rows, "ignore")
         for sink in self._sinks:
-            queued = self._raw.execute(sql.QUEUE_EVENTS, (sink, self._at, last)).rowcount
-            self._counts[SINK + sink, "committed"] += queued
+            if sink.takes_all:
+                queued = self._raw.execute(sql.QUEUE_EVENTS, (sink.name, self._at, last)).rowcount
+            else:
+                wanted = [n for n, e in enumerate(events, last + 1) if sink.takes(e.type, e.facility_id)]
+                chosen = (sink.name, self._at, json.dumps(wanted))
+                queued = self._raw.execute(sql.QUEUE_CHOSEN_EVENTS, chosen).rowcount if wanted else 0
+            self._counts[SINK + sink.name, "committed"] += queued
 
     def _reply(self, reply: Reply) -> None:
         (number,) = self._raw.execute(sql.NEXT_CONTROL_NUMBER, (reply.partner,)).fetchone()

@@ -100,17 +100,21 @@ QUEUE_EVENTS = (
     "INSERT INTO outbox (sink, sequence, key, lane, facility_id, queued_at) "
     "SELECT ?, seq, patient_id, lane, facility_id, ? FROM events WHERE seq > ?"
 )
+QUEUE_CHOSEN_EVENTS = (
+    "INSERT INTO outbox (sink, sequence, key, lane, facility_id, queued_at) "
+    "SELECT ?, seq, patient_id, lane, facility_id, ? FROM events WHERE seq IN (SELECT value FROM json_each(?))"
+)
 UNDELIVERED = (
     "INSERT INTO undelivered (sink, sequence, key, lane, facility_id, queued_at, outcome, settled_at) "
     "SELECT sink, sequence, key, lane, facility_id, queued_at, ?, ? FROM outbox WHERE sink = ? AND sequence = ?"
 )
 PENDING_EVENTS = (
-    "SELECT o.sink, o.sequence, e.event_id, o.key, e.routing_key, e.type, o.facility_id, e.body FROM outbox o "
-    "JOIN events e ON e.seq = o.sequence WHERE o.sink = ? ORDER BY o.sequence LIMIT ?"
+    "SELECT o.sink, o.sequence, e.event_id, o.key, e.routing_key, e.type, o.facility_id, e.body, e.restricted "
+    "FROM outbox o JOIN events e ON e.seq = o.sequence WHERE o.sink = ? ORDER BY o.sequence LIMIT ?"
 )
 PENDING_REPLIES = (
-    "SELECT o.sink, o.sequence, 'r-' || o.sequence, o.key, '', r.kind, o.facility_id, r.body FROM outbox o "
-    "JOIN replies r ON r.reply_id = o.sequence WHERE o.sink = ? ORDER BY o.sequence LIMIT ?"
+    "SELECT o.sink, o.sequence, 'r-' || o.sequence, o.key, '', r.kind, o.facility_id, r.body, 0 "
+    "FROM outbox o JOIN replies r ON r.reply_id = o.sequence WHERE o.sink = ? ORDER BY o.sequence LIMIT ?"
 )
 QUEUE_TIMER = (  # not when it was set anew, cleared or queued since it was read
     "INSERT INTO work (work_id, lane, journal_id, item, kind, channel, source_kind, received_at, attempts, replayed, "

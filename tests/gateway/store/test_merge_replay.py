@@ -26,6 +26,7 @@ from gateway.store.ports import JournalEntry, Loaded, StoreUnavailable, WorkItem
 from gateway.store.postgres import PostgresStore
 from gateway.store.postgres_commit import CommitWriter
 from gateway.store.postgres_session import PostgresSession
+from gateway.store.sinks import BUS
 from tests.gateway.store.replay import FIELDS, NOW, FoldCompute, Traffic, oracle, outcome, traffic
 
 WORKERS = 4
@@ -47,7 +48,7 @@ class AbortingSession(PostgresSession):
             raise Aborted
         if drawn < ABORTED:
             assert self._connection is not None
-            await CommitWriter(self._connection, NOW, ("bus",), 1).write(writes, {})
+            await CommitWriter(self._connection, NOW, (BUS,), 1).write(writes, {})
             raise Aborted
         await super().commit(writes)
 

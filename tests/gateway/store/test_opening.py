@@ -5,6 +5,7 @@ from pathlib import Path
 from gateway.settings import Settings
 from gateway.store.opening import open_store
 from gateway.store.postgres import PostgresStore
+from gateway.store.sinks import BUS, EventSink
 from gateway.store.sqlite import SqliteStore
 from tests.gateway.store.conftest import Clock
 
@@ -19,4 +20,10 @@ def test_store_of_the_settings_is_postgresql_with_a_bus(clock: Clock) -> None:
     section = {"url": "postgresql://baton@localhost/baton"}
     store = open_store(Settings(store=section, bus={"url": "amqp://localhost/"}), clock)  # type: ignore[arg-type]
     assert isinstance(store, PostgresStore)
-    assert store.sinks == ("bus",)
+    assert store.sinks == (BUS,)
+
+
+def test_store_queues_events_for_the_channels_that_are_sent_events(tmp_path: Path, clock: Clock) -> None:
+    letters = EventSink("letters", ("task.*",))
+    store = open_store(Settings(gateway={"data_dir": str(tmp_path)}), clock, (letters,))  # type: ignore[arg-type]
+    assert store.sinks == (letters,)

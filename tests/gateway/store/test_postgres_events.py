@@ -10,6 +10,7 @@ from gateway.store.ports import EventRow, WriteSet
 from gateway.store.postgres import PostgresStore
 from gateway.store.postgres_commit import CommitWriter
 from gateway.store.postgres_session import PostgresSession
+from gateway.store.sinks import BUS
 from tests.gateway.store.conftest import Clock
 from tests.gateway.store.samples import event, write
 from tests.support.postgres_server import PostgresServer
@@ -62,7 +63,7 @@ async def test_reader_never_passes_an_event_whose_transaction_is_open(
 async def _insert(session: PostgresSession, row: EventRow) -> None:
     """Write an event in the session's transaction and leave it open."""
     assert session._connection is not None
-    writer = CommitWriter(session._connection, row.emitted_at, ("bus",), 1)
+    writer = CommitWriter(session._connection, row.emitted_at, (BUS,), 1)
     await writer.write(WriteSet(events=[row]), {})
 
 
