@@ -33,6 +33,7 @@ from gateway.store.ports import WriteSet
 from gateway.store.progress import pending
 from gateway.telemetry import Metrics
 from gateway.watch import Watch
+from parsers.x12.acknowledgement import number_interchange
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +45,7 @@ class Gateway:
         self.settings = settings
         self.clock = clock
         self._packages = list(packages)
-        self.store = open_store(settings, clock, event_sinks(settings))
+        self.store = open_store(settings, clock, event_sinks(settings), number_interchange)
         self.metrics = Metrics()
         self.sources: dict[str, Source] = {}
         self.ports: dict[str, int] = {}

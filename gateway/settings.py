@@ -15,6 +15,8 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from gateway.coordination.changes import CoordinationSettings
 from gateway.settings_channels import MIB, AnyChannel, Channel, FileDrop, MllpListener, Name, Port, Section, Zone
+from gateway.settings_partners import PartnerSection
+from mappings.partners import TradingPartner
 from mappings.profile import Facility, FeedProfile, IdentifierRule
 
 
@@ -220,6 +222,7 @@ class Settings(BaseSettings):
     disk: DiskSection = Field(default_factory=DiskSection)
     facility: tuple[FacilitySection, ...] = (FacilitySection(id="main"),)
     channel: tuple[Channel, ...] = _DEFAULT_CHANNELS
+    partner: tuple[PartnerSection, ...] = ()
 
     @classmethod
     def settings_customise_sources(
@@ -263,6 +266,13 @@ class Settings(BaseSettings):
     def facilities(self) -> tuple[Facility, ...]:
         return tuple(Facility(**facility.model_dump()) for facility in self.facility)
 
+    @property
+    def partners(self) -> tuple[TradingPartner, ...]:
+        return tuple(partner.partner() for partner in self.partner)
+
+    def find_partner(self, name: str) -> TradingPartner | None:
+        return next((partner for partner in self.partners if partner.name == name), None)
+
     def find_channel(self, name: str) -> AnyChannel | None:
         return next((channel for channel in self.channel if channel.name == name), None)
 
@@ -274,7 +284,7 @@ class Settings(BaseSettings):
         given = {key: value for key, value in channel if key in FeedProfile.__struct_fields__}
         if isinstance(channel, MllpListener):
             given["patient_id"] = tuple(IdentifierRule(**rule.model_dump()) for rule in channel.patient_id)
-        return FeedProfile(channel=name, facilities=self.facilities, **given)
+        return FeedProfile(channel=name, facilities=self.facilities, partners=self.partners, **given)
 
     def coordination_settings(self, name: str = "") -> CoordinationSettings:
         """Rule settings for messages of channel `name`; without a name for timers and commands (stage live)."""

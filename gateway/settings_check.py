@@ -188,6 +188,7 @@ def _sense_findings(settings: Settings, line: Callable[..., int]) -> Iterator[Fi
             yield Finding(where, "error", "There is no facility of this id.", cure, place)
         if isinstance(channel, MllpListener):
             yield from _listener_findings(channel, index, line)
+    yield from _partner_findings(settings, line)
     yield from _bus_findings(settings, line)
 
 
@@ -199,6 +200,36 @@ def _listener_findings(channel: MllpListener, index: int, line: Callable[..., in
     if channel.max_connections_per_peer > channel.max_connections:
         where, place = line("channel", index, "max_connections_per_peer"), f"channel.{index}.max_connections_per_peer"
         yield Finding(where, "warning", "One peer may have more connections than all.", "Lower it.", place)
+
+
+def _partner_findings(settings: Settings, line: Callable[..., int]) -> Iterator[Finding]:
+    facilities = [facility.id for facility in settings.facility]
+    channels = [channel.name for channel in settings.channel]
+    seen: set[tuple[str, str]] = set()
+    for index, partner in enumerate(settings.partner):
+        claims = [
+            ("name", partner.name),
+            *(("id", f"{partner.qualifier} {one}") for one in (partner.id, *partner.aliases)),
+        ]
+        for key, value in claims:
+            if (key, value) in seen:
+                where, place = line("partner", index, key), f"partner.{index}.{key}"
+                yield Finding(where, "error", f"Two partners have this {key}.", "Give each its own.", place)
+            seen.add((key, value))
+        if partner.channel and partner.channel not in channels:
+            cure = "Use one of: " + ", ".join(channels) + "; or add a [[channel]]."
+            where, place = line("partner", index, "channel"), f"partner.{index}.channel"
+            yield Finding(where, "error", "There is no channel of this name.", cure, place)
+        if partner.channel and not partner.own_id:
+            where, place = line("partner", index, "channel"), f"partner.{index}.own_id"
+            cure = "Set `own_id` to the identifier that the partner gave you (ISA06)."
+            yield Finding(where, "error", "What we send would carry no sender.", cure, place)
+        for at, provider in enumerate(partner.provider):
+            if provider.facility not in facilities:
+                cure = "Use one of: " + ", ".join(facilities) + "; or add a [[facility]]."
+                where = line("partner", index, "provider", at, "facility")
+                place = f"partner.{index}.provider.{at}.facility"
+                yield Finding(where, "error", "There is no facility of this id.", cure, place)
 
 
 def _bus_findings(settings: Settings, line: Callable[..., int]) -> Iterator[Finding]:

@@ -8,7 +8,6 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
-from pydantic_core import PydanticUndefined
 
 from gateway.settings import (
     ApiSection,
@@ -24,6 +23,7 @@ from gateway.settings import (
     StoreSection,
 )
 from gateway.settings_channels import FileDrop, IdentifierRuleSettings, MllpListener
+from gateway.settings_partners import GuidesSection, PartnerSection, PayerSection, PolicySection, ProviderSection
 
 SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("[gateway]", GatewaySection),
@@ -35,6 +35,11 @@ SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ('[[channel]] with kind = "mllp-listener"', MllpListener),
     ("[[channel.patient_id]]", IdentifierRuleSettings),
     ('[[channel]] with kind = "file-drop"', FileDrop),
+    ("[[partner]]", PartnerSection),
+    ("[partner.policy]", PolicySection),
+    ("[partner.guides]", GuidesSection),
+    ("[[partner.payer]]", PayerSection),
+    ("[[partner.provider]]", ProviderSection),
     ("[pipeline]", PipelineSection),
     ("[scheduler]", SchedulerSection),
     ("[disk]", DiskSection),
@@ -67,7 +72,10 @@ def settings_markdown() -> str:
 
 
 def _row(name: str, field: FieldInfo) -> str:
-    default = "required" if field.default is PydanticUndefined else f"`{json.dumps(field.default)}`"
+    if field.default_factory is not None:
+        default = "its defaults"
+    else:
+        default = "required" if field.is_required() else f"`{json.dumps(field.default)}`"
     cells = (f"`{name}`", _kind(field.annotation), default, field.description or "")
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 

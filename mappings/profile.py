@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+from mappings.partners import TradingPartner, partner_of
+
 
 class Facility(msgspec.Struct, frozen=True, kw_only=True):
     """A site that owns encounters, tasks and deadlines (decision 11)."""
@@ -39,6 +41,7 @@ class FeedProfile(msgspec.Struct, frozen=True, kw_only=True):
     processing_ids: tuple[str, ...] = ("P",)  # others are filtered as test-message
     usage: tuple[str, ...] = ("P",)  # ISA15
     payer_zone: str = "America/New_York"  # for X12 times
+    partners: tuple[TradingPartner, ...] = ()
 
     @property
     def authority(self) -> str:
@@ -52,6 +55,10 @@ class FeedProfile(msgspec.Struct, frozen=True, kw_only=True):
                     if code == facility.id or code in facility.aliases:
                         return facility.id, True
         return self.default_facility, not any(codes)
+
+    def partner_of(self, qualifier: str, sender: str) -> TradingPartner:
+        """The partner with this ISA05 and ISA06; one with the defaults when no settings name him."""
+        return partner_of(self.partners, qualifier, sender)
 
     def zone_of(self, facility_id: str) -> str:
         for facility in self.facilities:

@@ -10,7 +10,7 @@ from mappings.eligibility import benefit_loops, patient_rejections
 from mappings.events import CanonicalEvent, Rejection
 from mappings.x12_facts import level_rejections, member_id, name_of, rejections, source_of
 from parsers.errors import Oddity
-from parsers.x12.acknowledgement import fill_slots
+from parsers.x12.acknowledgement import number_interchange
 from parsers.x12.hierarchy import DEPENDENT, EVENT, PROVIDER, SERVICE, SUBSCRIBER, HierarchicalLevel, Hierarchy
 from parsers.x12.interchange import FunctionalGroup, Interchange
 from parsers.x12.segments import Segment, decode
@@ -48,7 +48,7 @@ def describe_interchange(
             ),
         ),
         "groups": [_group(group, described) for group, described in zip(interchange.groups, sets, strict=True)],
-        "acknowledgements": [fill_slots(body, 1, 1, 1).decode("latin-1") for body in acknowledgements],
+        "acknowledgements": [number_interchange(body, 1).decode("latin-1") for body in acknowledgements],
         "outcome": outcome,
         "problems": [_described(oddity) for oddity in interchange.oddities],
     }

@@ -12,6 +12,7 @@ from gateway.clock import system_clock
 from gateway.settings import Settings
 from gateway.store.core_store import CoreStore
 from gateway.store.ports import SchemaMismatch, StoreUnavailable, UnsafeStore
+from parsers.x12.acknowledgement import number_interchange
 
 T = TypeVar("T")
 
@@ -22,7 +23,7 @@ def with_store(settings: Settings, action: Callable[[CoreStore], Awaitable[T]]) 
     from gateway.store.opening import open_store  # both drivers: not for commands that need no store
 
     async def run() -> T:
-        store = open_store(settings, system_clock)
+        store = open_store(settings, system_clock, numbering=number_interchange)
         await store.open()
         try:
             return await action(store)

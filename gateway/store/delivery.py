@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from sqlalchemy import Connection, delete, exists, insert, select
@@ -44,7 +44,10 @@ def answer_again(connection: Connection, journal_ids: Sequence[int], now: dateti
     return len(rows)
 
 
-def number_reply(body: bytes, number: int) -> bytes:
-    """Fill the control-number slots of an answer: one number for the interchange and for its only group, whose only
-    transaction set is the first (ports.Reply)."""
-    return body.replace(b"{ISA13}", b"%09d" % number).replace(b"{GS06}", b"%d" % number).replace(b"{ST02}", b"0001")
+Numbering = Callable[[bytes, int], bytes]
+"""Puts a control number into the slots of a body; the parsers know how, the store how the number goes on."""
+
+
+def unnumbered(body: bytes, number: int) -> bytes:
+    """Of a store that was opened without a way to number what it sends."""
+    raise RuntimeError("this store was opened without numbering: it can send no interchange")

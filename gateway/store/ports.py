@@ -141,13 +141,13 @@ class EventRow(msgspec.Struct, kw_only=True, array_like=True):
 
 
 class Reply(msgspec.Struct, kw_only=True, array_like=True):
-    """A file that answers an interchange (TA1, 999): `body` with `{ISA13}`-style slots filled by the store's
-    control-number sequence of `partner`, and delivered by `channel`."""
+    """An interchange of ours (an answer or a request): `body` with slots `{ISA13}`, `{GS06}` and `{ST02}`, which the
+    commit fills with the next number of `partner`'s stored sequence and keeps beside it; delivered by `channel`."""
 
     journal_id: int
     channel: str
     partner: str
-    kind: str  # TA1 | 999
+    kind: str  # TA1 | 999 | 997, or ST01 of a request
     body: bytes
     facility_id: str
 

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, text
 from gateway.store import delivery, parking
 from gateway.store import postgres_statements as sql
 from gateway.store.core_store import CoreStore, revision
+from gateway.store.delivery import Numbering, unnumbered
 from gateway.store.event_log import read_events
 from gateway.store.ledger import SETTLED, SINK
 from gateway.store.limits import LIFE
@@ -37,7 +38,7 @@ LOOKS = 4
 
 class PostgresStore(CoreStore):
     """`sinks`: where every event is to be delivered.  `claim_lanes`: most lanes that one claim takes, so that several
-    workers share the work."""
+    workers share the work.  `numbering`: puts control numbers into what is sent to partners."""
 
     def __init__(
         self,
@@ -48,9 +49,11 @@ class PostgresStore(CoreStore):
         seen_for: timedelta = LIFE,
         pool_size: int = 8,
         claim_lanes: int = 16,
+        numbering: Numbering = unnumbered,
     ) -> None:
         self.clock = clock
         self.sinks = sinks
+        self.numbering = numbering
         self._pool = PostgresPool(url, pool_size)
         self._sink_locks = SinkLocks(self._pool)
         self._seen_for = seen_for
@@ -166,7 +169,7 @@ class PostgresStore(CoreStore):
         return PostgresSession(self._pool, self._setting())
 
     def _setting(self) -> Setting:
-        return Setting(self.clock(), self.sinks, self._slot)
+        return Setting(self.clock(), self.sinks, self._slot, self.numbering)
 
     async def failed_attempt(self, work_ids: Sequence[int]) -> None:
         async with self._pool.connection() as connection:

@@ -12,7 +12,7 @@ from sqlalchemy import Table
 
 from gateway.store import parking, schema
 from gateway.store import postgres_statements as sql
-from gateway.store.delivery import number_reply
+from gateway.store.delivery import Numbering, unnumbered
 from gateway.store.ledger import SINK, Counts
 from gateway.store.ports import EventRow, ItemEnd, NewWork, Parked, Reply, WriteSet
 from gateway.store.postgres_connection import PostgresConnection
@@ -27,12 +27,20 @@ MATCHING = lock_number("matching")
 class CommitWriter:
     """Writes one WriteSet, in the order of its SQLite twin."""
 
-    def __init__(self, connection: PostgresConnection, now: datetime, sinks: Sequence[EventSink], slot: int) -> None:
+    def __init__(
+        self,
+        connection: PostgresConnection,
+        now: datetime,
+        sinks: Sequence[EventSink],
+        slot: int,
+        numbering: Numbering = unnumbered,
+    ) -> None:
         self._connection = connection
         self._raw = connection.raw
         self._now = now
         self._sinks = sinks
         self._slot = slot
+        self._numbering = numbering
         self._counts = Counts()
 
     async def write(self, writes: WriteSet, found: Mapping[str, set[str]]) -> None:
@@ -180,7 +188,7 @@ class CommitWriter:
 
     async def _reply(self, reply: Reply) -> None:
         number = await self._raw.fetchval(sql.NEXT_CONTROL_NUMBER, reply.partner)
-        body = number_reply(reply.body, number)
+        body = self._numbering(reply.body, number)
         head = (reply.journal_id, reply.channel, reply.partner, reply.kind, reply.facility_id)
         reply_id = await self._raw.fetchval(sql.INSERT_REPLY, *head, number, body, self._now)
         await self._raw.execute(

@@ -7,6 +7,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
 
+from gateway.store.delivery import Numbering, unnumbered
 from gateway.store.limits import CLOSED_TASKS
 from gateway.store.ports import Loaded, LoadRequest, WorkItem, WriteSet
 from gateway.store.postgres_commit import CommitWriter
@@ -22,6 +23,7 @@ class Setting:
     now: datetime
     sinks: tuple[EventSink, ...]
     slot: int  # of this process in the ledger
+    numbering: Numbering = unnumbered
 
 
 class PostgresSession:
@@ -61,7 +63,8 @@ class PostgresSession:
         assert self._connection is not None
         setting = self._setting
         with translated():
-            await CommitWriter(self._connection, setting.now, setting.sinks, setting.slot).write(writes, self._found)
+            writer = CommitWriter(self._connection, setting.now, setting.sinks, setting.slot, setting.numbering)
+            await writer.write(writes, self._found)
             await self._connection.raw.execute("COMMIT")
 
     async def __aenter__(self) -> PostgresSession:

@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 
 from gateway.store import sqlite_statements as sql
 from gateway.store.core_store import CoreStore, revision
+from gateway.store.delivery import Numbering, unnumbered
 from gateway.store.event_log import read_events
 from gateway.store.ledger import SETTLED, SINK, Counts
 from gateway.store.limits import LIFE
@@ -32,7 +33,8 @@ T = TypeVar("T")
 
 
 class SqliteStore(CoreStore):
-    """`sinks`: where every event is to be delivered besides the event log itself; () for the log alone."""
+    """`sinks`: where every event is to be delivered besides the event log itself; () for the log alone.
+    `numbering`: puts control numbers into what is sent to partners."""
 
     def __init__(
         self,
@@ -41,10 +43,12 @@ class SqliteStore(CoreStore):
         clock: Callable[[], datetime],
         sinks: tuple[EventSink, ...] = (BUS,),
         seen_for: timedelta = LIFE,
+        numbering: Numbering = unnumbered,
     ) -> None:
         self.path = Path(path)
         self.clock = clock
         self.sinks = sinks
+        self.numbering = numbering
         self.writer = SqliteWriter(self.path)
         self._seen_for = seen_for
         self._hot = SqliteReaders(self.path, 2)  # pipeline and relay never wait behind a person's query

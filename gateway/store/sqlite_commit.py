@@ -15,7 +15,7 @@ from sqlalchemy import Table
 
 from gateway.store import parking, schema
 from gateway.store import sqlite_statements as sql
-from gateway.store.delivery import number_reply
+from gateway.store.delivery import Numbering, unnumbered
 from gateway.store.ledger import SINK, Counts
 from gateway.store.ports import EventRow, ItemEnd, NewWork, Parked, Reply, WriteSet
 from gateway.store.rows import to_sqlite_rows, to_stored_time
@@ -50,12 +50,15 @@ class CommitWriter:
     """Writes one WriteSet.  Order matters where one statement meets what another left: work rows go before new ones
     come, timers are set before their queued firings are dropped."""
 
-    def __init__(self, connection: SqliteConnection, now: datetime, sinks: Sequence[EventSink]) -> None:
+    def __init__(
+        self, connection: SqliteConnection, now: datetime, sinks: Sequence[EventSink], numbering: Numbering = unnumbered
+    ) -> None:
         self._connection = connection
         self._raw = connection.raw
         self._now = now
         self._at = to_stored_time(now)
         self._sinks = sinks
+        self._numbering = numbering
         self._counts = Counts()
 
     def write(self, writes: WriteSet, rows: Rows) -> None:
@@ -177,7 +180,7 @@ class CommitWriter:
 
     def _reply(self, reply: Reply) -> None:
         (number,) = self._raw.execute(sql.NEXT_CONTROL_NUMBER, (reply.partner,)).fetchone()
-        body = number_reply(reply.body, number)
+        body = self._numbering(reply.body, number)
         head = (reply.journal_id, reply.channel, reply.partner, reply.kind, reply.facility_id)
         reply_id = self._raw.execute(sql.INSERT_REPLY, (*head, number, body, self._at)).lastrowid
         row = (reply.channel, reply_id, reply.partner, 0, reply.facility_id, self._at)

@@ -37,11 +37,11 @@ class SqliteSession:
         return await self._store.reading(lambda connection: claim(connection.raw, limit, after))
 
     async def commit(self, writes: WriteSet) -> None:
-        now, sinks = self._store.clock(), self._store.sinks
+        now, sinks, numbering = self._store.clock(), self._store.sinks, self._store.numbering
         rows = await asyncio.to_thread(Rows.of, writes)
         self._commit = asyncio.ensure_future(
             self._store.writer.run(
-                PIPELINE, lambda connection: CommitWriter(connection, now, sinks).write(writes, rows)
+                PIPELINE, lambda connection: CommitWriter(connection, now, sinks, numbering).write(writes, rows)
             )
         )
         await asyncio.shield(self._commit)

@@ -58,10 +58,10 @@ def acknowledges(group: FunctionalGroup) -> bool:
     return group.functional_id == _ACKNOWLEDGING_GROUP or (bool(ids) and ids <= _ACKNOWLEDGING_SETS)
 
 
-def fill_slots(body: bytes, interchange: int, group: int, transaction_set: int) -> bytes:
-    """Put control numbers into the slots of an acknowledgement."""
-    filled = body.replace(b"{ISA13}", b"%09d" % interchange).replace(b"{GS06}", b"%d" % group)
-    return filled.replace(b"{ST02}", b"%04d" % transaction_set)
+def number_interchange(body: bytes, number: int) -> bytes:
+    """Fill the control-number slots of an interchange that we send: `number` (1 to 999999999, from the partner's
+    stored sequence) is ISA13 and the GS06 of its only group; ST02 of its first transaction set is 0001."""
+    return body.replace(b"{ISA13}", b"%09d" % number).replace(b"{GS06}", b"%d" % number).replace(b"{ST02}", b"0001")
 
 
 def _ta1(interchange: Interchange, stamp: datetime) -> Acknowledgement:

@@ -9,7 +9,7 @@ import pytest
 
 from mappings.profile import FeedProfile
 from mappings.x12 import read_x12
-from parsers.x12.acknowledgement import fill_slots
+from parsers.x12.acknowledgement import number_interchange
 from parsers.x12.oracle import second_opinion
 from tests.mappings.payer_feed import RECEIVED
 from tests.mappings.test_x12 import inspect, inspect_sets
@@ -31,7 +31,7 @@ def test_corpus_file_is_read_inspected_and_rightly_answered(path: Path) -> None:
     assert reading.items and len(described) >= 1
     if described[0]["standard"] == "unknown":
         assert not body.lstrip().startswith(b"ISA")
-    sent = [fill_slots(reply.body, 1, 1, 1) for reply in reading.replies]
+    sent = [number_interchange(reply.body, 1) for reply in reading.replies]
     assert len(sent) == sum(len(found.get("acknowledgements", [])) for found in described)
     for reply in sent:
         (back,) = inspect(reply, BOTH)
@@ -47,7 +47,7 @@ HEALTH_CARE = ("cosyte__x12", "linuxforhealth__x12", "mark64oswald__healthsim-wo
 def test_corpus_answers_are_taken_by_pyx12(folder: str) -> None:
     for path in sorted((CORPUS / folder).glob("*")):
         for reply in read_x12(path.read_bytes(), BOTH, RECEIVED).replies:
-            assert second_opinion(fill_slots(reply.body, 1, 1, 1)) == [], path.name
+            assert second_opinion(number_interchange(reply.body, 1)) == [], path.name
 
 
 @pytest.mark.corpus

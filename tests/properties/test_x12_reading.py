@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from mappings.profile import FeedProfile
 from mappings.x12 import inspect_interchanges, read_x12
-from parsers.x12.acknowledgement import fill_slots
+from parsers.x12.acknowledgement import number_interchange
 from parsers.x12.interchange import read_interchanges
 from parsers.x12.structure import check_group
 from tests.parsers.x12.interchanges import ACTIVE, group, interchange, isa, transaction_set
@@ -37,7 +37,7 @@ def read_everything(body: bytes) -> None:
     assert reading.items
     json.dumps(list(inspect_interchanges(body, PROFILE)))
     for reply in reading.replies:
-        (back,) = read_interchanges(fill_slots(reply.body, 1, 1, 1))
+        (back,) = read_interchanges(number_interchange(reply.body, 1))
         assert back.error is None and not any(one.errors for one in back.groups)
         assert all(check.status == "accepted" for one in back.groups for check, _ in check_group(one))
 

@@ -18,6 +18,7 @@ from gateway.pipeline import Pipeline, PipelineSettings
 from gateway.store.migrate import migrate
 from gateway.store.sqlite import SqliteStore
 from mappings.profile import Facility, FeedProfile
+from parsers.x12.acknowledgement import number_interchange
 
 NOW = datetime(2026, 11, 9, 15, 0, tzinfo=UTC)
 
@@ -54,7 +55,7 @@ class LocalPipeline:
     def __init__(self, folder: Path, *, gap_policy: str = "gap", clock: Callable[[], datetime] = lambda: NOW) -> None:
         url = f"sqlite:///{folder / 'baton.db'}"
         migrate(url)
-        self.store = SqliteStore(folder / "baton.db", clock=clock)
+        self.store = SqliteStore(folder / "baton.db", clock=clock, numbering=number_interchange)
         self.profile = FeedProfile(
             channel="adt",
             default_authority="GENHOSP",

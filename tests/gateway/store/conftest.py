@@ -12,6 +12,7 @@ import pytest
 from gateway.store.migrate import migrate
 from gateway.store.postgres import PostgresStore
 from gateway.store.sqlite import SqliteStore
+from parsers.x12.acknowledgement import number_interchange
 from tests.support.postgres_server import PostgresServer
 
 NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
@@ -72,9 +73,9 @@ async def store(
     if request.param == "sqlite":
         path = tmp_path / "baton.db"
         path.write_bytes(request.getfixturevalue("migrated"))
-        store = SqliteStore(path, clock=clock)
+        store = SqliteStore(path, clock=clock, numbering=number_interchange)
     else:
-        store = PostgresStore(request.getfixturevalue("postgres_store_url"), clock=clock)
+        store = PostgresStore(request.getfixturevalue("postgres_store_url"), clock=clock, numbering=number_interchange)
     await store.open()
     yield store
     await store.close()

@@ -1,13 +1,13 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from sqlalchemy import Table, func, select
 
 from gateway.coordination.records import Merge, TaskChange, Transition
 from gateway.store import schema as s
-from gateway.store.delivery import number_reply
 from gateway.store.limits import PART
 from gateway.store.ports import Reply, WriteRefused
 from gateway.store.sqlite import SqliteStore
@@ -309,8 +309,14 @@ async def test_replies_take_control_numbers_of_their_partner_in_order(store: Sql
     assert (await store.ledger()).sinks["x12-in"].words["confirmed"] == 4
 
 
-def test_control_number_fills_its_slots_with_fixed_width() -> None:
-    assert number_reply(b"{ISA13}|{GS06}|{ISA13}", 42) == b"000000042|42|000000042"
+async def test_store_without_numbering_sends_nothing_to_partners(tmp_path: Path, migrated: bytes) -> None:
+    (tmp_path / "baton.db").write_bytes(migrated)
+    store = SqliteStore(tmp_path / "baton.db", clock=lambda: NOON)
+    await store.open()
+    with pytest.raises(WriteRefused):
+        await write(store, replies=[reply()])
+    assert await values(store, s.replies, "reply_id") == []
+    await store.close()
 
 
 async def test_events_are_pending_for_the_bus_in_order_until_settled(store: SqliteStore) -> None:

@@ -7,7 +7,7 @@ from datetime import datetime
 
 import pytest
 
-from parsers.x12.acknowledgement import Acknowledgement, acknowledge, fill_slots
+from parsers.x12.acknowledgement import Acknowledgement, acknowledge, number_interchange
 from parsers.x12.interchange import read_interchanges
 from parsers.x12.oracle import second_opinion
 from parsers.x12.structure import check_group
@@ -119,7 +119,7 @@ def test_pyx12_reads_every_answer_without_complaint(body: bytes) -> None:
     found = answers(body)
     assert found
     for number, answer in enumerate(found, start=1):
-        filled = fill_slots(answer.body, number, number, number)
+        filled = number_interchange(answer.body, number)
         assert b"{" not in filled
         assert second_opinion(filled) == []
         (back,) = read_interchanges(filled)
@@ -130,10 +130,10 @@ def test_pyx12_reads_every_answer_without_complaint(body: bytes) -> None:
 def test_values_cannot_break_out_of_their_element() -> None:
     hostile = eligibility(*ACTIVE, ack="1").replace(b"GS*HB*PAYER5*", b"GS*HB*P:{GS06}^\r\n*")
     for answer in answers(hostile):
-        filled = fill_slots(answer.body, 1, 2, 3)
+        filled = number_interchange(answer.body, 1)
         assert second_opinion(filled) == []
         assert b"{" not in filled
 
 
 def test_slots_are_filled_with_numbers_of_the_fixed_lengths() -> None:
-    assert fill_slots(b"{ISA13}|{GS06}|{ST02}|{GS06}", 7, 8, 9) == b"000000007|8|0009|8"
+    assert number_interchange(b"{ISA13}|{GS06}|{ST02}|{GS06}", 7) == b"000000007|7|0001|7"
