@@ -17,12 +17,43 @@ from datetime import datetime
 
 import msgspec
 
+from mappings.facts import Facts
+from mappings.payer_facts import (
+    AcknowledgementFacts,
+    AuthorizationFacts,
+    Benefit,
+    EligibilityFacts,
+    MemberFacts,
+    Rejection,
+    RequestFacts,
+    ServiceDecision,
+)
+
+__all__ = [
+    "DELETE",
+    "AcknowledgementFacts",
+    "AppointmentFacts",
+    "AuthorizationFacts",
+    "Benefit",
+    "CanonicalEvent",
+    "CoverageFacts",
+    "Diagnosis",
+    "EligibilityFacts",
+    "EncounterFacts",
+    "Facts",
+    "Identifier",
+    "Location",
+    "MemberFacts",
+    "PatientFacts",
+    "Person",
+    "Problem",
+    "Rejection",
+    "RequestFacts",
+    "ServiceDecision",
+]
+
 DELETE = '""'
 """The HL7 v2 null (chapter 2, "delete the value"): kept as sent so that it survives every hop."""
-
-
-class Facts(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """Base of everything a mapping says: immutable, and absent facts are left out when written."""
 
 
 class Problem(Facts, frozen=True, kw_only=True):
@@ -161,99 +192,6 @@ class AppointmentFacts(Facts, frozen=True, kw_only=True):
     visit_number: str | None = None  # PV1-19
 
 
-class Rejection(Facts, frozen=True, kw_only=True):
-    """AAA."""
-
-    reason: str  # AAA03
-    loop: str
-    valid: str | None = None  # AAA01
-    follow_up: str | None = None  # AAA04
-
-
-class Benefit(Facts, frozen=True, kw_only=True):
-    """EB row of a 271 (2110C/D)."""
-
-    code: str  # EB01
-    service_types: tuple[str, ...] = ()  # EB03
-    insurance_type: str | None = None
-    plan: str | None = None
-    period: str | None = None  # EB06
-    amount: str | None = None
-    percent: str | None = None
-    quantity: str | None = None
-    authorization_required: str | None = None  # EB11 Y / N / U
-    in_network: str | None = None
-    begins_on: str | None = None
-    ends_on: str | None = None
-
-
-class MemberFacts(Facts, frozen=True, kw_only=True):
-    """Who a payer's answer is about: the dependent when there is one, else the subscriber."""
-
-    payer_id: str | None = None
-    payer_name: str | None = None
-    member_id: str | None = None
-    family: str | None = None
-    given: str | None = None
-    birth_date: str | None = None
-    sex: str | None = None
-    dependent: bool = False
-    traces: tuple[str, ...] = ()  # TRN02 where TRN01 = 2 (ours, echoed); payer's own are left out
-    reference: str | None = None  # BHT03
-
-
-class EligibilityFacts(Facts, frozen=True, kw_only=True):
-    """271, one patient: domain reference 4.3.  `status`: active | inactive | not-covered | unknown | rejected."""
-
-    status: str
-    as_of: datetime | None = None
-    benefits: tuple[Benefit, ...] = ()
-    rejections: tuple[Rejection, ...] = ()
-    group_number: str | None = None
-    plan: str | None = None
-    begins_on: str | None = None
-    ends_on: str | None = None
-    authorization_required: str | None = None
-    pending: bool = False  # EB01 5, 7, 8
-
-
-class ServiceDecision(Facts, frozen=True, kw_only=True):
-    """One line of a 278 response: event (2000E) or service (2000F) level."""
-
-    level: str  # event | service
-    action: str | None = None  # HCR01
-    number: str | None = None  # HCR02
-    reasons: tuple[str, ...] = ()  # HCR03
-    trace: str | None = None
-    service: str | None = None  # procedure code, else UM03
-    effective_on: str | None = None
-    expires_on: str | None = None
-    quantity: str | None = None
-    unit: str | None = None
-
-
-class AuthorizationFacts(Facts, frozen=True, kw_only=True):
-    """278 response, one patient event: domain reference 5.  `status`: certified | partially-certified | modified |
-    denied | pended | contact-payer | not-required | cancelled | rejected."""
-
-    status: str
-    number: str | None = None  # HCR02 of a certification
-    tracking_number: str | None = None
-    decided_at: datetime | None = None  # BHT04/05
-    provisional: bool = False  # BHT06 = 19
-    request_category: str | None = None  # UM01
-    certification_type: str | None = None  # UM02
-    service_type: str | None = None  # UM03
-    urgent: bool = False  # UM06 in 03, U
-    event_begins_on: str | None = None  # DTP AAH / 435 / 472
-    event_ends_on: str | None = None
-    effective_on: str | None = None  # 007
-    expires_on: str | None = None  # 036, else the end by domain reference 5.4
-    previous_number: str | None = None  # REF BB
-    decisions: tuple[ServiceDecision, ...] = ()
-    rejections: tuple[Rejection, ...] = ()
-
-
 class CanonicalEvent(Facts, frozen=True, kw_only=True):
     """One thing that a message says happened.  `type` is `<family>.<event>` of domain reference 7.2."""
 
@@ -270,6 +208,8 @@ class CanonicalEvent(Facts, frozen=True, kw_only=True):
     member: MemberFacts | None = None
     eligibility: EligibilityFacts | None = None
     authorization: AuthorizationFacts | None = None
+    request: RequestFacts | None = None
+    acknowledgement: AcknowledgementFacts | None = None
     historical: bool = False  # MSH-11.2 A, R, I: state only, no tasks
     problems: tuple[Problem, ...] = ()
 

@@ -21,6 +21,7 @@ KNOWN = {
     "authorizations": "what a payer decided",
     "tasks": "the worklist and everything that was ever on it",
     "timers": "moments at which a rule looks again",
+    "inquiries": "every 270 and 278 that went to a payer, and what became of it",
     "task_changes": "history of tasks, append-only",
     "transitions": "what changed about a patient, append-only",
     "merges": "merges, append-only",
@@ -37,7 +38,8 @@ JOURNEY = {
     "match_key": "what a parked payer's answer waits for",
     "parked_history": "parked items that were retried, edited or discarded",
     "timer_queued": "timers that are work now",
-    "replies": "TA1 and 999 files",
+    "replies": "X12 files that leave: TA1, 999, and our own 270 and 278",
+    "payer_incidents": "payers that answered with 42 or 80: one row from the first such answer to the next good one",
     "control_number": "last control number given out, by partner",
     "outbox": "deliveries not confirmed yet; a row goes when it is",
     "undelivered": "deliveries that no queue wanted, or that were refused",
@@ -67,7 +69,8 @@ Conventions:
 - dates are ISO text (`1948-02-17`, or `1948` when only that was sent);
 - columns `*_json` hold JSON text;
 - `revision` counts the changes of a row;
-- ids are ours: a kind (`pat_`, `enc_`, `apt_`, `cov_`, `aut_`, `tsk_`, `tmr_`, `trn_`, `evt_`, `mrg_`), the number
+- ids are ours: a kind (`pat_`, `enc_`, `apt_`, `cov_`, `aut_`, `tsk_`, `tmr_`, `trn_`, `evt_`, `mrg_`,
+  `inq_`), the number
   of the message behind it and a keyed digest; nothing in them comes from the patient;
 - `facility_id` is in every row about a patient.
 
@@ -112,8 +115,8 @@ _OWN_WORDS = {
     "expired, cancelled, deleted",
     ("appointments", "status"): "proposed, pending, waitlist, booked, arrived, checked-in, fulfilled, cancelled, "
     "entered-in-error, noshow",
-    ("authorizations", "status"): "certified, partially-certified, modified, denied, pended, contact-payer, "
-    "not-required, cancelled, rejected, superseded",
+    ("authorizations", "status"): "requested, accepted, transport-failed, pended, info-requested, certified, "
+    "partially-certified, modified, denied, appealed, contact-payer, not-required, cancelled, rejected, superseded",
     ("tasks", "type"): "kind of work, as in docs/rules.md",
     ("tasks", "status"): "requested, accepted, completed, failed, cancelled",
     ("journal", "replay_of"): "the row of which this is the edited copy",

@@ -15,6 +15,7 @@ from gateway.coordination.records import (
     Coverage,
     Encounter,
     EncounterLocation,
+    Inquiry,
     Patient,
     PatientIdentifier,
     Record,
@@ -37,6 +38,7 @@ TABLES: dict[type[Record], str] = {
     Authorization: "authorizations",
     Task: "tasks",
     Timer: "timers",
+    Inquiry: "inquiries",
 }
 
 

@@ -17,6 +17,7 @@ from gateway.coordination.records import (
     Coverage,
     Encounter,
     EncounterLocation,
+    Inquiry,
     Patient,
     PatientIdentifier,
     Task,
@@ -65,6 +66,7 @@ class StateRows(msgspec.Struct, kw_only=True):
     authorizations: list[Authorization] = msgspec.field(default_factory=list)
     tasks: list[Task] = msgspec.field(default_factory=list)
     timers: list[Timer] = msgspec.field(default_factory=list)
+    inquiries: list[Inquiry] = msgspec.field(default_factory=list)
 
 
 class Decide(msgspec.Struct, kw_only=True, tag="decide"):

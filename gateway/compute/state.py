@@ -51,6 +51,8 @@ class State:
         for timer in rows.timers:
             if (home := patients.get(timer.patient_id)) is not None:
                 home.timers[timer.timer_id] = timer
+        for inquiry in rows.inquiries:
+            patients[inquiry.patient_id].inquiries[inquiry.inquiry_id] = inquiry
 
     def root(self, patient_id: str) -> PatientScope | None:
         """The surviving patient behind an id; merges are chains, never cycles (domain reference 2.3 b)."""

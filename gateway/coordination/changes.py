@@ -111,7 +111,7 @@ class Ids:
         self._next: dict[str, int] = {}
 
     def new(self, prefix: str) -> str:
-        """`prefix` is a short kind: pat, enc, apt, cov, aut, tsk, tmr, trn, evt, mrg."""
+        """`prefix` is a short kind: pat, enc, apt, cov, aut, tsk, tmr, trn, evt, mrg, inq."""
         index = self._next.get(prefix, 0)
         self._next[prefix] = index + 1
         digest = self._keyed.copy()

@@ -29,6 +29,7 @@ from gateway.coordination.records import (
     Coverage,
     Encounter,
     EncounterLocation,
+    Inquiry,
     Merge,
     Patient,
     PatientIdentifier,
@@ -42,7 +43,7 @@ from gateway.coordination.scope import PatientScope, Scope
 from mappings.events import CanonicalEvent
 
 R = TypeVar("R", bound=Record)
-Stateful = (Patient, Encounter, Appointment, Coverage, Authorization, Task)
+Stateful = (Patient, Encounter, Appointment, Coverage, Authorization, Task, Inquiry)
 
 AGGREGATES: dict[type[Record], tuple[str, str]] = {
     Patient: ("patient", "patient_id"),
@@ -51,6 +52,7 @@ AGGREGATES: dict[type[Record], tuple[str, str]] = {
     Coverage: ("coverage", "coverage_id"),
     Authorization: ("authorization", "authorization_id"),
     Task: ("task", "task_id"),
+    Inquiry: ("inquiry", "inquiry_id"),
 }
 
 
@@ -166,6 +168,8 @@ class Draft:
                 home.authorizations[record.authorization_id] = record
             case Task():
                 home.tasks[record.task_id] = record
+            case Inquiry():
+                home.inquiries[record.inquiry_id] = record
             case Timer():
                 home.timers[record.timer_id] = record
             case _:

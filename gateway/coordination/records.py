@@ -169,6 +169,19 @@ class Coverage(Record, kw_only=True):
     recorded_at: datetime
     created_at: datetime
     updated_at: datetime
+    insurance_type: str | None = None  # EB04 of the newest active answer: MA, MB, MC, HM ...
+    plan_name: str | None = None  # EB05 of the newest active answer
+    answer_begins_on: str | None = None  # period of the newest answer; `effective_on`, `expires_on` are registration's
+    answer_ends_on: str | None = None
+    pending: bool = False  # EB01 5, 7 or 8 in the newest answer
+    pcp_id: str | None = None  # EB01 L or a 2120 P3 of the newest answer that names one
+    pcp_name: str | None = None
+    services_json: str = "[]"  # [ServiceAnswer] of the newest answer: EB11 and status by service and network tier
+    remaining_json: str = "[]"  # [Remaining]: what is left of limits, deductible, stop-loss
+    other_payers_json: str = "[]"  # [OtherPayer]: EB01 R
+    rejections_json: str = "[]"  # [Rejection] with advice, of the newest AAA; [] once an answer came
+    rejected_at: datetime | None = None  # of that AAA
+    asked_at: datetime | None = None  # newest 270, ours or one that passed through
 
 
 class Authorization(Record, kw_only=True):
@@ -201,6 +214,58 @@ class Authorization(Record, kw_only=True):
     decisions_json: str = "[]"  # [mappings.events.ServiceDecision]
     rejections_json: str = "[]"
     recorded_at: datetime
+    created_at: datetime
+    updated_at: datetime
+    provisional: bool = False  # BHT06 = 19: the payer will send more
+    issued_on: str | None = None  # DTP 102
+    admission_on: str | None = None  # DTP 435
+    previous_number: str | None = None  # REF BB: what this one replaces
+    quantity: str | None = None  # certified, as sent; of the event, else of its first certified line
+    unit: str | None = None  # HSD01 or the service line's: VS, DY, HS, MN, FL, UN
+    remaining: str | None = None  # HSD05 = 29
+    requested_json: str = "[]"  # [RequestedService] of the request, where it was ours or passed through
+    documents_json: str = "[]"  # [RequestedDocument] that the payer waits for
+    provider_id: str | None = None  # whom the payer certified: 2010F, else 2010EA
+    provider_name: str | None = None
+    contacts_json: str = "[]"  # [RelatedEntity]: PER of the payer
+    messages_json: str = "[]"  # MSG01 as sent, also a denial said in prose
+    overturned: bool = False  # a denial became a grant
+    appealed_at: datetime | None = None  # UM02 1, 2 or N was sent
+    transport: str | None = None  # "TA1 R 025", "999 R IK5 R 5": why the request never reached the payer
+    inquired_at: datetime | None = None  # newest X215 inquiry
+
+
+class Inquiry(Record, kw_only=True):
+    """One 270 or 278 that went to a payer, sent by us or passing through us, and what became of it."""
+
+    inquiry_id: str
+    facility_id: str
+    revision: int
+    patient_id: str
+    kind: str  # mappings.payer_facts.RequestFacts.kind
+    source: str  # baton | passing
+    reason: str  # why it was asked: admission, booking, insurance-changed, pended, a person's id, "passing"
+    payer_id: str | None = None
+    payer_name: str | None = None
+    member_id: str | None = None
+    coverage_id: str | None = None
+    authorization_id: str | None = None
+    encounter_id: str | None = None
+    appointment_id: str | None = None
+    trace: str | None = None  # TRN02
+    reference: str | None = None  # BHT03
+    service_on: str | None = None
+    service_types: str = ""  # EB03 codes asked for, joined by blanks
+    channel: str = ""  # that it leaves by; empty: it passed through
+    request_json: str = "{}"  # what a resend builds the same document from
+    status: str  # waiting | sent | accepted | answered | rejected | failed | overdue | given-up
+    attempts: int = 0
+    asked_at: datetime
+    due_at: datetime | None = None  # when an acknowledgement or the answer is late
+    acknowledged_at: datetime | None = None
+    acknowledgement: str | None = None  # "TA1 A 000", "999 R IK5 R 5"
+    answered_at: datetime | None = None
+    answer: str | None = None  # status word of the answer: active, pended, rejected 42 ...
     created_at: datetime
     updated_at: datetime
 

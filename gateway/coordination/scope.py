@@ -10,6 +10,7 @@ from gateway.coordination.records import (
     Coverage,
     Encounter,
     EncounterLocation,
+    Inquiry,
     Patient,
     PatientIdentifier,
     Task,
@@ -26,6 +27,7 @@ STATE = (
     Authorization,
     Task,
     Timer,
+    Inquiry,
 )
 """Record types that are loaded, changed and written back; the others of `records` are append-only."""
 
@@ -46,6 +48,7 @@ class PatientScope(msgspec.Struct, kw_only=True):
     authorizations: dict[str, Authorization] = msgspec.field(default_factory=dict)
     tasks: dict[str, Task] = msgspec.field(default_factory=dict)
     timers: dict[str, Timer] = msgspec.field(default_factory=dict)
+    inquiries: dict[str, Inquiry] = msgspec.field(default_factory=dict)
 
     def task_by_key(self, task_key: str) -> Task | None:
         for task in self.tasks.values():

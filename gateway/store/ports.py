@@ -150,6 +150,7 @@ class Reply(msgspec.Struct, kw_only=True, array_like=True):
     kind: str  # TA1 | 999 | 997, or ST01 of a request
     body: bytes
     facility_id: str
+    inquiry_id: str | None = None  # of a request of ours that is followed
 
 
 class WriteSet(msgspec.Struct, kw_only=True):

@@ -190,7 +190,7 @@ class CommitWriter:
         number = await self._raw.fetchval(sql.NEXT_CONTROL_NUMBER, reply.partner)
         body = self._numbering(reply.body, number)
         head = (reply.journal_id, reply.channel, reply.partner, reply.kind, reply.facility_id)
-        reply_id = await self._raw.fetchval(sql.INSERT_REPLY, *head, number, body, self._now)
+        reply_id = await self._raw.fetchval(sql.INSERT_REPLY, *head, number, body, self._now, reply.inquiry_id)
         await self._raw.execute(
             sql.INSERT_OUTBOX, reply.channel, reply_id, reply.partner, 0, reply.facility_id, self._now
         )

@@ -176,8 +176,8 @@ DO UPDATE SET value = CASE WHEN control_number.value >= 999999999 THEN 1 ELSE co
 RETURNING value
 """
 INSERT_REPLY = """
-INSERT INTO replies (journal_id, channel, partner, kind, facility_id, control_number, body, created_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING reply_id
+INSERT INTO replies (journal_id, channel, partner, kind, facility_id, control_number, body, created_at, inquiry_id)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) RETURNING reply_id
 """
 INSERT_OUTBOX = """
 INSERT INTO outbox (sink, sequence, key, lane, facility_id, queued_at) VALUES ($1, $2, $3, $4, $5, $6)

@@ -32,8 +32,8 @@ from gateway.coordination import records
 from gateway.store.columns import BIGINT, UtcDateTime, record_columns, words
 from gateway.store.ports import EventRow
 
-REVISION = "0001"
-"""The migration that makes these tables."""
+REVISION = "0002"
+"""The newest migration: it leaves these tables."""
 
 
 metadata = MetaData(naming_convention={"ix": "ix_%(column_0_N_label)s"})
@@ -209,6 +209,11 @@ Index("ix_tasks_due", tasks.c.due_at, tasks.c.task_id)
 timers = _record_table("timers", records.Timer, "timer_id")
 Index("ix_timers_patient", timers.c.patient_id)
 Index("ix_timers_fire", timers.c.fire_at)
+inquiries = _record_table("inquiries", records.Inquiry, "inquiry_id")
+Index("ix_inquiries_patient", inquiries.c.patient_id)
+Index("ix_inquiries_trace", inquiries.c.trace)
+Index("ix_inquiries_reference", inquiries.c.reference)
+Index("ix_inquiries_due", inquiries.c.due_at)
 
 task_changes = _record_table("task_changes", records.TaskChange)  # several changes may share one revision: no key
 Index("ix_task_changes_task", task_changes.c.task_id, task_changes.c.revision)
@@ -230,6 +235,7 @@ STATE_TABLES: tuple[Table, ...] = (
     authorizations,
     tasks,
     timers,
+    inquiries,
 )
 """Loaded, changed, upserted by primary key; the order of `scope.STATE`."""
 APPENDED_TABLES: tuple[Table, ...] = (task_changes, transitions, merges)
@@ -267,7 +273,19 @@ replies = Table(
     Column("control_number", BigInteger, nullable=False),
     Column("body", LargeBinary, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
+    Column("inquiry_id", Text),  # of a 270 or 278 of ours; null: it answers an interchange
     sqlite_autoincrement=True,
+)
+Index("ix_replies_control", replies.c.partner, replies.c.control_number)
+
+payer_incidents = Table(
+    "payer_incidents",
+    metadata,
+    Column("payer_id", Text, primary_key=True),
+    Column("opened_at", UtcDateTime, nullable=False),
+    Column("last_at", UtcDateTime, nullable=False),
+    Column("count", Integer, nullable=False),  # answers that said so since it was opened
+    Column("closed_at", UtcDateTime),
 )
 
 control_number = Table(

@@ -182,7 +182,7 @@ class CommitWriter:
         (number,) = self._raw.execute(sql.NEXT_CONTROL_NUMBER, (reply.partner,)).fetchone()
         body = self._numbering(reply.body, number)
         head = (reply.journal_id, reply.channel, reply.partner, reply.kind, reply.facility_id)
-        reply_id = self._raw.execute(sql.INSERT_REPLY, (*head, number, body, self._at)).lastrowid
+        reply_id = self._raw.execute(sql.INSERT_REPLY, (*head, number, body, self._at, reply.inquiry_id)).lastrowid
         row = (reply.channel, reply_id, reply.partner, 0, reply.facility_id, self._at)
         self._raw.execute(sql.INSERT_OUTBOX, row)
         self._counts[SINK + reply.channel, "committed"] += 1

@@ -33,6 +33,7 @@ from gateway.store.schema import (
     coverages,
     encounter_locations,
     encounters,
+    inquiries,
     ledger,
     patient_identifiers,
     patients,
@@ -166,7 +167,10 @@ def load_statements(keys: Keys) -> LoadStatements:
 
 def _resolving(keys: Keys) -> dict[str, Any]:
     pairs = keys.pairs()
-    named = authorizations.c.trace, authorizations.c.number, authorizations.c.tracking_number
+    named = (
+        *(authorizations.c[name] for name in ("trace", "number", "tracking_number")),
+        *(inquiries.c[name] for name in ("trace", "reference")),
+    )
     return {
         "identifiers": select(patient_identifiers.c.patient_id).select_from(
             pairs.join(
@@ -175,7 +179,7 @@ def _resolving(keys: Keys) -> dict[str, Any]:
             )
         ),
         "members": select(coverages.c.patient_id).where(keys.listed(coverages.c.member_id, "keys")),
-        "traces": union_all(*(select(authorizations.c.patient_id).where(keys.listed(c, "keys")) for c in named)),
+        "traces": union_all(*(select(c.table.c.patient_id).where(keys.listed(c, "keys")) for c in named)),
         "timers": select(timers.c.patient_id).where(keys.listed(timers.c.timer_id, "keys")),
     }
 

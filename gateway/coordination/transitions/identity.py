@@ -23,6 +23,7 @@ OWNED = (
     ("appointments", "appointment_id"),
     ("coverages", "coverage_id"),
     ("authorizations", "authorization_id"),
+    ("inquiries", "inquiry_id"),
 )
 ACTOR = "rule:patient-merged"
 

@@ -90,6 +90,7 @@ TABLES: dict[type[records.Record], str] = {
     records.Authorization: "authorizations",
     records.Task: "tasks",
     records.Timer: "timers",
+    records.Inquiry: "inquiries",
     records.TaskChange: "task_changes",
     records.Transition: "transitions",
     records.Merge: "merges",
