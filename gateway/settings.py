@@ -15,6 +15,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from gateway.coordination.changes import CoordinationSettings
 from gateway.settings_channels import MIB, AnyChannel, Channel, FileDrop, MllpListener, Name, Port, Section, Zone
+from gateway.settings_coordination import CalendarSection, CoordinationSection, rule_settings
 from gateway.settings_partners import PartnerSection
 from mappings.partners import TradingPartner
 from mappings.profile import Facility, FeedProfile, IdentifierRule
@@ -116,51 +117,10 @@ class FacilitySection(Section):
         default=(), description="Values of PV1-3.4, EVN-7, MSH-4 or AIL-3.4 that mean this facility."
     )
     zone: Zone = Field(default="America/New_York", description="Time zone of deadlines.")
-    calendar: str = Field(default="us-federal", description="Holiday calendar of business days.")
-
-
-class CoordinationSection(Section):
-    """Numbers of the rules: bd = business days, cd = calendar days, h = hours."""
-
-    contact_bd: int = Field(default=2, ge=0, description="Business days to reach a discharged patient.")
-    followup_high_cd: int = Field(default=7, ge=0, description="Days to a follow-up visit after a high-risk discharge.")
-    followup_std_cd: int = Field(default=14, ge=0, description="Days to a follow-up visit after other discharges.")
-    followup_none_cd: int = Field(
-        default=30, ge=0, description="Days looked ahead before a missing follow-up visit is a task."
+    calendar: str = Field(
+        default="us-federal",
+        description="Calendar of business days: `us-federal`, `weekdays`, `US-CA`, or the id of a `[[calendar]]`.",
     )
-    tcm_extra_dispositions: tuple[str, ...] = Field(
-        default=(), description="Further PV1-36 codes that mean discharged home."
-    )
-    unbooked_check_h: int = Field(
-        default=24, ge=0, description="Hours after discharge before looking for a follow-up visit."
-    )
-    auth_admit_check_h: int = Field(
-        default=12, ge=0, description="Hours after admission before looking for an authorization."
-    )
-    auth_notice_h: int = Field(default=24, ge=0, description="Hours in which a payer must be told of an admission.")
-    auth_expedited_h: int = Field(default=72, ge=0, description="Hours a payer has for an urgent request.")
-    auth_standard_cd: int = Field(default=7, ge=0, description="Days a payer has for a standard request.")
-    readmit_cd: int = Field(
-        default=30, ge=0, description="Days after discharge in which an admission is a readmission."
-    )
-    verify_valid_cd: int = Field(default=3, ge=0, description="Days for which a coverage answer counts as fresh.")
-    p2p_bd: int = Field(default=2, ge=0, description="Business days for a peer-to-peer review after a denial.")
-    appeal_file_cd: int = Field(default=60, ge=0, description="Days to file an appeal after a denial.")
-    tombstone_h: int = Field(default=72, ge=0, description="Hours for which a cancel waits for what it cancels.")
-    office_opens: str = Field(default="08:00", pattern=r"^[0-2]\d:[0-5]\d$", description="Start of the business day.")
-    office_closes: str = Field(default="17:00", pattern=r"^[0-2]\d:[0-5]\d$", description="End of the business day.")
-    followup_types: tuple[str, ...] = Field(
-        default=("FOLLOWUP", "HFU", "FU"), description="Codes of SCH-7, SCH-8 or AIS-3 that mean a follow-up visit."
-    )
-    followup_location_types: tuple[str, ...] = Field(
-        default=("C", "D", "O", "H", "P"), description="Location types (AIL-4) where a follow-up visit can be."
-    )
-    not_followup_services: tuple[str, ...] = Field(
-        default=("LAB", "XR", "CT", "MRI", "US", "IMG", "RAD"),
-        description="Codes of SCH-7, SCH-8 or AIS-3 that are no follow-up visit.",
-    )
-    no_auth_payers: tuple[str, ...] = Field(default=(), description="Payers known to need no inpatient authorization.")
-    disabled_rules: tuple[str, ...] = Field(default=(), description="Ids of rules that do not run.")
 
 
 class RetentionSection(Section):
@@ -220,6 +180,7 @@ class Settings(BaseSettings):
     coordination: CoordinationSection = Field(default_factory=CoordinationSection)
     retention: RetentionSection = Field(default_factory=RetentionSection)
     disk: DiskSection = Field(default_factory=DiskSection)
+    calendar: tuple[CalendarSection, ...] = ()
     facility: tuple[FacilitySection, ...] = (FacilitySection(id="main"),)
     channel: tuple[Channel, ...] = _DEFAULT_CHANNELS
     partner: tuple[PartnerSection, ...] = ()
@@ -289,9 +250,10 @@ class Settings(BaseSettings):
     def coordination_settings(self, name: str = "") -> CoordinationSettings:
         """Rule settings for messages of channel `name`; without a name for timers and commands (stage live)."""
         channel = self.find_channel(name)
-        return CoordinationSettings(
-            facilities={facility.id: (facility.zone, facility.calendar) for facility in self.facility},
+        calendars = {calendar.id: calendar.days for calendar in self.calendar}
+        return rule_settings(
+            self.coordination,
+            facilities={one.id: (one.zone, calendars.get(one.calendar, one.calendar)) for one in self.facility},
             default_zone=channel.zone if channel else self.facility[0].zone,
             stage=channel.stage if channel else "live",
-            **dict(self.coordination),
         )

@@ -12,7 +12,6 @@ from pydantic.fields import FieldInfo
 from gateway.settings import (
     ApiSection,
     BusSection,
-    CoordinationSection,
     DiskSection,
     FacilitySection,
     GatewaySection,
@@ -23,6 +22,7 @@ from gateway.settings import (
     StoreSection,
 )
 from gateway.settings_channels import FileDrop, IdentifierRuleSettings, MllpListener
+from gateway.settings_coordination import CalendarSection, CoordinationSection, OverrideSection
 from gateway.settings_partners import GuidesSection, PartnerSection, PayerSection, PolicySection, ProviderSection
 
 SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
@@ -32,6 +32,7 @@ SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("[[bus.queue]]", QueueSection),
     ("[api]", ApiSection),
     ("[[facility]]", FacilitySection),
+    ("[[calendar]]", CalendarSection),
     ('[[channel]] with kind = "mllp-listener"', MllpListener),
     ("[[channel.patient_id]]", IdentifierRuleSettings),
     ('[[channel]] with kind = "file-drop"', FileDrop),
@@ -45,6 +46,7 @@ SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("[disk]", DiskSection),
     ("[retention]", RetentionSection),
     ("[coordination]", CoordinationSection),
+    ("[[coordination.override]]", OverrideSection),
 )
 
 _INTRODUCTION = """\

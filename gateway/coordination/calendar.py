@@ -22,7 +22,8 @@ _COUNTRY_OF = {"us-federal": "US"}
 class Site(msgspec.Struct, frozen=True):
     """Where a deadline is counted: IANA zone and calendar.
 
-    A calendar is "us-federal", "weekdays" (no holidays), a country "US" or a subdivision "US-CA" of `holidays`.
+    A calendar is "us-federal", "weekdays" (no holidays), a country "US" or a subdivision "US-CA" of `holidays`, each
+    followed by a site's own days off and days worked: "us-federal +2026-11-27 -2026-10-12".
     """
 
     zone: str = "America/New_York"
@@ -32,11 +33,15 @@ class Site(msgspec.Struct, frozen=True):
 @lru_cache(maxsize=256)
 def holidays_of(calendar: str, year: int) -> frozenset[date]:
     """Days off of one year, observed ones included.  Raises NotImplementedError for a calendar nobody knows."""
-    if calendar == "weekdays":
-        return frozenset()
-    country, _, subdivision = _COUNTRY_OF.get(calendar, calendar).partition("-")
-    found = holidays.country_holidays(country, subdiv=subdivision or None, years=year)
-    return frozenset(day for day in found if day.year == year)
+    base, *changes = calendar.split()
+    found = frozenset[date]()
+    if base != "weekdays":
+        country, _, subdivision = _COUNTRY_OF.get(base, base).partition("-")
+        listed = holidays.country_holidays(country, subdiv=subdivision or None, years=year)
+        found = frozenset(day for day in listed if day.year == year)
+    added = {date.fromisoformat(change[1:]) for change in changes if change.startswith("+")}
+    worked = {date.fromisoformat(change[1:]) for change in changes if change.startswith("-")}
+    return (found | {day for day in added if day.year == year}) - worked
 
 
 def is_business_day(day: date, calendar: str) -> bool:

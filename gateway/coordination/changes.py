@@ -70,6 +70,19 @@ class Emitted(msgspec.Struct, kw_only=True):
     restricted: bool = False
 
 
+class Considered(msgspec.Struct, frozen=True, kw_only=True):
+    """What one rule made of one stimulus, for whoever asks why there is no task.
+
+    `outcome`: opened | closed | stopped.  `because` is the condition that stopped it or the reason of the change, in
+    words and codes, never a name; `about` is the id of the record looked at, empty for the patient as a whole.
+    """
+
+    rule_id: str
+    outcome: str
+    because: str
+    about: str = ""
+
+
 class RuleFailure(msgspec.Struct, frozen=True, kw_only=True):
     """A rule raised: recorded, and the other rules went on."""
 
@@ -119,8 +132,39 @@ class Ids:
         return f"{prefix}_{self._head}{digest.hexdigest()}"
 
 
+class Override(msgspec.Struct, frozen=True, kw_only=True):
+    """Other numbers for one facility, one payer or both, from one day to another (ISO dates, both included).
+
+    `values` holds fields of `CoordinationSettings` by name; `enable` and `disable` name rules.
+    """
+
+    facility: str = ""
+    payer: str = ""
+    since: str = ""
+    until: str = ""
+    values: Mapping[str, bool | int | str | list[str]] = msgspec.field(default_factory=dict)
+    enable: tuple[str, ...] = ()
+    disable: tuple[str, ...] = ()
+
+    def holds(self, facility: str, payers: frozenset[str], day: str) -> bool:
+        return (
+            self.facility in ("", facility)
+            and (not self.payer or self.payer in payers)
+            and self.since <= day
+            and (not self.until or day <= self.until)
+        )
+
+    @property
+    def rank(self) -> tuple[int, str]:
+        """What says more about the case wins over what says less, and later over earlier."""
+        return (bool(self.facility) + 2 * bool(self.payer), self.since)
+
+
 class CoordinationSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """Defaults of domain reference 6.3; `facilities` maps our facility id to its zone and calendar."""
+    """Defaults of domain reference 6.3; `facilities` maps our facility id to its zone and calendar.
+
+    h = elapsed hours, cd = calendar days, bd = business days.  `at` gives the numbers of one facility, payer and day.
+    """
 
     facilities: Mapping[str, tuple[str, str]] = msgspec.field(default_factory=dict)  # id -> (zone, calendar)
     default_zone: str = "America/New_York"
@@ -147,3 +191,50 @@ class CoordinationSettings(msgspec.Struct, frozen=True, kw_only=True):
     no_auth_payers: tuple[str, ...] = ()  # payers known not to require inpatient authorization
     disabled_rules: tuple[str, ...] = ()
     stage: str = "live"  # load | live (decision 29)
+    enabled_rules: tuple[str, ...] = ()  # of those that are off by default
+    overrides: tuple[Override, ...] = ()
+    auth_payers: tuple[str, ...] = ()  # payers known to require authorization of appointments
+    selfpay_wait_h: int = 4
+    obs_warn_h: int = 20
+    obs_review_h: int = 24
+    obs_second_midnight: bool = True  # the second review at the second midnight; else `obs_second_h` after the start
+    obs_second_h: int = 48
+    moon_deadline_h: int = 36
+    ed_freq_count: int = 4
+    ed_freq_cd: int = 365
+    ed_return_h: int = 72
+    rebook_wait_h: int = 24
+    auth_lead_bd: int = 10  # business days before a service at which a missing authorization is looked for again
+    auth_ends_soon_cd: int = 14
+    outage_wait_h: int = 24
+    duplicate_cd: int = 14
+    referral_bd: int = 5
+    responsibility_limit: int = 1000  # dollars of a deductible or maximum still open
+    languages: tuple[str, ...] = ("en", "eng", "english")  # spoken at the facility
+    higher_care_units: tuple[str, ...] = ()  # points of care that are intensive or step-down care
+    medicare_plan_types: tuple[str, ...] = ("MA", "MB", "HN", "MEDICARE", "MCR")
+    specialist_types: tuple[str, ...] = ("PROCEDURE", "PROC", "SURGERY", "REFERRAL", "SPEC")
+    condition_groups: Mapping[str, tuple[str, ...]] = msgspec.field(default_factory=dict)  # replace those of ours
+    quiet_mrns: tuple[str, ...] = ()  # "T100" or "T100-T199": patients that make no tasks
+    quiet_names: tuple[str, ...] = ()  # family names of test patients
+    opt_out: tuple[str, ...] = ()  # medical record numbers of patients who want no outreach
+    opt_out_types: tuple[str, ...] = ("outreach", "social")
+    suppressed_classes: tuple[str, ...] = ()  # patient classes (PV1-2 or ours) that make no tasks
+
+    def at(self, facility: str, payers: frozenset[str], day: str) -> CoordinationSettings:
+        """The numbers that hold for a facility and a payer (by any of its names) on a day; itself when none differ."""
+        if not self.overrides:
+            return self
+        changed: dict[str, bool | int | str | list[str]] = {}
+        enabled, disabled = set(self.enabled_rules), set(self.disabled_rules)
+        for one in sorted(self.overrides, key=lambda row: row.rank):
+            if one.holds(facility, payers, day):
+                changed |= one.values
+                enabled = (enabled - set(one.disable)) | set(one.enable)
+                disabled = (disabled - set(one.enable)) | set(one.disable)
+        fields: dict[str, object] = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in changed.items()
+        }
+        return msgspec.structs.replace(
+            self, **fields, enabled_rules=tuple(sorted(enabled)), disabled_rules=tuple(sorted(disabled)), overrides=()
+        )

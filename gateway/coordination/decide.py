@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from gateway.coordination.changes import Cause, Changes, Command, CoordinationSettings, Ids, Stimulus, TimerFired
+from gateway.coordination.changes import (
+    Cause,
+    Changes,
+    Command,
+    Considered,
+    CoordinationSettings,
+    Ids,
+    Stimulus,
+    TimerFired,
+)
 from gateway.coordination.draft import Draft
 from gateway.coordination.rules import run_rules, run_timer
 from gateway.coordination.scope import Scope
@@ -13,10 +22,20 @@ from gateway.coordination.transitions import apply_event
 
 
 def decide(
-    scope: Scope, stimulus: Stimulus, cause: Cause, now: datetime, settings: CoordinationSettings, salt: bytes
+    scope: Scope,
+    stimulus: Stimulus,
+    cause: Cause,
+    now: datetime,
+    settings: CoordinationSettings,
+    salt: bytes,
+    considered: list[Considered] | None = None,
 ) -> Changes:
-    """Apply `stimulus` to `scope` (changed in place) and return all that has to be written."""
+    """Apply `stimulus` to `scope` (changed in place) and return all that has to be written.
+
+    `considered`, when given, takes what each rule made of it: the condition that stopped it, or the task it opened.
+    """
     draft = Draft(scope, stimulus, cause, now, settings, Ids(salt, cause))
+    draft.considered = considered
     if isinstance(stimulus, Command):
         apply_command(draft, stimulus)
     elif isinstance(stimulus, TimerFired):

@@ -10,6 +10,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from operator import attrgetter
 from typing import TypeVar
+from zoneinfo import ZoneInfo
 
 import msgspec
 
@@ -17,6 +18,7 @@ from gateway.coordination.changes import (
     JSON,
     Cause,
     Changes,
+    Considered,
     CoordinationSettings,
     Emitted,
     Ids,
@@ -88,6 +90,7 @@ class Draft:
         self.reason: str | None = None
         self.late = False  # the message is older than what was already applied (domain reference 2.5)
         self.flags: list[str] = []
+        self.considered: list[Considered] | None = None  # filled when somebody asks what each rule made of it
         self._dirty: dict[tuple[type[Record], tuple[str, ...]], Record] = {}
         self._deleted_timers: list[str] = []
         self._task_changes: list[TaskChange] = []
@@ -139,6 +142,24 @@ class Draft:
     def calendar(self, facility_id: str) -> str:
         found = self.settings.facilities.get(facility_id)
         return found[1] if found else "us-federal"
+
+    def numbers(self, facility_id: str, *payers: str | None, on: datetime | None = None) -> CoordinationSettings:
+        """The settings that hold at a facility and for a payer (by any of its names), on the day of `on` or of the
+        stimulus."""
+        if not self.settings.overrides:
+            return self.settings
+        day = (on or self.occurred_at).astimezone(ZoneInfo(self.zone(facility_id))).date().isoformat()
+        return self.settings.at(facility_id, frozenset(name for name in payers if name), day)
+
+    def stopped(self, rule_id: str, because: str, about: str = "") -> None:
+        """A rule looked and opens nothing: which condition stopped it.  Costs nothing unless somebody asks."""
+        if self.considered is not None:
+            self.considered.append(Considered(rule_id=rule_id, outcome="stopped", because=because, about=about))
+
+    def note_outcome(self, rule_id: str, outcome: str, because: str, about: str = "") -> None:
+        """A rule opened or closed a task."""
+        if self.considered is not None:
+            self.considered.append(Considered(rule_id=rule_id, outcome=outcome, because=because, about=about))
 
     # -- changing state --------------------------------------------------------------------------------------------
 

@@ -16,6 +16,7 @@ from gateway.coordination.records import (
     Task,
     Timer,
 )
+from gateway.coordination.tables import AppointmentTable, EncounterTable, TaskTable, TimerTable
 
 STATE = (
     Patient,
@@ -36,25 +37,22 @@ class PatientScope(msgspec.Struct, kw_only=True):
     """One patient's state, each kind keyed by its id.
 
     `tasks` holds the open tasks and the closed ones that a rule may need (same encounters, and all of the last
-    90 days); `encounters` holds every encounter of the patient.
+    90 days); `encounters` holds every encounter of the patient.  The tables that rules search keep indexes.
     """
 
     patient: Patient
     identifiers: dict[tuple[str, str], PatientIdentifier] = msgspec.field(default_factory=dict)
-    encounters: dict[str, Encounter] = msgspec.field(default_factory=dict)
+    encounters: EncounterTable = msgspec.field(default_factory=EncounterTable)
     locations: dict[tuple[str, int], EncounterLocation] = msgspec.field(default_factory=dict)
-    appointments: dict[str, Appointment] = msgspec.field(default_factory=dict)
+    appointments: AppointmentTable = msgspec.field(default_factory=AppointmentTable)
     coverages: dict[str, Coverage] = msgspec.field(default_factory=dict)
     authorizations: dict[str, Authorization] = msgspec.field(default_factory=dict)
-    tasks: dict[str, Task] = msgspec.field(default_factory=dict)
-    timers: dict[str, Timer] = msgspec.field(default_factory=dict)
+    tasks: TaskTable = msgspec.field(default_factory=TaskTable)
+    timers: TimerTable = msgspec.field(default_factory=TimerTable)
     inquiries: dict[str, Inquiry] = msgspec.field(default_factory=dict)
 
     def task_by_key(self, task_key: str) -> Task | None:
-        for task in self.tasks.values():
-            if task.task_key == task_key:
-                return task
-        return None
+        return self.tasks.by_key(task_key)
 
 
 class Scope(msgspec.Struct, kw_only=True):

@@ -63,13 +63,7 @@ class Opening(msgspec.Struct, kw_only=True):
 
 def instances(draft: Draft, key: str) -> list[Task]:
     """All tasks of one key, oldest instance first."""
-    prefix = f"{key}|"
-    found = [
-        task
-        for task in draft.subject.tasks.values()
-        if task.task_key == key or (task.task_key.startswith(prefix) and task.task_key[len(prefix) :].isdigit())
-    ]
-    return sorted(found, key=lambda task: _instance_number(task, key))
+    return sorted(draft.subject.tasks.instances(key), key=lambda task: _instance_number(task, key))
 
 
 def newest(draft: Draft, key: str) -> Task | None:
@@ -178,7 +172,7 @@ def reinstate(draft: Draft, task: Task, reason: str) -> Task:
 
 def set_step(draft: Draft, task: Task, step: Step | None) -> None:
     """Keep at most one escalation timer for a task: move, set or clear it."""
-    timer = next((row for row in draft.subject.timers.values() if row.task_id == task.task_id), None)
+    timer = draft.subject.timers.of_task(task.task_id)
     if step is None:
         if timer is not None:
             draft.clear_timer(timer)

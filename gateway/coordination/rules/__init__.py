@@ -7,29 +7,83 @@ recorded on the draft and harms no other rule.
 from __future__ import annotations
 
 from gateway.coordination.changes import TimerFired
-from gateway.coordination.draft import Draft
+from gateway.coordination.draft import AGGREGATES, Draft
+from gateway.coordination.records import Patient, Record, Task, Timer
 from gateway.coordination.rules.cancellation import retract_scoped
-from gateway.coordination.rules.declaration import next_step
-from gateway.coordination.rules.registry import BY_ID, RULES
+from gateway.coordination.rules.declaration import Rule, keep_checks, next_step, open_found, settle_task
+from gateway.coordination.rules.payer import focus_of
+from gateway.coordination.rules.registry import CATALOGUE
 from gateway.coordination.tasks import Step, escalate, set_step
 
 __all__ = ["run_rules", "run_timer"]
 
 
 def run_rules(draft: Draft) -> None:
-    """Let every enabled rule look that watches something the event changed."""
+    """Let every rule look that watches something the event changed."""
     if not draft.makes_tasks or draft.scope.subject is None:
         return
-    changed = draft.touched_kinds
     _attempt_retractions(draft)
-    disabled = draft.settings.disabled_rules
-    for rule in RULES:
-        if rule.look is None or rule.id in disabled or changed.isdisjoint(rule.watches):
-            continue
+    for rule in CATALOGUE.watching(frozenset(draft.touched_kinds)):
         try:
-            rule.look(draft)
+            _consider(draft, rule)
         except Exception as error:
             draft.rule_failed(rule.id, error)
+    if draft.considered is not None:
+        _note_silent(draft)
+
+
+def _consider(draft: Draft, rule: Rule) -> None:
+    """Settle first, also what a rule opened that is switched off by now; then look."""
+    for task in draft.subject.tasks.open_of(rule.id):
+        settle_task(draft, rule, task)
+    if not rule.may_be_on(draft.settings):
+        draft.stopped(rule.id, "the rule is switched off")
+        return
+    if rule.look is not None:
+        rule.look(draft)
+    if rule.checks is not None:
+        for record in draft.touched(rule.watches[0]):
+            if (wanted := rule.checks(draft, record)) is not None:
+                keep_checks(draft, rule, focus_of(draft, record), wanted)
+    if rule.about is not None and rule.wants is not None:
+        for about, record in _records(draft, rule).items():
+            open_found(draft, rule, rule.wants(draft, record), about)
+
+
+def _records(draft: Draft, rule: Rule) -> dict[str, Record]:
+    """What the rule looks at, each once: what it names, and what it had retracted tasks about."""
+    assert rule.about is not None
+    found: dict[str, Record] = {_id_of(record): record for record in rule.about(draft)}
+    if rule.revives:
+        for task in draft.subject.tasks.retracted_of(rule.id):
+            if (record := _record_of(draft, rule.watches[0], task)) is not None:
+                found.setdefault(_id_of(record), record)
+    return found
+
+
+def _id_of(record: Record) -> str:
+    return str(getattr(record, AGGREGATES[type(record)][1]))
+
+
+def _record_of(draft: Draft, kind: type[Record], row: Task | Timer) -> Record | None:
+    """The record of this kind that a task or timer names."""
+    if kind is Patient:
+        return draft.subject.patient
+    word, id_field = AGGREGATES[kind]
+    held: dict[str, Record] = getattr(draft.subject, f"{word}s")
+    return held.get(getattr(row, id_field) or "")
+
+
+def _note_silent(draft: Draft) -> None:
+    """Every rule has its line: the one that said nothing did not look, or found nothing that triggers it."""
+    assert draft.considered is not None
+    heard, changed = {one.rule_id for one in draft.considered}, draft.touched_kinds
+    for rule in CATALOGUE.rules:
+        if rule.id not in heard:
+            untouched = changed.isdisjoint(rule.watches)
+            draft.stopped(
+                rule.id, "nothing that the rule watches changed" if untouched else "what triggers it did not happen"
+            )
 
 
 def _attempt_retractions(draft: Draft) -> None:
@@ -52,22 +106,31 @@ def run_timer(draft: Draft, fired: TimerFired) -> None:
     if timer.fire_at > fired.timer.fire_at:
         return
     draft.clear_timer(timer)
-    rule = BY_ID.get(timer.rule_id)
+    rule = CATALOGUE.by_id.get(timer.rule_id)
     if rule is None or not draft.makes_tasks:
         return
     try:
         if timer.task_id is not None:
-            _take_step(draft, fired)
-        elif rule.fire is not None and rule.id not in draft.settings.disabled_rules:
-            rule.fire(draft, fired)
+            _take_step(draft, rule, fired)
+        elif rule.may_be_on(draft.settings):
+            _check(draft, rule, fired)
     except Exception as error:
         draft.rule_failed(rule.id, error)
 
 
-def _take_step(draft: Draft, fired: TimerFired) -> None:
+def _check(draft: Draft, rule: Rule, fired: TimerFired) -> None:
+    if rule.fire is not None:
+        rule.fire(draft, fired)
+    if rule.ripe is not None:
+        record = _record_of(draft, rule.watches[0], fired.timer)
+        if record is not None:
+            open_found(draft, rule, rule.ripe(draft, record, fired.timer), _id_of(record))
+
+
+def _take_step(draft: Draft, rule: Rule, fired: TimerFired) -> None:
     timer = fired.timer
     task = draft.subject.tasks.get(timer.task_id or "")
     if task is None or not task.open:
         return
     task = escalate(draft, task, Step(timer.fire_at, timer.kind, timer.cycle or None))
-    set_step(draft, task, next_step(draft, BY_ID[timer.rule_id], task, after=timer.fire_at))
+    set_step(draft, task, next_step(draft, rule, task, after=timer.fire_at))

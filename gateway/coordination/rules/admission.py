@@ -32,6 +32,7 @@ from gateway.coordination.rules.stays import (
     focus_on,
     happened,
     makes_care_tasks,
+    numbers_of,
     recorded_by,
     scope_of,
     stays_of_rule,
@@ -50,7 +51,7 @@ def look_no_auth(draft: Draft) -> None:
     if arrived or any(row.kind == "coverage-changed" for row in draft.transitions):
         stays |= {stay.encounter_id: stay for stay in draft.subject.encounters.values() if stay.status == "inpatient"}
     for stay in stays.values():
-        for task in [row for row in draft.subject.tasks.values() if row.rule_id == NO_AUTH.id and row.open]:
+        for task in draft.subject.tasks.open_of(NO_AUTH.id):
             if task.encounter_id == stay.encounter_id:
                 _settle_no_auth(draft, stay, task)
         _keep_check(draft, stay, arrived)
@@ -63,7 +64,7 @@ def _keep_check(draft: Draft, stay: Encounter, coverage_arrived: bool) -> None:
             if timer.fire_at > recorded_by(draft):
                 draft.clear_timer(timer)
         return
-    check_at = stay.inpatient_at + hours(draft.settings.auth_admit_check_h)
+    check_at = stay.inpatient_at + hours(numbers_of(draft, stay).auth_admit_check_h)
     pending = timers_of(draft, NO_AUTH, encounter_id=stay.encounter_id)
     if happened(draft, "admitted", stay.encounter_id) or (pending and check_at != pending[0].fire_at):
         set_check(draft, NO_AUTH, focus_on(stay), "check", str(stay.instance), check_at)
@@ -80,7 +81,7 @@ def fire_no_auth(draft: Draft, fired: TimerFired) -> None:
     coverage = primary_coverage(draft)
     if stay is None or coverage is None or stay.self_pay or not makes_care_tasks(stay):
         return
-    if not needs_inpatient_authorization(coverage, draft.settings):
+    if not needs_inpatient_authorization(coverage, draft.numbers(coverage.facility_id)):
         return
     moment = fired.timer.fire_at
     if any(known_by(row, moment) for row in _answers(draft, stay, coverage)):
@@ -93,8 +94,8 @@ def fire_no_auth(draft: Draft, fired: TimerFired) -> None:
         Finding(
             key=_key(stay, coverage),
             due_at=_notice_due(draft, stay, moment),
-            reason=f"Inpatient for {draft.settings.auth_admit_check_h} hours without an authorization on file; "
-            f"the payer {asked} one.",
+            reason=f"Inpatient for {numbers_of(draft, stay).auth_admit_check_h} hours without an authorization on "
+            f"file; the payer {asked} one.",
             evidence=[
                 evidence(draft, "PV1-44", stay.inpatient_at.isoformat() if stay.inpatient_at else None),
                 evidence(draft, "IN1-3", coverage.payer_id),
@@ -140,7 +141,7 @@ def _obstacle(stay: Encounter) -> str | None:
 def _coverage_obstacle(draft: Draft, coverage: Coverage | None) -> str | None:
     if coverage is None or not coverage.active:
         return "the coverage was replaced"
-    if not needs_inpatient_authorization(coverage, draft.settings):
+    if not needs_inpatient_authorization(coverage, draft.numbers(coverage.facility_id)):
         return "the payer requires no authorization"
     return None
 
@@ -229,7 +230,7 @@ def _previous_discharge(draft: Draft, stay: Encounter) -> Encounter | None:
         and not (stay.admit_source == _TRANSFER_SOURCE and began - other.discharged_at <= _TRANSFER_REACH)
     ]
     latest = max(found, key=lambda row: row.discharged_at or began, default=None)
-    if latest is None or _gap(draft, latest, stay) > draft.settings.readmit_cd:
+    if latest is None or _gap(draft, latest, stay) > numbers_of(draft, stay).readmit_cd:
         return None
     return latest
 

@@ -14,7 +14,7 @@ from gateway.coordination.calendar import (
     within_business_days,
     within_days,
 )
-from gateway.coordination.changes import TimerFired
+from gateway.coordination.changes import CoordinationSettings, TimerFired
 from gateway.coordination.draft import Draft, hours
 from gateway.coordination.records import Appointment, Authorization, Encounter, Task
 from gateway.coordination.rules.declaration import (
@@ -46,7 +46,7 @@ _SHARES = (("75", 0.75), ("100", 1.0))
 
 
 def look_denied(draft: Draft) -> None:
-    for task in [row for row in draft.subject.tasks.values() if row.rule_id == DENIED.id and row.open]:
+    for task in draft.subject.tasks.open_of(DENIED.id):
         _settle_denied(draft, task)
     for authorization in draft.touched(Authorization):
         if authorization.authorization_id in draft.subject.authorizations and is_denied(authorization):
@@ -60,7 +60,7 @@ def _open_denied(draft: Draft, authorization: Authorization, key: str) -> None:
     focus = _focus(draft, authorization)
     site = site_of(draft, focus.facility_id)
     decided = authorization.decided_at or draft.occurred_at
-    appeal_by = within_days(decided, draft.settings.appeal_file_cd, site)
+    appeal_by = within_days(decided, _numbers(draft, authorization).appeal_file_cd, site)
     denied = [line for line in lines_of(authorization) if line.action == "A3"]
     codes = sorted({code for line in denied for code in line.reasons})
     whole = "the request" if authorization.status == "denied" else "part of the request"
@@ -76,7 +76,7 @@ def _open_denied(draft: Draft, authorization: Authorization, key: str) -> None:
         focus,
         Finding(
             key=key,
-            due_at=within_business_days(decided, draft.settings.p2p_bd, site),
+            due_at=within_business_days(decided, _numbers(draft, authorization).p2p_bd, site),
             reason=f"The payer denied {whole}{because}: decide on a peer-to-peer call now, or appeal by "
             f"{local_date(appeal_by, site).isoformat()}.",
             evidence=proof,
@@ -131,7 +131,8 @@ def denied_steps(draft: Draft, task: Task) -> Iterable[Step]:
     authorization = draft.subject.authorizations.get(task.authorization_id or "")
     decided = authorization.decided_at if authorization else None
     if decided is not None:
-        site, last = site_of(draft, task.facility_id), draft.settings.appeal_file_cd
+        assert authorization is not None
+        site, last = site_of(draft, task.facility_id), _numbers(draft, authorization).appeal_file_cd
         yield Step(within_days(decided, last - 10, site), "escalate")
         yield Step(within_days(decided, last - 3, site), "stat")
 
@@ -150,7 +151,7 @@ def look_pended(draft: Draft) -> None:
         for timer in timers_of(draft, PENDED, authorization_id=authorization.authorization_id):
             if timer.fire_at > answered:
                 draft.clear_timer(timer)
-    for task in [row for row in draft.subject.tasks.values() if row.rule_id == PENDED.id and row.open]:
+    for task in draft.subject.tasks.open_of(PENDED.id):
         _settle_pended(draft, task)
 
 
@@ -170,8 +171,8 @@ def _keep_clock(draft: Draft, authorization: Authorization) -> None:
 def decision_deadline(draft: Draft, authorization: Authorization, started: datetime, site: Site) -> datetime:
     """72 elapsed hours when urgent (UM06 03, U), else the end of the 7th calendar day (5.5)."""
     if authorization.urgent:
-        return started + hours(draft.settings.auth_expedited_h)
-    return within_days(started, draft.settings.auth_standard_cd, site)
+        return started + hours(_numbers(draft, authorization).auth_expedited_h)
+    return within_days(started, _numbers(draft, authorization).auth_standard_cd, site)
 
 
 def fire_pended(draft: Draft, fired: TimerFired) -> None:
@@ -186,9 +187,9 @@ def fire_pended(draft: Draft, fired: TimerFired) -> None:
     site = site_of(draft, focus.facility_id)
     share = "The payer's time to decide is over" if kind == "100" else "Three quarters of the payer's time are over"
     limit = (
-        f"{draft.settings.auth_expedited_h} hours, expedited"
+        f"{_numbers(draft, authorization).auth_expedited_h} hours, expedited"
         if authorization.urgent
-        else f"{draft.settings.auth_standard_cd} days, standard"
+        else f"{_numbers(draft, authorization).auth_standard_cd} days, standard"
     )
     assumed = " The clock is assumed: it starts at the first pended answer." if authorization.clock_assumed else ""
     started = authorization.clock_started_at or authorization.requested_at
@@ -235,6 +236,10 @@ def pended_steps(draft: Draft, task: Task) -> Iterable[Step]:
     service = parse_day(authorization.event_begins_on) if authorization else None
     if service is not None:
         yield Step(at(shift_business_days(service, -2, site.calendar), time(0, 0), site), "stat")
+
+
+def _numbers(draft: Draft, authorization: Authorization) -> CoordinationSettings:
+    return draft.numbers(_focus(draft, authorization).facility_id, authorization.payer_id)
 
 
 def _focus(draft: Draft, authorization: Authorization) -> Focus:

@@ -52,11 +52,7 @@ def _end_appointment(draft: Draft, appointment_id: str) -> None:
 
 def _scoped(draft: Draft, record_id: str) -> list[Task]:
     """Open tasks whose key names the object, in whatever instance."""
-    return [
-        task
-        for task in draft.subject.tasks.values()
-        if task.open and any(part.partition(".")[0] == record_id for part in task.task_key.split("|"))
-    ]
+    return draft.subject.tasks.naming(record_id)
 
 
 def _retract(draft: Draft, task: Task, reason: str) -> None:

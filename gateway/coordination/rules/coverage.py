@@ -8,7 +8,7 @@ from gateway.coordination.calendar import business_days_before, local_date, with
 from gateway.coordination.draft import Draft, hours
 from gateway.coordination.records import Appointment, Coverage, Encounter, Task, Transition
 from gateway.coordination.rules.declaration import Finding, Focus, Rule, evidence, open_for, site_of
-from gateway.coordination.rules.stays import OPEN_STAYS, focus_on, scope_of, told
+from gateway.coordination.rules.stays import focus_on, scope_of, told
 from gateway.coordination.tasks import newest, raised, resolve, retract, was_retracted
 
 _ARRIVALS = {"admitted": ("inpatient",), "registered": ("emergency", "observation"), "preadmitted": ()}
@@ -20,7 +20,7 @@ _HORIZON = timedelta(days=30)
 
 
 def look_verify(draft: Draft) -> None:
-    for task in [row for row in draft.subject.tasks.values() if row.rule_id == VERIFY.id and row.open]:
+    for task in draft.subject.tasks.open_of(VERIFY.id):
         _settle_verify(draft, task)
     for row in draft.transitions:
         classes = _ARRIVALS.get(row.kind)
@@ -45,7 +45,7 @@ def _open_verify(draft: Draft, stay: Encounter, coverage: Coverage, arrival: Tra
             due_at=due,
             priority=priority,
             reason=f"The patient is {waiting} and the payer has not confirmed the insurance within "
-            f"{draft.settings.verify_valid_cd} days.",
+            f"{draft.numbers(stay.facility_id).verify_valid_cd} days.",
             evidence=[
                 evidence(draft, "PV1-2", arrival.to_value),
                 evidence(draft, "IN1-3", coverage.payer_id),
@@ -70,7 +70,9 @@ def _verify_due(draft: Draft, stay: Encounter, early: bool) -> tuple[datetime, s
 
 def _is_verified(draft: Draft, coverage: Coverage) -> bool:
     """An active 271 or a registration's check (IN1-29) not older than `verify_valid_cd` days at the event."""
-    since = draft.event.recorded_at - timedelta(days=draft.settings.verify_valid_cd)
+    since = draft.event.recorded_at - timedelta(
+        days=draft.numbers(coverage.facility_id, coverage.payer_id, coverage.payer_name).verify_valid_cd
+    )
     checked = coverage.eligibility_as_of if coverage.eligibility == "active" else None
     return any(moment is not None and moment >= since for moment in (checked, coverage.verified_at))
 
@@ -95,7 +97,7 @@ def _settle_verify(draft: Draft, task: Task) -> None:
 
 
 def look_inactive(draft: Draft) -> None:
-    for task in [row for row in draft.subject.tasks.values() if row.rule_id == INACTIVE.id and row.open]:
+    for task in draft.subject.tasks.open_of(INACTIVE.id):
         _settle_inactive(draft, task)
     for coverage in draft.subject.coverages.values():
         if coverage.active and coverage.eligibility in _OUT_OF_FORCE and coverage.inactive_since is not None:
@@ -164,7 +166,7 @@ def _settle_inactive(draft: Draft, task: Task) -> None:
     since = coverage.inactive_since if coverage is not None else None
     if (coverage is not None and coverage.eligibility == "active") or _active_since(draft, since or task.opened_at):
         resolve(draft, task, told(draft, "the payer confirmed active coverage"))
-    elif not any(visit.status == "booked" for visit in draft.subject.appointments.values()) and not _open_stay(draft):
+    elif not draft.subject.appointments.of_status("booked") and not _open_stay(draft):
         retract(draft, task, told(draft, "no appointment is booked and no stay is open"))
 
 
@@ -179,16 +181,12 @@ def _active_since(draft: Draft, since: datetime | None) -> bool:
 def _next_visit(draft: Draft) -> Appointment | None:
     """The earliest appointment booked within 30 days of the event."""
     now = draft.event.occurred_at
-    ahead = [
-        visit
-        for visit in draft.subject.appointments.values()
-        if visit.status == "booked" and visit.start_at is not None and now <= visit.start_at <= now + _HORIZON
-    ]
+    ahead = [visit for visit in draft.subject.appointments.between(now, now + _HORIZON) if visit.status == "booked"]
     return min(ahead, key=lambda visit: visit.start_at or now, default=None)
 
 
 def _open_stay(draft: Draft) -> Encounter | None:
-    return next((stay for stay in draft.subject.encounters.values() if stay.status in OPEN_STAYS), None)
+    return next(iter(draft.subject.encounters.open()), None)
 
 
 VERIFY = Rule(

@@ -76,7 +76,7 @@ def _on_return(draft: Draft) -> None:
 
 
 def _end_tasks(draft: Draft) -> int:
-    ended = [task for task in draft.subject.tasks.values() if task.open and task.type in ENDED_TYPES]
+    ended = [task for task in draft.subject.tasks.open_tasks() if task.type in ENDED_TYPES]
     for task in ended:
         retract(draft, task, told(draft, DECEASED))
     return len(ended)

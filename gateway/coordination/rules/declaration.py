@@ -1,21 +1,28 @@
 """What a rule is: one declared object, in the words of domain reference 6.2, and the functions that make it act.
 
 Rules look at the state after the transitions and keep no memory of their own.  A rule is called when one of the record
-types it watches was changed by the stimulus, and when one of its timers fires.
+types it watches was changed by the stimulus, and when one of its timers fires.  It acts in up to five ways:
+
+    settle   an open task of the rule -> why it is over (`done`, `gone`), or None
+    about    the records at which the rule looks now; `wants`: such a record -> a Finding, or what stops it
+    checks   a changed record -> the moments at which the rule has to look again; `ripe`: what it finds then
+    look     anything else, at once on the whole draft; `fire` the same for a timer
+    steps    when an open task escalates, if not by default
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
+from typing import Any
 
 import msgspec
 
 from gateway.coordination.calendar import Site, within_business_days
-from gateway.coordination.changes import TimerFired
+from gateway.coordination.changes import CoordinationSettings, TimerFired
 from gateway.coordination.draft import Draft
 from gateway.coordination.records import Record, Task, Timer
-from gateway.coordination.tasks import Evidence, Opening, Step, amend, lane_of, open_task, set_step
+from gateway.coordination.tasks import Evidence, Opening, Step, amend, lane_of, open_task, resolve, retract, set_step
 
 Look = Callable[[Draft], None]
 Fire = Callable[[Draft, TimerFired], None]
@@ -23,8 +30,59 @@ Watched = type[Record]
 Steps = Callable[[Draft, Task], Iterable[Step]]
 
 
+class Closing(msgspec.Struct, frozen=True):
+    """Why a task is over: the work is done (`resolved`), or its reason vanished."""
+
+    resolved: bool
+    because: str
+
+
+def done(because: str) -> Closing:
+    return Closing(True, because)
+
+
+def gone(because: str) -> Closing:
+    return Closing(False, because)
+
+
+class Focus(msgspec.Struct, kw_only=True):
+    """What a task is about, and where its deadlines are counted."""
+
+    facility_id: str
+    encounter_id: str | None = None
+    appointment_id: str | None = None
+    coverage_id: str | None = None
+    authorization_id: str | None = None
+
+
+class Finding(msgspec.Struct, kw_only=True):
+    """Why a rule opens a task now.  `focus` is needed where the rule is not called with one."""
+
+    key: str
+    due_at: datetime
+    reason: str
+    evidence: list[Evidence]
+    priority: str | None = None
+    business_status: str | None = None
+    focus: Focus | None = None
+    title: str | None = None
+    queue: str | None = None
+
+
+class Check(msgspec.Struct, frozen=True, kw_only=True):
+    """A moment at which the rule looks again; one per kind and cycle of its focus."""
+
+    kind: str
+    at: datetime
+    cycle: str = ""
+
+
 class Rule(msgspec.Struct, frozen=True, kw_only=True):
-    """One transition rule.  The texts are the documentation (docs/rules.md); the functions must do what they say."""
+    """One transition rule.  The texts are the documentation (docs/rules.md); the functions must do what they say.
+
+    The first kind in `watches` is what the rule is about: `wants`, `checks` and `ripe` are called with such a record.
+    `revives`: after a retraction the rule looks at that record again whenever something it watches changes.
+    """
 
     id: str
     version: int = 1
@@ -39,38 +97,41 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     escalates: str = "default"
     key: str  # after the rule's id
     basis: str
+    settings: tuple[str, ...] = ()  # numbers it asks for, fields of CoordinationSettings
+    extended: bool = False  # off unless `enabled_rules` names it
     watches: tuple[Watched, ...] = ()
     look: Look | None = None
     fire: Fire | None = None  # for the rule's own timers; escalation timers of tasks need none
     steps: Steps | None = None  # escalation other than the default
+    settle: Callable[[Draft, Task], Closing | None] | None = None
+    about: Callable[[Draft], Iterable[Any]] | None = None
+    wants: Callable[[Draft, Any], Finding | str] | None = None
+    checks: Callable[[Draft, Any], Sequence[Check] | None] | None = None
+    ripe: Callable[[Draft, Any, Timer], Finding | str] | None = None
+    revives: bool = False
 
     def key_of(self, *parts: str) -> str:
         return "|".join((self.id, *parts))
 
+    def is_on(self, settings: CoordinationSettings) -> bool:
+        if self.id in settings.disabled_rules:
+            return False
+        return not self.extended or self.id in settings.enabled_rules
 
-class Focus(msgspec.Struct, kw_only=True):
-    """What a task is about, and where its deadlines are counted."""
-
-    facility_id: str
-    encounter_id: str | None = None
-    appointment_id: str | None = None
-    coverage_id: str | None = None
-    authorization_id: str | None = None
-
-
-class Finding(msgspec.Struct, kw_only=True):
-    """Why a rule opens a task now."""
-
-    key: str
-    due_at: datetime
-    reason: str
-    evidence: list[Evidence]
-    priority: str | None = None
-    business_status: str | None = None
+    def may_be_on(self, settings: CoordinationSettings) -> bool:
+        """Whether it runs at all: switched on here, or by an override for some facility, payer or time."""
+        return self.is_on(settings) or any(self.id in one.enable for one in settings.overrides)
 
 
 def open_for(draft: Draft, rule: Rule, focus: Focus, finding: Finding) -> Task | None:
-    """Open the rule's task with its first escalation timer; None when the key is spent."""
+    """Open the rule's task with its first escalation timer; None when the key is spent, or the rule is off or the
+    patient suppressed at this facility.  A task whose end has come already closes at once (settled reading 1)."""
+    if not rule.is_on(draft.numbers(focus.facility_id)):
+        draft.stopped(rule.id, "the rule is switched off at this facility", finding.key)
+        return None
+    if (quiet := _suppressed(draft, rule, focus)) is not None:
+        draft.stopped(rule.id, quiet, finding.key)
+        return None
     late = isinstance(draft.stimulus, TimerFired) and draft.stimulus.late
     reason = finding.reason
     if late:
@@ -84,9 +145,9 @@ def open_for(draft: Draft, rule: Rule, focus: Focus, finding: Finding) -> Task |
             rule_id=rule.id,
             rule_version=rule.version,
             type=rule.type,
-            title=rule.task,
+            title=finding.title or rule.task,
             priority=finding.priority or rule.priority,
-            queue=rule.queue,
+            queue=finding.queue or rule.queue,
             due_at=finding.due_at,
             facility_id=focus.facility_id,
             reason=reason,
@@ -99,9 +160,61 @@ def open_for(draft: Draft, rule: Rule, focus: Focus, finding: Finding) -> Task |
             late=late,
         ),
     )
-    if task is not None:
-        set_step(draft, task, next_step(draft, rule, task))
+    if task is None:
+        draft.stopped(rule.id, "there was a task with this key already, or its window closed long ago", finding.key)
+        return None
+    draft.note_outcome(rule.id, "opened", reason, task.task_id)
+    set_step(draft, task, next_step(draft, rule, task))
+    settle_task(draft, rule, task)
     return task
+
+
+def settle_task(draft: Draft, rule: Rule, task: Task) -> None:
+    """Close the task when its rule says that it is over."""
+    closing = rule.settle(draft, task) if rule.settle is not None else None
+    if closing is None:
+        return
+    act = resolve if closing.resolved else retract
+    draft.note_outcome(rule.id, "closed", closing.because, task.task_id)
+    act(draft, task, because(draft, closing.because))
+
+
+def because(draft: Draft, text: str) -> str:
+    """A closing reason that begins with what caused it, a trigger such as "ADT^A13"."""
+    return text if isinstance(draft.stimulus, TimerFired) else f"{draft.event.trigger}: {text}"
+
+
+def open_found(draft: Draft, rule: Rule, found: Finding | str, about: str) -> Task | None:
+    """Open what `wants` or `ripe` found, or note the condition that stopped it."""
+    if isinstance(found, str):
+        draft.stopped(rule.id, found, about)
+        return None
+    assert found.focus is not None
+    return open_for(draft, rule, found.focus, found)
+
+
+def _suppressed(draft: Draft, rule: Rule, focus: Focus) -> str | None:
+    """Quiet list, opt-out and classes without tasks (6.1): what keeps the task away, or None."""
+    patient, numbers = draft.subject.patient, draft.numbers(focus.facility_id)
+    if numbers.quiet_mrns and any(_in_range(patient.mrn, one) for one in numbers.quiet_mrns):
+        return "the patient is on the quiet list"
+    if numbers.quiet_names and (patient.family or "").upper() in {name.upper() for name in numbers.quiet_names}:
+        return "the patient is on the quiet list"
+    if rule.type in numbers.opt_out_types and patient.mrn in numbers.opt_out:
+        return "the patient has opted out"
+    if numbers.suppressed_classes and focus.encounter_id:
+        stay = draft.subject.encounters.get(focus.encounter_id)
+        if stay is not None and {stay.class_, stay.patient_class} & set(numbers.suppressed_classes):
+            return "this class of visit makes no tasks here"
+    return None
+
+
+def _in_range(mrn: str, listed: str) -> bool:
+    """ "T100" names one number, "T100-T199" all of the same length between."""
+    first, dash, last = listed.partition("-")
+    if not dash or len(first) != len(last):
+        return mrn == listed
+    return len(mrn) == len(first) and first <= mrn <= last
 
 
 def set_due(draft: Draft, rule: Rule, task: Task, due_at: datetime) -> Task:
@@ -109,8 +222,8 @@ def set_due(draft: Draft, rule: Rule, task: Task, due_at: datetime) -> Task:
     if task.due_at == due_at:
         return task
     fresh = amend(draft, task, "the time it counts from was corrected", due_at=due_at)
-    done = draft.stimulus.timer.fire_at if isinstance(draft.stimulus, TimerFired) else None
-    set_step(draft, fresh, next_step(draft, rule, fresh, after=done))
+    fired = draft.stimulus.timer.fire_at if isinstance(draft.stimulus, TimerFired) else None
+    set_step(draft, fresh, next_step(draft, rule, fresh, after=fired))
     return fresh
 
 
@@ -139,22 +252,22 @@ def evidence(draft: Draft, location: str, value: str | None = None) -> Evidence:
 
 # -- a rule's own timers -----------------------------------------------------------------------------------------------
 
+_FOCUS_IDS = ("encounter_id", "appointment_id", "coverage_id", "authorization_id")
 
-def timers_of(draft: Draft, rule: Rule, **ids: str) -> list[Timer]:
+
+def timers_of(draft: Draft, rule: Rule, **ids: str | None) -> list[Timer]:
     """The rule's pending timers about these ids (`encounter_id=...`, `kind=...`)."""
     return [
         timer
-        for timer in draft.subject.timers.values()
-        if timer.rule_id == rule.id
-        and timer.task_id is None
-        and all(getattr(timer, name) == value for name, value in ids.items())
+        for timer in draft.subject.timers.of_rule(rule.id)
+        if all(getattr(timer, name) == value for name, value in ids.items())
     ]
 
 
 def set_check(draft: Draft, rule: Rule, focus: Focus, kind: str, cycle: str, fire_at: datetime) -> None:
     """Set, or move, the rule's one timer of this kind and cycle about the focus."""
     for timer in timers_of(draft, rule, kind=kind, cycle=cycle):
-        if timer.encounter_id == focus.encounter_id and timer.authorization_id == focus.authorization_id:
+        if all(getattr(timer, name) == getattr(focus, name) for name in _FOCUS_IDS):
             if timer.fire_at != fire_at:
                 draft.set_timer(msgspec.structs.replace(timer, fire_at=fire_at))
             return
@@ -168,6 +281,8 @@ def set_check(draft: Draft, rule: Rule, focus: Focus, kind: str, cycle: str, fir
             rule_id=rule.id,
             kind=kind,
             encounter_id=focus.encounter_id,
+            appointment_id=focus.appointment_id,
+            coverage_id=focus.coverage_id,
             authorization_id=focus.authorization_id,
             cycle=cycle,
             fire_at=fire_at,
@@ -175,3 +290,20 @@ def set_check(draft: Draft, rule: Rule, focus: Focus, kind: str, cycle: str, fir
             message_id=draft.cause.message_id,
         )
     )
+
+
+def keep_checks(draft: Draft, rule: Rule, focus: Focus, wanted: Sequence[Check]) -> None:
+    """Make the rule's timers about the focus those wanted.  One that is due by now still runs and judges its own moment
+    (settled reading 1), so it is not taken away."""
+    kept = {(check.kind, check.cycle) for check in wanted}
+    ids = {name: getattr(focus, name) for name in _FOCUS_IDS}
+    for timer in timers_of(draft, rule, **ids):
+        if (timer.kind, timer.cycle) not in kept and timer.fire_at > recorded_by(draft):
+            draft.clear_timer(timer)
+    for check in wanted:
+        set_check(draft, rule, focus, check.kind, check.cycle, check.at)
+
+
+def recorded_by(draft: Draft) -> datetime:
+    """Up to when facts count: the event's recorded time, or a timer's fire time (settled reading 1)."""
+    return draft.stimulus.timer.fire_at if isinstance(draft.stimulus, TimerFired) else draft.event.recorded_at

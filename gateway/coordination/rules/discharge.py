@@ -28,6 +28,7 @@ from gateway.coordination.rules.stays import (
     is_high_risk,
     is_home_discharge,
     makes_care_tasks,
+    numbers_of,
     principal_code,
     readmission_after,
     recorded_by,
@@ -47,7 +48,7 @@ def look_contact(draft: Draft) -> None:
         task = newest(draft, key)
         obstacle = obstacle_to(draft, stay)
         due = within_business_days(
-            discharge_moment(draft, stay), draft.settings.contact_bd, site_of(draft, stay.facility_id)
+            discharge_moment(draft, stay), numbers_of(draft, stay).contact_bd, site_of(draft, stay.facility_id)
         )
         if task is not None and task.open:
             if obstacle:
@@ -57,7 +58,7 @@ def look_contact(draft: Draft) -> None:
             else:
                 set_due(draft, CONTACT, task, due)
         elif not obstacle and (_triggered(draft, stay) or was_retracted(task)) and not _seen_by(draft, stay, due):
-            reason = f"{_went_home(stay)}: a contact is due within {draft.settings.contact_bd} business days."
+            reason = f"{_went_home(stay)}: a contact is due within {numbers_of(draft, stay).contact_bd} business days."
             open_for(
                 draft,
                 CONTACT,
@@ -71,7 +72,7 @@ def look_unbooked(draft: Draft) -> None:
         key = UNBOOKED.key_of(scope_of(stay), f"dis{stay.discharge_number}")
         task = newest(draft, key)
         obstacle = obstacle_to(draft, stay)
-        if not is_home_discharge(stay, draft.settings):
+        if not is_home_discharge(stay, numbers_of(draft, stay)):
             _drop_checks(draft, stay)
         if task is not None and task.open:
             _settle_unbooked(draft, stay, task, obstacle)
@@ -87,7 +88,7 @@ def fire_unbooked(draft: Draft, fired: TimerFired) -> None:
     dead_by_then = is_dead(draft.subject.patient) and (draft.subject.patient.deceased_at or moment) <= moment
     if dead_by_then or readmission_after(draft, stay, by=moment) or not makes_care_tasks(stay):
         return
-    left = stay.discharged_at or moment - hours(draft.settings.unbooked_check_h)
+    left = stay.discharged_at or moment - hours(numbers_of(draft, stay).unbooked_check_h)
     site = site_of(draft, stay.facility_id)
     if any(follow_ups(draft, left, site, by=moment)):
         return
@@ -103,7 +104,7 @@ def obstacle_to(draft: Draft, stay: Encounter) -> str | None:
         return "the patient died"
     if stay.status != "discharged":
         return "the discharge was cancelled"
-    if not is_home_discharge(stay, draft.settings):
+    if not is_home_discharge(stay, numbers_of(draft, stay)):
         return "it is not a discharge home"
     if readmission_after(draft, stay):
         return "the patient was admitted again"
@@ -122,12 +123,12 @@ def _check_unbooked(draft: Draft, stay: Encounter, key: str) -> None:
         if not any(follow_ups(draft, moment, site_of(draft, stay.facility_id))):
             _open_unbooked(draft, stay, key, moment)
         return
-    check_at = moment + hours(draft.settings.unbooked_check_h)
+    check_at = moment + hours(numbers_of(draft, stay).unbooked_check_h)
     set_check(draft, UNBOOKED, focus_on(stay), "check", f"dis{stay.discharge_number}", check_at)
 
 
 def _open_unbooked(draft: Draft, stay: Encounter, key: str, moment: datetime) -> Task | None:
-    days = draft.settings.followup_high_cd if is_high_risk(stay) else draft.settings.followup_std_cd
+    days = numbers_of(draft, stay).followup_high_cd if is_high_risk(stay) else numbers_of(draft, stay).followup_std_cd
     risk = "high-risk " if is_high_risk(stay) else ""
     reason = f"{_went_home(stay)} and no follow-up visit is booked: {risk}patients are seen within {days} days."
     due = within_business_days(moment, 1, site_of(draft, stay.facility_id))
@@ -146,7 +147,7 @@ def _settle_unbooked(draft: Draft, stay: Encounter, task: Task, obstacle: str | 
     elif any(follow_ups(draft, discharge_moment(draft, stay), site)):
         resolve(draft, task, told(draft, "a follow-up visit is booked"))
     elif happened(draft, "discharge-corrected", stay.encounter_id):
-        wait = 0 if is_high_risk(stay) else draft.settings.unbooked_check_h
+        wait = 0 if is_high_risk(stay) else numbers_of(draft, stay).unbooked_check_h
         set_due(draft, UNBOOKED, task, within_business_days(discharge_moment(draft, stay) + hours(wait), 1, site))
 
 
@@ -164,7 +165,7 @@ def _seen_by(draft: Draft, stay: Encounter, due: datetime) -> bool:
         visit.status == "fulfilled"
         and visit.start_at is not None
         and left < visit.start_at <= due
-        and (visit.service or "").upper() not in draft.settings.not_followup_services
+        and (visit.service or "").upper() not in numbers_of(draft, visit).not_followup_services
         for visit in draft.subject.appointments.values()
     )
 

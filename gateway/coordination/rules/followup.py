@@ -16,6 +16,7 @@ from gateway.coordination.rules.stays import (
     in_follow_up_window,
     is_dead,
     is_home_discharge,
+    numbers_of,
     scope_of,
     told,
 )
@@ -26,7 +27,7 @@ _CAME = ("arrived", "checked-in", "fulfilled")
 
 
 def look_no_show(draft: Draft) -> None:
-    for task in [row for row in draft.subject.tasks.values() if row.rule_id == NO_SHOW.id and row.open]:
+    for task in draft.subject.tasks.open_of(NO_SHOW.id):
         _settle(draft, task)
     for visit in draft.touched(Appointment):
         moved = happened(draft, "appointment-status", visit.appointment_id)
@@ -87,7 +88,7 @@ def _stay_followed_by(draft: Draft, visit: Appointment) -> Encounter | None:
     stays = [
         stay
         for stay in draft.subject.encounters.values()
-        if stay.discharged_at is not None and is_home_discharge(stay, draft.settings)
+        if stay.discharged_at is not None and is_home_discharge(stay, numbers_of(draft, stay))
     ]
     if not stays or visit.start_at is None:
         return None

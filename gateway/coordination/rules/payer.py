@@ -9,8 +9,8 @@ import msgspec
 from gateway.coordination.calendar import local_date, parse_day
 from gateway.coordination.changes import CoordinationSettings
 from gateway.coordination.draft import Draft
-from gateway.coordination.records import Authorization, Coverage, Encounter
-from gateway.coordination.rules.declaration import site_of
+from gateway.coordination.records import Appointment, Authorization, Coverage, Encounter, Record
+from gateway.coordination.rules.declaration import Focus, site_of
 from mappings.events import ServiceDecision
 
 GRANTED = frozenset({"certified", "partially-certified", "modified", "not-required", "overturned"})
@@ -89,3 +89,24 @@ def facility_of(draft: Draft, *, encounter_id: str | None = None, appointment_id
     if stay is None and draft.subject.encounters:
         stay = max(draft.subject.encounters.values(), key=lambda row: row.started_at or row.created_at)
     return stay.facility_id if stay is not None else None
+
+
+def focus_of(draft: Draft, record: Record) -> Focus:
+    """The focus of a task about this record alone, its facility by settled reading 13."""
+    match record:
+        case Encounter():
+            return Focus(facility_id=record.facility_id, encounter_id=record.encounter_id)
+        case Appointment():
+            return Focus(facility_id=record.facility_id, appointment_id=record.appointment_id)
+        case Authorization():
+            place = facility_of(draft, encounter_id=record.encounter_id, appointment_id=record.appointment_id)
+            return Focus(
+                facility_id=place or record.facility_id,
+                encounter_id=record.encounter_id,
+                appointment_id=record.appointment_id,
+                authorization_id=record.authorization_id,
+            )
+        case Coverage():
+            return Focus(facility_id=facility_of(draft) or record.facility_id, coverage_id=record.coverage_id)
+        case _:
+            return Focus(facility_id=facility_of(draft) or draft.subject.patient.facility_id)

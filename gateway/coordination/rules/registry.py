@@ -1,7 +1,10 @@
-"""All rules of this installation, in the order in which they look."""
+"""All rules of this installation: ours, in the order in which they look, and those that a site adds."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+
+from gateway.coordination.records import Record
 from gateway.coordination.rules import death
 from gateway.coordination.rules.admission import NO_AUTH, READMISSION
 from gateway.coordination.rules.authorization import DENIED, PENDED
@@ -27,5 +30,35 @@ RULES: tuple[Rule, ...] = (
     UNMATCHED,
 )
 
-BY_ID: dict[str, Rule] = {rule.id: rule for rule in RULES}
+
+class Catalogue:
+    """The rules that run, found by id and by what they watch."""
+
+    def __init__(self, rules: Sequence[Rule]) -> None:
+        self._ours = tuple(rules)
+        self.rules: tuple[Rule, ...] = self._ours
+        self.by_id: dict[str, Rule] = {rule.id: rule for rule in rules}
+        self._watching: dict[frozenset[type[Record]], tuple[Rule, ...]] = {}
+
+    def install(self, further: Iterable[Rule]) -> None:
+        """Take a site's rules in place of those it had before.  Raises ValueError when an id is taken."""
+        rules = (*self._ours, *further)
+        by_id = {rule.id: rule for rule in rules}
+        if len(by_id) != len(rules):
+            doubled = sorted(rule_id for rule_id in by_id if sum(rule.id == rule_id for rule in rules) > 1)
+            raise ValueError(f"rule ids declared twice: {', '.join(doubled)}")
+        self.rules, self.by_id = rules, by_id
+        self._watching.clear()
+
+    def watching(self, kinds: frozenset[type[Record]]) -> tuple[Rule, ...]:
+        """The rules that watch one of these kinds of records, in order."""
+        found = self._watching.get(kinds)
+        if found is None:
+            found = tuple(rule for rule in self.rules if not kinds.isdisjoint(rule.watches))
+            self._watching[kinds] = found
+        return found
+
+
+CATALOGUE = Catalogue(RULES)
+BY_ID: dict[str, Rule] = CATALOGUE.by_id
 death.RULES_BY_ID.update(BY_ID)

@@ -8,17 +8,22 @@ from datetime import datetime, timedelta
 import msgspec
 
 from gateway.coordination.calendar import Site, day_counts_from, local_date
-from gateway.coordination.changes import CoordinationSettings, TimerFired
+from gateway.coordination.changes import CoordinationSettings
 from gateway.coordination.draft import Draft
-from gateway.coordination.records import Appointment, Encounter, Patient, Transition
-from gateway.coordination.rules.declaration import Focus, Rule, site_of
-from gateway.coordination.tasks import was_retracted
+from gateway.coordination.records import Appointment, Coverage, Encounter, Patient, Transition
+from gateway.coordination.rules.declaration import Focus, Rule, recorded_by, site_of
+from gateway.coordination.rules.declaration import because as told
+from gateway.coordination.tables import OPEN_STAYS
 from mappings.events import Diagnosis
 
-OPEN_STAYS = frozenset({"preadmitted", "outpatient", "emergency", "observation", "inpatient", "on-leave"})
+__all__ = ["OPEN_STAYS", "recorded_by", "told"]
+
 LIVE_VISITS = frozenset({"booked", "arrived", "checked-in", "fulfilled"})
 _CALLED_OFF = frozenset({"cancelled", "noshow", "entered-in-error"})
 _NO_CARE_CLASSES = frozenset({"C", "N"})
+
+FARTHEST_FOLLOW_UP = 92
+"""Days within which every follow-up visit starts, whatever a site sets."""
 
 HRRP_PREFIXES = (
     *("I21",),  # acute myocardial infarction
@@ -105,7 +110,8 @@ def readmission_after(draft: Draft, stay: Encounter, by: datetime | None = None)
 
 def follow_ups(draft: Draft, left: datetime, site: Site, *, by: datetime | None = None) -> Iterator[Appointment]:
     """Live visits that count as follow-up of a discharge at `left` (3.2); `by`: as it was known then."""
-    for visit in draft.subject.appointments.values():
+    reach = timedelta(days=FARTHEST_FOLLOW_UP)
+    for visit in draft.subject.appointments.between(left, left + reach):
         if was_live(visit, by) and in_follow_up_window(draft, visit, left, site):
             yield visit
 
@@ -123,11 +129,11 @@ def was_live(visit: Appointment, by: datetime | None) -> bool:
 
 def in_follow_up_window(draft: Draft, visit: Appointment, left: datetime, site: Site) -> bool:
     """A visit of the right kind that starts one day to `followup_none_cd` days after the discharge."""
-    if visit.start_at is None or not is_follow_up_kind(visit, draft.settings):
+    if visit.start_at is None or not is_follow_up_kind(visit, numbers_of(draft, visit)):
         return False
     day = local_date(visit.start_at, site_of(draft, visit.facility_id))
     after = day - local_date(left, site)
-    return timedelta(days=1) <= after <= timedelta(days=draft.settings.followup_none_cd)
+    return timedelta(days=1) <= after <= timedelta(days=numbers_of(draft, visit).followup_none_cd)
 
 
 def is_follow_up_kind(visit: Appointment, settings: CoordinationSettings) -> bool:
@@ -141,25 +147,21 @@ def is_called_off(visit: Appointment) -> bool:
     return visit.status in _CALLED_OFF
 
 
+def numbers_of(draft: Draft, record: Encounter | Appointment, coverage: Coverage | None = None) -> CoordinationSettings:
+    """The numbers that hold where the stay or visit is, and for the payer."""
+    if coverage is None:
+        return draft.numbers(record.facility_id)
+    return draft.numbers(record.facility_id, coverage.payer_id, coverage.payer_name, coverage.plan_id)
+
+
 def stays_of_rule(draft: Draft, rule: Rule, *kinds: str) -> list[Encounter]:
     """Stays with one of these transitions now, and those about which the rule has open or retracted work."""
     ids = {row.aggregate_id: None for row in draft.transitions if row.kind in kinds}
-    for task in draft.subject.tasks.values():
-        if task.rule_id == rule.id and task.encounter_id and (task.open or was_retracted(task)):
+    tasks, timers = draft.subject.tasks, draft.subject.timers
+    for task in (*tasks.open_of(rule.id), *tasks.retracted_of(rule.id)):
+        if task.encounter_id:
             ids[task.encounter_id] = None
-    for timer in draft.subject.timers.values():
-        if timer.rule_id == rule.id and timer.encounter_id:
+    for timer in timers.of_rule(rule.id):
+        if timer.encounter_id:
             ids[timer.encounter_id] = None
     return [draft.subject.encounters[id_] for id_ in ids if id_ in draft.subject.encounters]
-
-
-def told(draft: Draft, text: str) -> str:
-    """A closing reason that begins with what caused it, a trigger such as "ADT^A13"."""
-    if isinstance(draft.stimulus, TimerFired):
-        return text
-    return f"{draft.event.trigger}: {text}"
-
-
-def recorded_by(draft: Draft) -> datetime:
-    """Up to when facts count: the event's recorded time, or a timer's fire time (settled reading 1)."""
-    return draft.stimulus.timer.fire_at if isinstance(draft.stimulus, TimerFired) else draft.event.recorded_at

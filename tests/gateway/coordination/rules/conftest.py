@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from gateway.coordination.changes import Cause, Changes, Command, CoordinationSettings, TimerFired
+from gateway.coordination.changes import Cause, Changes, Command, Considered, CoordinationSettings, TimerFired
 from gateway.coordination.decide import decide
 from gateway.coordination.records import Task, Timer
 from gateway.coordination.scope import PatientScope, Scope
@@ -73,10 +73,19 @@ class Bench:
     def act(self, name: str, task: Task, **fields: object) -> Changes:
         return self._decide(Command(name=name, task_id=task.task_id, actor="nurse-1", **fields))
 
-    def _decide(self, stimulus: CanonicalEvent | TimerFired | Command) -> Changes:
+    def ask(self, event: CanonicalEvent) -> list[Considered]:
+        """Hear a message and tell what every rule made of it."""
+        self.wait(event.recorded_at)
+        considered: list[Considered] = []
+        self._decide(event, considered)
+        return considered
+
+    def _decide(
+        self, stimulus: CanonicalEvent | TimerFired | Command, considered: list[Considered] | None = None
+    ) -> Changes:
         self.count += 1
         cause = Cause(message_id=f"m-{self.count}", channel="adt", received_at=self.now, lanes=(7,))
-        made = decide(self.scope, stimulus, cause, self.now, self.settings, b"salt")
+        made = decide(self.scope, stimulus, cause, self.now, self.settings, b"salt", considered)
         assert made.failures == [], made.failures
         self.changes.append(made)
         return made

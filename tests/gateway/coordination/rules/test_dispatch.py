@@ -8,12 +8,12 @@ import msgspec
 import pytest
 
 from gateway.coordination import rules
-from gateway.coordination.changes import Cause, Ids, TimerFired
+from gateway.coordination.changes import Cause, Ids, Override, TimerFired
 from gateway.coordination.decide import decide
 from gateway.coordination.draft import Draft
 from gateway.coordination.rules.declaration import Rule
 from gateway.coordination.rules.describe import rules_markdown
-from gateway.coordination.rules.registry import BY_ID, RULES
+from gateway.coordination.rules.registry import BY_ID, RULES, Catalogue
 from gateway.coordination.scope import Scope
 
 DECLARED = {
@@ -50,8 +50,7 @@ def with_a_failing_rule(monkeypatch: pytest.MonkeyPatch) -> Iterator[Rule]:
     contact = BY_ID["discharge-contact-2bd"]
     broken = msgspec.structs.replace(contact, look=explode, fire=explode_late)
     changed = tuple(broken if rule is contact else rule for rule in RULES)
-    monkeypatch.setattr(rules, "RULES", changed)
-    monkeypatch.setattr(rules, "BY_ID", {rule.id: rule for rule in changed})
+    monkeypatch.setattr(rules, "CATALOGUE", Catalogue(changed))
     yield broken
 
 
@@ -142,3 +141,38 @@ def test_the_same_history_gives_the_same_ids(make_bench) -> None:
         bench.wait("2026-07-04 00:00")
         found.append(([t.task_id for t in bench.tasks()], sorted(t.timer_id for t in bench.timers())))
     assert found[0] == found[1]
+
+
+def test_whoever_asks_is_told_what_every_rule_made_of_a_message(make_bench) -> None:
+    bench, quiet = make_bench(), make_bench(quiet_mrns=("1000-1999",))
+    for one in (bench, quiet):
+        one.hear(one.admit("2026-06-29 09:00"))
+    told = {one.rule_id: one for one in bench.ask(bench.discharge("2026-07-02 14:10"))}
+    assert told["discharge-contact-2bd"].outcome == "opened"
+    assert told["patient-merged-open-tasks"].because == "what triggers it did not happen"
+    assert told["auth-denied"].because == "what triggers it did not happen"
+    assert set(told) == {rule.id for rule in RULES}
+    silenced = {one.rule_id: one.because for one in quiet.ask(quiet.discharge("2026-07-02 14:10"))}
+    assert silenced["discharge-contact-2bd"] == "the patient is on the quiet list"
+    assert quiet.tasks() == []
+
+
+def test_overrides_change_numbers_and_rules_for_a_facility_and_a_time(make_bench) -> None:
+    here = Override(facility="main", since="2026-07-01", until="2026-12-31", values={"contact_bd": 1})
+    off = Override(facility="main", since="2026-08-01", disable=("discharge-contact-2bd",))
+    elsewhere = Override(facility="other", values={"contact_bd": 9})
+    bench = make_bench(overrides=(elsewhere, here, off))
+    bench.hear(bench.admit("2026-06-29 09:00"))
+    bench.hear(bench.discharge("2026-07-06 14:10"))
+    assert bench.task("discharge-contact-2bd").due_at == bench.local("2026-07-07 23:59:59")
+    bench.hear(bench.admit("2026-08-03 09:00", "V2"))
+    bench.hear(bench.discharge("2026-08-06 14:10", "V2"))
+    assert len(bench.tasks("discharge-contact-2bd")) == 1
+
+
+def test_opt_out_keeps_outreach_away_and_nothing_else(make_bench) -> None:
+    bench = make_bench(opt_out=("1001",))
+    bench.hear(bench.admit("2026-06-29 09:00"))
+    bench.hear(bench.discharge("2026-07-02 14:10", readmission=True))
+    assert "discharge-contact-2bd" not in bench.open_rules()
+    assert "discharge-followup-unbooked" in bench.open_rules()

@@ -22,7 +22,9 @@ def merged(bench, moved: dict[str, list[str]], **state: dict[str, object]) -> Dr
     patient = Patient(
         patient_id="pat_a", facility_id="main", revision=2, authority="GH", mrn="A", created_at=now, updated_at=now
     )
-    scope = Scope(subject=PatientScope(patient=patient, **state))
+    scope = Scope(subject=PatientScope(patient=patient))
+    for table, rows in state.items():
+        getattr(scope.subject, table).update(rows)
     event = bench.event("patient.merged", "ADT^A40", "2026-07-02 10:00")
     cause = Cause(message_id="m-9", received_at=now, lanes=(1,))
     draft = Draft(scope, event, cause, now, bench.settings, Ids(b"salt", cause))
