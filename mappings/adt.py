@@ -1,4 +1,4 @@
-"""ADT: admissions, transfers, discharges, updates and merges (domain reference 2)."""
+"""ADT: one visit or one person (domain reference 2.2).  What joins or separates records is `mappings.merging`."""
 
 from __future__ import annotations
 
@@ -6,50 +6,68 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from mappings.codes import encounter_event
+from mappings.allergies import read_allergies
+from mappings.codes import EVENTS, encounter_event
 from mappings.encounter import read_encounter
-from mappings.events import CanonicalEvent, EncounterFacts, PatientFacts
-from mappings.identifiers import prior_keys, qualify, read_identifiers
+from mappings.events import CanonicalEvent, EncounterFacts, PatientFacts, PlaceFacts
 from mappings.insurance import read_coverages
-from mappings.patient import prior_patient, read_patient
+from mappings.merging import read_merges
+from mappings.patient import read_patient
 from mappings.reading import ItemReading
 from mappings.source import Source
 from parsers.hl7v2.message import Segment
 
-PERSON_TRIGGERS = frozenset(("ADT^A28", "ADT^A31"))
+PERSON_TRIGGERS = frozenset(("ADT^A28", "ADT^A29", "ADT^A31"))
 """About the person only: a PV1 in them is a dummy."""
+
+PLANNED = frozenset(("ADT^A05", "ADT^A14", "ADT^A15", "ADT^A16"))
+"""What they tell lies ahead."""
 
 
 def read_adt(source: Source, trigger: str) -> ItemReading:
-    """One message of the first slice -> its events, or parked `no-patient-id`."""
+    """One message -> its events, or parked `no-patient-id` (`no-location` for a bed that nobody can tell)."""
     if trigger == "ADT^A40":
-        return _read_merges(source, trigger)
+        return read_merges(source, trigger, occurred_at(source, trigger, None))
+    if trigger == "ADT^A20":
+        return _read_bed(source, trigger)
+    if trigger == "ADT^A17":
+        return _read_swap(source, trigger)
+    event = _read_visit(source, trigger)
+    if event is None:
+        return source.nobody()
+    return source.events(msgspec.structs.replace(event, problems=tuple(source.problems)))
+
+
+def _read_visit(source: Source, trigger: str) -> CanonicalEvent | None:
+    """The first PID with what follows it; None when it names nobody.  Problems are the caller's to add."""
     pid = source.first("PID")
     patient = read_patient(source, pid, source.first("PD1"), source.all("ROL")) if pid else None
     if pid is None or patient is None or patient.key is None:
-        return source.nobody()
+        return None
     encounter = None
     type_ = encounter_event(trigger, None)
     if trigger == "ADT^A08" and source.first("PV1") is None:
         type_ = "patient.updated"
+    elif trigger == "ADT^A60":
+        encounter = read_encounter(source, pid) if source.first("PV1") else None
     elif trigger not in PERSON_TRIGGERS:
-        encounter = read_encounter(source, pid)
+        encounter = read_encounter(source, pid, trigger)
         type_ = encounter_event(trigger, encounter.class_)
-    coverages, occurred_at = read_coverages(source), _occurred_at(source, trigger, encounter)
-    event = CanonicalEvent(
+    allergies, complete = read_allergies(source)
+    if allergies is not None:
+        patient = msgspec.structs.replace(patient, allergies=allergies, allergies_complete=complete)
+    return CanonicalEvent(
         type=type_,
         trigger=trigger,
         recorded_at=source.recorded_at,
-        occurred_at=occurred_at,
+        occurred_at=occurred_at(source, trigger, encounter),
         facility=source.facility,
         patient=patient,
         encounter=encounter,
-        coverages=coverages,
+        coverages=read_coverages(source),
         prior=_prior_account(source, trigger),
         historical=source.historical,
-        problems=tuple(source.problems),
     )
-    return source.events(event)
 
 
 def _prior_account(source: Source, trigger: str) -> tuple[PatientFacts, ...]:
@@ -59,8 +77,8 @@ def _prior_account(source: Source, trigger: str) -> tuple[PatientFacts, ...]:
     return (PatientFacts(account_number=account),) if account else ()
 
 
-def _occurred_at(source: Source, trigger: str, encounter: EncounterFacts | None) -> datetime:
-    """EVN-6, else by event PV1-44 (A01, A04), PV1-45 (A03), PV2-8 (A05), else the recorded time.
+def occurred_at(source: Source, trigger: str, encounter: EncounterFacts | None) -> datetime:
+    """EVN-6, else by event PV1-44 (A01, A04), PV1-45 (A03), PV2-8 (A05, A14), else the recorded time.
 
     A06 and A07 keep the recorded time: their PV1-44 is often the start of the stay before the conversion, which only
     the stored encounter can tell (domain reference 2.5).
@@ -72,75 +90,53 @@ def _occurred_at(source: Source, trigger: str, encounter: EncounterFacts | None)
             found = encounter.admitted_at
         elif trigger == "ADT^A03":
             found = encounter.discharged_at
-        elif trigger == "ADT^A05":
+        elif trigger in ("ADT^A05", "ADT^A14"):
             found = encounter.expected_admit_at
-    if found and found > source.received_at + timedelta(days=1) and trigger != "ADT^A05":
+    if found and found > source.received_at + timedelta(days=1) and trigger not in PLANNED:
         source.note("future-event", source.header, 7, "the event lies more than a day after its receipt")
     return found or source.recorded_at
 
 
-# -- merges --------------------------------------------------------------------------------------------------------
+# -- several patients, none ----------------------------------------------------------------------------------------
 
 
-def _read_merges(source: Source, trigger: str) -> ItemReading:
-    """One `patient.merged` per PID/MRG group; a group that names nobody, or the same record twice, gives none."""
-    occurred_at = _occurred_at(source, trigger, None)
-    events = []
-    for pid, pd1, mrgs in _groups(source):
-        survivor = read_patient(source, pid, pd1)
-        if survivor.key is None:
-            source.note("101", pid, 3, "no identifier names the surviving patient", "error")
-            continue
-        prior = _priors(source, survivor, mrgs)
-        if not prior:
-            source.note("101", pid, 3, "no other record to merge into this one", "error")
-            continue
-        events.append(
-            CanonicalEvent(
-                type="patient.merged",
-                trigger=trigger,
-                recorded_at=source.recorded_at,
-                occurred_at=occurred_at,
-                facility=source.facility,
-                patient=survivor,
-                prior=prior,
-                historical=source.historical,
-            )
-        )
-    if not events:
-        return source.end("parked", "no-patient-id") if source.first("PID") else source.nobody()
+def _read_swap(source: Source, trigger: str) -> ItemReading:
+    """A17: two patients change beds; one `encounter.transferred` for each."""
+    groups: list[list[Segment]] = []
+    shared = source.all("EVN")
+    for row in source.rows[1:]:
+        if row.name == "PID":
+            groups.append([*shared, row])
+        elif groups:
+            groups[-1].append(row)
+    found = [_read_visit(source.only(group), trigger) for group in groups]
+    events = [event for event in found if event is not None]
+    if len(events) < len(groups) or not events:
+        return source.nobody()
+    if len(events) != 2:
+        source.note("100", source.header, 9, "a swap of beds names two patients")
     return source.events(*(msgspec.structs.replace(event, problems=tuple(source.problems)) for event in events))
 
 
-def _groups(source: Source) -> list[tuple[Segment, Segment | None, list[Segment]]]:
-    """PID with the PD1 and MRG rows that follow it (ADT_A39)."""
-    groups: list[list[Segment]] = []
-    for segment in source.rows:
-        if segment.name == "PID":
-            groups.append([segment])
-        elif segment.name in ("PD1", "MRG") and groups:
-            groups[-1].append(segment)
-    return [
-        (
-            group[0],
-            next((one for one in group if one.name == "PD1"), None),
-            [one for one in group if one.name == "MRG"],
-        )
-        for group in groups
-    ]
-
-
-def _priors(source: Source, survivor: PatientFacts, mrgs: list[Segment]) -> tuple[PatientFacts, ...]:
-    """The records retired: a repetition of the survivor's authority and type each names one (decision 9)."""
-    assert survivor.key is not None
-    found: dict[tuple[str | None, str], PatientFacts] = {}
-    for mrg in mrgs:
-        sent = read_identifiers(source, mrg, 1)
-        keys = prior_keys(sent, survivor.key, source.profile)
-        for key in keys:
-            if (key.authority, key.value) == (survivor.key.authority, survivor.key.value):
-                source.note("merge-with-itself", mrg, 1, "the retired record is the surviving one")
-                continue
-            aliases = tuple(qualify(one, source.profile) for one in sent) if len(keys) == 1 else (key,)
-            found.setdefault((key.authority, key.value), prior_patient(source, key, aliases, mrg))
-    return tuple(found.values())
+def _read_bed(source: Source, trigger: str) -> ItemReading:
+    """A20: NPU-1 the bed, NPU-2 its status.  Nobody's."""
+    npu = source.first("NPU")
+    location = source.location(npu, 1) if npu else None
+    status = source.value(npu, 2) if npu else None
+    if npu is None or location is None or status is None:
+        if npu is None:
+            source.missing("NPU")
+        else:
+            source.note("101", npu, 1 if location is None else 2, "bed or status missing", "error")
+        return source.end("parked", "no-location")
+    event = CanonicalEvent(
+        type=EVENTS[trigger],
+        trigger=trigger,
+        recorded_at=source.recorded_at,
+        occurred_at=occurred_at(source, trigger, None),
+        facility=source.profile.facility_of(location.facility)[0] if location.facility else source.facility,
+        place=PlaceFacts(location=location, status=status),
+        historical=source.historical,
+        problems=tuple(source.problems),
+    )
+    return source.events(event)

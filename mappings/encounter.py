@@ -6,7 +6,7 @@ from datetime import datetime
 from functools import lru_cache
 
 from mappings.codes import class_of, disposition_of, planned_readmission
-from mappings.events import DELETE, Diagnosis, EncounterFacts
+from mappings.events import DELETE, Diagnosis, EncounterFacts, Person
 from mappings.identifiers import encounter_key
 from mappings.source import Source
 from parsers.hl7v2.message import Segment
@@ -15,7 +15,7 @@ MARKED_AS_OBSERVATION = frozenset(("outpatient", "emergency", "recurring", "unkn
 """Classes that a site's observation marker turns into observation; an inpatient keeps his bed beside a stale marker."""
 
 
-def read_encounter(source: Source, pid: Segment) -> EncounterFacts:
+def read_encounter(source: Source, pid: Segment, trigger: str = "") -> EncounterFacts:
     """Facts of the first PV1 with PV2 and DG1; without PV1 only the key (PID-18) and the account are known."""
     pv1, pv2 = source.first("PV1"), source.first("PV2")
     account, key = source.value(pid, 18), encounter_key(source, pid, pv1)
@@ -26,6 +26,7 @@ def read_encounter(source: Source, pid: Segment) -> EncounterFacts:
     discharged_at, discharged_precision = _discharge(source, pv1)
     disposition, category, planned = _disposition(source, pv1)
     financial_class = source.text(pv1, 20)
+    planned_for = _planned(source)
     return EncounterFacts(
         key=key,
         visit_number=source.value(pv1, 19),
@@ -37,7 +38,7 @@ def read_encounter(source: Source, pid: Segment) -> EncounterFacts:
         admission_type=source.text(pv1, 4),
         admit_source=source.text(pv1, 14),
         readmission=_readmission(source, pv1),
-        attending=source.person(pv1, 7),
+        attending=_attending(source, pv1),
         hospital_service=source.text(pv1, 10),
         financial_class=financial_class,
         self_pay=financial_class.upper() in source.profile.self_pay_classes if financial_class else None,
@@ -49,13 +50,37 @@ def read_encounter(source: Source, pid: Segment) -> EncounterFacts:
         disposition_category=category,
         planned_readmission=planned,
         destination=source.text(pv1, 37),
-        expected_admit_at=source.instant(pv2, 8) if pv2 else None,
-        expected_discharge_at=source.instant(pv2, 9) if pv2 else None,
+        expected_admit_at=(source.instant(pv2, 8) if pv2 else None) or (planned_for if trigger == "ADT^A14" else None),
+        expected_discharge_at=(source.instant(pv2, 9) if pv2 else None)
+        or (planned_for if trigger == "ADT^A16" else None),
         expected_disposition=source.text(pv2, 27) if pv2 else None,
         newborn=source.flag(pv2, 36) if pv2 else None,
         restricted=_restricted(source, pv1, pv2),
         diagnoses=diagnoses,
+        pending_location=source.location(pv1, 42),
+        temporary_location=source.location(pv1, 11),
+        planned_at=planned_for,
+        expected_return_at=source.instant(pv2, 47) if pv2 else None,
+        consulting=source.person(pv1, 9),
     )
+
+
+def _planned(source: Source) -> datetime | None:
+    """EVN-3: when what is announced (A14, A15, A16) is planned."""
+    evn = source.first("EVN")
+    return source.instant(evn, 3) if evn else None
+
+
+def _attending(source: Source, pv1: Segment) -> Person | None:
+    """PV1-7, else the person of a ROL after PV1 with role AT that is not ended (2.2: A54)."""
+    found = source.person(pv1, 7)
+    if found is not None:
+        return found
+    after = source.rows.index(pv1)
+    for role in source.rows[after:]:
+        if role.name == "ROL" and source.text(role, 3) == "AT" and source.text(role, 2) not in ("DE", "UN"):
+            return source.person(role, 4)
+    return None
 
 
 def read_class(source: Source, pv1: Segment) -> str | None:

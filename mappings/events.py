@@ -98,6 +98,19 @@ class PatientFacts(Facts, frozen=True, kw_only=True):
     deceased_at: datetime | None = None  # PID-29
     pcp: Person | None = None
     restricted: bool | None = None
+    allergies: tuple[Allergy, ...] | None = None  # AL1, IAM; None: the message says nothing of them
+    allergies_complete: bool = False  # the list is the whole set (AL1), not single changes (IAM-6)
+
+
+class Allergy(Facts, frozen=True, kw_only=True):
+    """AL1 or IAM: one allergy.  `id` tells it apart: IAM-7, else the code, else the text."""
+
+    id: str
+    code: str | None = None
+    text: str | None = None
+    type: str | None = None  # table 0127: DA drug, FA food, EA environment ...
+    severity: str | None = None  # table 0128: SV, MO, MI, U
+    removed: bool = False  # IAM-6 D
 
 
 class Diagnosis(Facts, frozen=True, kw_only=True):
@@ -150,6 +163,11 @@ class EncounterFacts(Facts, frozen=True, kw_only=True):
     newborn: bool | None = None
     restricted: bool | None = None
     diagnoses: tuple[Diagnosis, ...] | None = None
+    pending_location: Location | None = None  # PV1-42
+    temporary_location: Location | None = None  # PV1-11
+    planned_at: datetime | None = None  # EVN-3
+    expected_return_at: datetime | None = None  # PV2-47
+    consulting: Person | None = None  # first PV1-9
 
 
 class CoverageFacts(Facts, frozen=True, kw_only=True):
@@ -192,6 +210,13 @@ class AppointmentFacts(Facts, frozen=True, kw_only=True):
     visit_number: str | None = None  # PV1-19
 
 
+class PlaceFacts(Facts, frozen=True, kw_only=True):
+    """NPU: the state of a bed (A20)."""
+
+    location: Location
+    status: str  # table 0116 as sent: C, H, I, K, O, U
+
+
 class CanonicalEvent(Facts, frozen=True, kw_only=True):
     """One thing that a message says happened.  `type` is `<family>.<event>` of domain reference 7.2."""
 
@@ -204,6 +229,7 @@ class CanonicalEvent(Facts, frozen=True, kw_only=True):
     encounter: EncounterFacts | None = None
     coverages: tuple[CoverageFacts, ...] | None = None
     appointment: AppointmentFacts | None = None
+    place: PlaceFacts | None = None
     prior: tuple[PatientFacts, ...] = ()  # identity events: the records retired into `patient`
     member: MemberFacts | None = None
     eligibility: EligibilityFacts | None = None

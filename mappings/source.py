@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from datetime import datetime
 from functools import lru_cache
 
@@ -66,6 +67,15 @@ class Source(Fields):
         self._offset: int | None = None  # of MSH-7, where it contradicts the zone
         self._moments: dict[str, tuple[datetime, str] | None] = {}
         self._place()
+
+    def only(self, rows: list[Segment]) -> Source:
+        """This message as if it held only these segments and the header: of one of the patients that it names.  What is
+        odd is noted in the list of the whole."""
+        view = copy(self)
+        view.rows = [self.header, *rows]
+        view.all = lambda name: [row for row in view.rows if row.name == name]
+        view.first = lambda name: next((row for row in view.rows if row.name == name), None)
+        return view
 
     # -- place and clock -------------------------------------------------------------------------------------------
 

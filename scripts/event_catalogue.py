@@ -43,6 +43,8 @@ def optional_text(schema: Schema) -> Schema:
 
 REJECTIONS = items(("reason", "loop"), reason=TEXT, loop=TEXT, valid=TEXT, follow_up=TEXT)
 
+ALLERGIES = items((), code=TEXT, text=TEXT, type=TEXT, severity=TEXT)
+
 FIELDS: dict[str, tuple[Schema, str]] = {
     # patient
     "authority": (TEXT, "assigning authority of the identifier that keys the patient"),
@@ -97,6 +99,21 @@ FIELDS: dict[str, tuple[Schema, str]] = {
     "conversion": (YES_NO, "true: only the conversion to inpatient is taken back, the visit stays"),
     "from": (TEXT, "unit-room-bed before"),
     "to": (TEXT, "unit-room-bed after"),
+    "expected_disposition": (TEXT, "PV2-27"),
+    "expected_at": (MOMENT, "EVN-3"),
+    "expected_return_at": (MOMENT, "PV2-47"),
+    "old_attending_id": (TEXT, "attending before"),
+    "old_attending_name": (TEXT, "FAMILY, GIVEN"),
+    "bed_status": (
+        {
+            "type": "string",
+            "enum": ["closed", "housekeeping", "isolated", "contaminated", "occupied", "unoccupied", "other"],
+        },
+        "NPU-2",
+    ),
+    "code": (TEXT, "NPU-2 as sent"),
+    "added_allergies": (ALLERGIES, "AL1 or IAM rows that are new"),
+    "removed_allergies": (ALLERGIES, "rows that are gone"),
     # appointment
     "filler_id": (TEXT, "SCH-2"),
     "placer_id": (TEXT, "SCH-1"),
@@ -214,6 +231,7 @@ _START = (
     "visit_number", "class", "started_at", "location", "attending_id", "attending_name", "hospital_service",
     "admission_type", "admit_source", "expected_admit_at", "expected_discharge_at",
 )  # fmt: skip
+_PLANNED = ("visit_number", "class")
 _BOOKING = (
     "filler_id", "placer_id", "occurrence", "parent_id", "start", "end", "reason", "event_reason", "type", "service",
     "provider_id", "provider_name", "point_of_care", "location_type", "visit_number",
@@ -264,6 +282,13 @@ EVENT_TYPES: tuple[EventType, ...] = (
         "merged",
         "A40: one per retired record that was known; what was his is the survivor's now",
         ("survivor", "prior", "prior_identifier", "moved"),
+    ),
+    _about("patient", "deactivated", "A29: the record is not to be used; nothing is deleted", _PERSON, _PERSON_MORE),
+    _about(
+        "patient",
+        "allergies-changed",
+        "A60, or another message with AL1 or IAM rows that say something new",
+        ("added_allergies", "removed_allergies"),
     ),
     _about("encounter", "preadmitted", "A05, or A01 of class preadmit", ("status",), _START),
     _about(
@@ -321,6 +346,71 @@ EVENT_TYPES: tuple[EventType, ...] = (
         "A11: the visit is gone, or is again what it was before it became inpatient",
         ("conversion",),
         ("visit_number", "prior_status"),
+    ),
+    _about(
+        "encounter",
+        "preadmit-cancelled",
+        "A38, A27: the planned stay is off, or only its announcement (`status` tells)",
+        ("status",),
+        ("visit_number", "prior_status"),
+    ),
+    _about("encounter", "deleted", "A23: the stay was recorded in error", (), ("visit_number", "prior_status")),
+    _about(
+        "encounter",
+        "admit-pending",
+        "A14: an admission is announced",
+        ("status",),
+        (*_PLANNED, "expected_admit_at", "to"),
+    ),
+    _about(
+        "encounter",
+        "transfer-pending",
+        "A15: a transfer is announced",
+        ("status",),
+        (*_PLANNED, "from", "to", "expected_at"),
+    ),
+    *(
+        _about(
+            "encounter",
+            name,
+            when,
+            ("status",),
+            (*_PLANNED, "expected_discharge_at", "expected_disposition", "destination"),
+        )
+        for name, when in (
+            ("discharge-pending", "A16: a discharge is announced"),
+            ("discharge-pending-cancelled", "A25: it is not to be expected any more"),
+        )
+    ),
+    _about(
+        "encounter",
+        "departed-location",
+        "A09: the patient left a place, on his way to another",
+        ("status", "at"),
+        (*_PLANNED, "from", "to"),
+    ),
+    _about("encounter", "arrived-location", "A10: he is there", ("status", "at"), (*_PLANNED, "from", "to")),
+    *(
+        _about("encounter", name, when, ("status", "at"), (*_PLANNED, "expected_return_at"))
+        for name, when in (
+            ("leave-started", "A21: a leave of absence began"),
+            ("leave-ended", "A22: the patient is back"),
+            ("leave-cancelled", "A52: there was no leave"),
+            ("leave-return-cancelled", "A53: he is still away"),
+        )
+    ),
+    _about(
+        "encounter",
+        "attending-changed",
+        "A54, or A55 which takes it back",
+        ("status",),
+        (*_PLANNED, "attending_id", "attending_name", "old_attending_id", "old_attending_name"),
+    ),
+    EventType(
+        "location.bed-status",
+        "A20: the state of a bed; no patient's",
+        ("location",),
+        ("location", "bed_status", "code"),
     ),
     _about("appointment", "booked", "S12, or a booking not known so far", ("status",), _BOOKING),
     _about(

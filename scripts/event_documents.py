@@ -63,7 +63,7 @@ field that goes or changes its meaning makes version 2. `schemas/released.json` 
 | `id` | event id |
 | `type` | `<family>.<event>` of the table below |
 | `source` | `/baton/gateway` |
-| `subject`, `partitionkey` | our patient id; empty for the task of an answer that belongs to nobody we know |
+| `subject`, `partitionkey` | our patient id; the id of the aggregate where there is none (bed, unmatched answer) |
 | `time` | when it happened in the world (`data.occurred_at`) |
 | `correlationid` | the message behind it (`m-1842`), also of a timer; of a person's act the task |
 | `dataschema` | `/schemas/<type>/<version>.json` |

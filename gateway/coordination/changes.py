@@ -131,6 +131,12 @@ class Ids:
         digest.update(f"{self._origin}{prefix}{index}".encode())
         return f"{prefix}_{self._head}{digest.hexdigest()}"
 
+    def named(self, prefix: str, name: str) -> str:
+        """The id of something that only its name tells: the same in every message."""
+        digest = self._keyed.copy()
+        digest.update(f"{prefix}/{name}".encode())
+        return f"{prefix}_{digest.hexdigest()}"
+
 
 class Override(msgspec.Struct, frozen=True, kw_only=True):
     """Other numbers for one facility, one payer or both, from one day to another (ISO dates, both included).

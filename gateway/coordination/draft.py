@@ -276,6 +276,25 @@ class Draft:
         self.emitted.append(event)
         return event
 
+    def emit_apart(self, type_: str, kind: str, name: str, data: dict[str, JSON]) -> Emitted:
+        """Publish an event that is no patient's, about the place or resource `name` of the event's facility.  Its id is
+        a digest of the name, its revision the recorded second: nothing counts such events."""
+        event = Emitted(
+            event_id=self.ids.new("evt"),
+            type=type_,
+            facility_id=self.event.facility,
+            patient_id="",
+            aggregate=kind,
+            aggregate_id=self.ids.named(kind[:3], f"{self.event.facility}|{name}"),
+            revision=max(int(self.event.recorded_at.timestamp()), 0),
+            occurred_at=self.occurred_at,
+            recorded_at=self.event.recorded_at,
+            data=data,
+            flags=[*self.flags, *(["replayed"] if self.cause.replayed else [])],
+        )
+        self.emitted.append(event)
+        return event
+
     def merge(self, entry: Merge) -> None:
         self._merges.append(entry)
 

@@ -42,6 +42,7 @@ class Patient(Record, kw_only=True):
     recorded_at: datetime | None = None  # of the newest message applied to the demographics
     created_at: datetime
     updated_at: datetime
+    allergies_json: str = "{}"  # {since, items: {id: {code, text, type, severity, at, removed}}}
 
 
 class PatientIdentifier(Record, kw_only=True):
@@ -99,6 +100,12 @@ class Encounter(Record, kw_only=True):
     recorded_at: datetime  # of the newest message applied
     created_at: datetime
     updated_at: datetime
+    flags_json: str = "{}"  # {flag: [is it on, recorded time of the message that said so]}
+    leave_status: str | None = None  # status before the leave of absence
+    expected_return_at: datetime | None = None  # PV2-47
+    pending_location: str | None = None  # unit-room-bed of an announced transfer
+    consulting_id: str | None = None
+    consulting_name: str | None = None
 
 
 class EncounterLocation(Record, kw_only=True):

@@ -40,6 +40,62 @@ def _carla(trigger: str, at: str, place: str = "4E^413", service: str = "MED", *
     return _adt(trigger, at, _PERSON, _VISIT.format(place=place, service=service).replace("{{", "{"), *more)
 
 
+def _visited(trigger: str, at: str, **fields: str) -> str:
+    """About a further stay of Carla's: PV1 and PV2 by field, `pv1_3="4E"`."""
+    head = {"pv1_2": "I", "pv1_3": "4E^413", "pv1_19": "V30002^^^GENHOSP^VN", **fields}
+    lines = []
+    for name in ("PV1", "PV2", "NPU"):
+        sent = {int(key[4:]): value for key, value in head.items() if key.startswith(f"{name.lower()}_")}
+        if sent and (name != "NPU" or trigger == "A20"):
+            lines.append("|".join([name, *(sent.get(number, "") for number in range(1, max(sent) + 1))]))
+    person = [] if trigger == "A20" else [_PERSON]
+    return _adt(
+        trigger, at, *person, *(lines[-1:] if trigger == "A20" else lines), *([_ALLERGY] if trigger == "A60" else [])
+    )
+
+
+_ALLERGY = "IAM|1|DA|1191^ASPIRIN^RXNORM|SV||A|ALG1"
+
+
+def _swap(at: str) -> str:
+    """A17: Carla and another patient change beds."""
+    other = "PID|1||902100^^^GENHOSP^MR||SWAP^SAM||19500101|M"
+    bed = "PV1|1|I|{}^A^GENHOSP" + "|" * 16 + "{}^^^GENHOSP^VN"
+    return _adt("A17", at, _PERSON, bed.format("5E^501", "V30002"), other, bed.format("4E^413", "V90100"))
+
+
+_FURTHER_VISITS: tuple[tuple[str, dict[str, str]], ...] = (
+    ("A14", {"pv1_2": "P", "pv2_8": "20260917"}),
+    ("A27", {"pv1_2": "P"}),
+    ("A05", {"pv1_2": "P"}),
+    ("A38", {"pv1_2": "P"}),
+    ("A01", {}),
+    ("A54", {"pv1_7": "A2000^OTHER^OTTO"}),
+    ("A15", {"pv1_42": "5E^501"}),
+    ("A09", {"pv1_6": "4E^413", "pv1_11": "XR"}),
+    ("A10", {"pv1_11": "XR"}),
+    ("A21", {"pv2_47": "20260918"}),
+    ("A52", {}),
+    ("A21", {}),
+    ("A22", {}),
+    ("A53", {}),
+    ("A22", {}),
+    ("A16", {"pv2_9": "20260920"}),
+    ("A25", {}),
+    ("A60", {}),
+    ("A20", {"npu_1": "4E^413^A^GENHOSP", "npu_2": "H"}),
+    ("A23", {}),
+)
+
+
+def _further_visits() -> list[tuple[str, str, str]]:
+    told = []
+    for minute, (trigger, fields) in enumerate(_FURTHER_VISITS):
+        at = f"D+2 11:{minute:02d}"
+        told.append((at, "adt", _visited(trigger, at, **fields)))
+    return [*told, ("D+2 11:40", "adt", _swap("D+2 11:40")), ("D+2 11:50", "adt", _adt("A29", "D+2 11:50", _PERSON))]
+
+
 def _insured(plan: str, verified: str = "") -> str:
     return _INSURANCE.format(plan=plan, verified=verified).replace("{{", "{").replace("}}", "}")
 
@@ -111,6 +167,7 @@ def further_messages() -> list[tuple[str, str, str]]:
         ("D+2 10:30", "payers", _decision("D+2 10:30", 904, "HCR*C")),
         ("D+2 10:40", "payers", _decision("D+2 10:40", 905, "AAA*N**33*N")),
         ("D+2 10:50", "payers", _payer("278", "D+2 10:50", 906, *mixed)),
+        *_further_visits(),
     ]
 
 

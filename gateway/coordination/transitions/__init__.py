@@ -18,10 +18,22 @@ Transition kinds (`aggregate`: `from_value` -> `to_value`)
     class-changed            encounter: old class -> new class; A06, A07, or implied by another message
     transferred              encounter: old unit -> new unit; A02
     transfer-cancelled       encounter: unit left -> unit returned to; A12
+    admit-pending            encounter: status before -> status now; A14.  In the same form:
+    transfer-pending         A15; transfer-pending-cancelled: A26
+    discharge-pending        A16; discharge-pending-cancelled: A25
+    preadmit-cancelled       A38, A27
+    deleted                  A23
+    departed, arrived        A09, A10; departure-cancelled: A33, arrival-cancelled: A32
+    leave-started            A21; leave-cancelled: A52
+    leave-ended              A22; leave-return-cancelled: A53
+    attending-changed        A54, A55; the event's data has both doctors
+    consulting-changed       A61, A62
     encounter-unknown        patient: None -> trigger; the message names no encounter that is known (decision 9)
     retracted-before         encounter: trigger -> status; the message had been cancelled before it came (tombstone)
     deceased                 patient: None -> "PID" or encounter id
     death-withdrawn          patient: "PID" or encounter id -> None
+    deactivated, reactivated  patient: None -> None; A29, A28
+    allergies-changed        patient: None -> how many came
     patient-created          patient: None -> None
     identity-conflict        patient: None -> further patient ids, joined by blanks; nothing was merged
     merged                   patient (the survivor): prior patient id -> survivor's; one per prior
@@ -59,6 +71,7 @@ from gateway.coordination.transitions.coverage import apply_answer, apply_insura
 from gateway.coordination.transitions.encounter import apply_encounter
 from gateway.coordination.transitions.identity import merge_patients
 from gateway.coordination.transitions.patient import know_patient
+from gateway.coordination.transitions.place import apply_place
 
 __all__ = ["apply_event"]
 
@@ -76,6 +89,8 @@ def apply_event(draft: Draft) -> None:
         draft.flags.append("historical")
     if event.family in _ANSWERS:
         _apply_answers(draft)
+    elif event.place is not None:
+        apply_place(draft)
     elif event.type == "patient.merged":
         merge_patients(draft)
     else:
@@ -89,7 +104,7 @@ def _apply_registration(draft: Draft) -> None:
     if newest is None:
         return
     encounter = None
-    if event.family == "encounter":
+    if event.encounter is not None:
         encounter = apply_encounter(draft)
         kinds = {entry.kind for entry in draft.transitions} & _STARTS
         if encounter is not None and kinds:

@@ -12,12 +12,24 @@ from gateway.coordination.transitions.difference import listed, plain, present, 
 from gateway.coordination.transitions.location import place_of, place_text
 from gateway.coordination.transitions.movement import Movement
 from gateway.coordination.transitions.states import ENDED, IN_PROGRESS
+from gateway.coordination.transitions.tracking import told_by
 
 
 def announce(draft: Draft, move: Movement, after: Encounter) -> None:
     """Emit what happened, most telling event first, and log it for the rules."""
     before = move.before
+    told = told_by(draft, move, after)
     match move.action:
+        case _ if told is not None:
+            type_, kind, data = told
+            _emit(draft, move, after, type_, data)
+            draft.transition(kind, after, before.status or None, after.status)
+        case "deleted":
+            _emit(draft, move, after, "encounter.deleted", {"prior_status": before.status or None})
+            draft.transition("deleted", after, before.status or None, after.status)
+        case _ if move.column in ("A27", "A38") and (move.flagged or after.status != before.status):
+            _emit(draft, move, after, "encounter.preadmit-cancelled", _withdrawn_data(before, after))
+            draft.transition("preadmit-cancelled", after, before.status or None, after.status)
         case _ if move.created and move.column in ("A02", "A08", "A12", "A13"):  # of its start or end nothing was told
             _emit(draft, move, after, "encounter.updated", _start_data(after))
         case "discharged" | "correct":
@@ -121,6 +133,10 @@ def _cancelled(draft: Draft, move: Movement, after: Encounter) -> None:
         draft.transition("class-changed", after, before.class_, after.class_)
     else:
         draft.transition("admit-cancelled", after, before.status or None, after.status)
+
+
+def _withdrawn_data(before: Encounter, after: Encounter) -> dict[str, JSON]:
+    return {"prior_status": before.status or None, "status": after.status}
 
 
 def _updated(draft: Draft, move: Movement, after: Encounter) -> None:

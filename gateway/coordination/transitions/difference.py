@@ -12,8 +12,11 @@ from gateway.coordination.records import Record
 from mappings.events import DELETE, Facts, Person
 
 BOOKKEEPING = frozenset(
-    ("recorded_at", "status_at", "tombstones_json", "prior_status", "via_conversion", "instance", "answer_json")
-)
+    (
+        "recorded_at", "status_at", "tombstones_json", "prior_status", "leave_status", "via_conversion", "instance",
+        "flags_json", "allergies_json", "answer_json",
+    )
+)  # fmt: skip
 """Fields whose change says nothing to a reader of events."""
 
 

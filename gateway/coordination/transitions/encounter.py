@@ -14,6 +14,7 @@ from gateway.coordination.transitions.location import (
     place_fields,
     place_of,
     place_sent,
+    place_text,
     return_place,
 )
 from gateway.coordination.transitions.movement import Movement, plan_movement
@@ -22,6 +23,9 @@ from gateway.coordination.transitions.states import ENDED, IN_PROGRESS, column_o
 from gateway.coordination.transitions.tombstones import with_tombstone
 from gateway.coordination.transitions.visits import find_encounter, key_of, may_open
 from mappings.events import EncounterFacts
+
+KEEPS_PLACE = frozenset(("A09", "A11", "A23", "A27", "A32", "A33", "A38"))
+"""Messages whose PV1-3 is not where the patient is from now on: on his way, or taken back."""
 
 
 def apply_encounter(draft: Draft) -> Encounter | None:
@@ -47,7 +51,7 @@ def apply_encounter(draft: Draft) -> Encounter | None:
     _keep_places(draft, move, after)
     if move.retracted:
         draft.transition("retracted-before", after, event.trigger, after.status)
-    elif not move.fields.keys() <= BOOKKEEPING:
+    elif move.flagged or not move.fields.keys() <= BOOKKEEPING:
         announce(draft, move, after)
     if move.anomaly:
         draft.transition("state-anomaly", after, before.status or None, event.trigger)
@@ -83,8 +87,20 @@ def _store(draft: Draft, move: Movement) -> Encounter:
 def _plan_place(draft: Draft, move: Movement) -> None:
     """Add the location that the message gives to the movement's fields."""
     before, sent = move.before, move.facts.location
-    if not move.newest or move.column == "A11" or (move.column == "A03" and not move.created and not move.implied):
+    if move.column == "A15" and move.newest and move.facts.pending_location is not None:
+        move.fields |= differing(
+            before, {"pending_location": place_text(place_sent(move.facts.pending_location)) or None}
+        )
+    if move.column in ("A02", "A26") and move.newest and before.pending_location is not None:
+        move.fields["pending_location"] = None
+    if (
+        not move.newest
+        or move.column in KEEPS_PLACE
+        or (move.column == "A03" and not move.created and not move.implied)
+    ):
         return
+    if move.column == "A10" and move.facts.temporary_location is not None:
+        return  # he arrived where he stays for a while; his bed is kept
     place = place_sent(sent) if sent is not None else None
     if move.column == "A12" and not move.created:
         seen = draft.event.recorded_at <= before.recorded_at

@@ -9,6 +9,7 @@ import msgspec
 from gateway.coordination.draft import Draft
 from gateway.coordination.records import Encounter
 from gateway.coordination.transitions.difference import differing, stated, unknown_only
+from gateway.coordination.transitions.flags import PREADMISSION, flags_after, is_flagged
 from gateway.coordination.transitions.snapshot import (
     NO_DISCHARGE,
     discharge_fields,
@@ -17,8 +18,10 @@ from gateway.coordination.transitions.snapshot import (
 )
 from gateway.coordination.transitions.states import (
     ENDED,
+    GONE,
     IN_PROGRESS,
     OPEN_VISIT,
+    WITHOUT_A_COLUMN,
     cell_of,
     status_of_class,
     status_of_message,
@@ -29,6 +32,15 @@ from mappings.events import CanonicalEvent, EncounterFacts
 
 INTERIM_BILL = "30"
 """UB-04 status "still a patient": an A03 that carries it ends nothing."""
+
+
+_NEEDS = {
+    "A13": ENDED,
+    "A22": frozenset(("on-leave", *ENDED)),
+    "A52": frozenset(("on-leave", *ENDED)),
+    "A53": IN_PROGRESS - {"on-leave"} | ENDED,
+}
+"""States in which a taking back finds what it takes back, or where that makes no difference any more."""
 
 
 class Movement(msgspec.Struct, kw_only=True):
@@ -43,6 +55,7 @@ class Movement(msgspec.Struct, kw_only=True):
     created: bool = False
     implied: bool = False
     retracted: bool = False
+    flagged: bool = False  # a flag of the stay is another one now
     fields: dict[str, object] = msgspec.field(default_factory=dict)
 
 
@@ -65,6 +78,9 @@ def plan_movement(draft: Draft, before: Encounter, facts: EncounterFacts, column
     fields.update(_status_fields(event, move))
     if move.newest:
         fields["recorded_at"] = event.recorded_at
+    if not retracted:
+        status = str(fields.get("status", before.status))
+        fields["flags_json"], move.flagged = flags_after(before, move.column, status, event.recorded_at)
     if _came_too_early(event, move):
         fields["tombstones_json"] = with_tombstone(draft, before, column)
     move.fields = differing(before, fields)
@@ -114,7 +130,9 @@ def _settle_action(event: CanonicalEvent, move: Movement) -> None:
     elif move.action == "reopen-later":
         later = before.discharged_at is not None and event.occurred_at > before.discharged_at
         move.action, move.anomaly = ("reopen" if later else "keep"), True
-    elif move.created and move.column in ("A08", "A02", "A12"):
+    elif move.action == "withdraw":
+        move.action = "keep" if is_flagged(before, PREADMISSION) else "cancelled"
+    elif move.created and move.column in WITHOUT_A_COLUMN:
         move.action, move.anomaly = ("discharged" if facts.discharged_at else "class"), True
 
 
@@ -128,7 +146,7 @@ def _came_too_early(event: CanonicalEvent, move: Movement) -> bool:
     if move.action == "tombstone":
         return True
     before = move.before
-    if move.column != "A13" or before.status in ENDED or before.status in ("cancelled", "deleted"):
+    if move.column not in _NEEDS or before.status in GONE or before.status in _NEEDS[move.column]:
         return False
     overtaken = before.status_at is not None and event.recorded_at <= before.status_at
     return move.created or not overtaken
@@ -177,6 +195,12 @@ def _status_fields(event: CanonicalEvent, move: Movement) -> dict[str, object]:
             }
         case "cancelled" | "tombstone":
             fields = {"status": "cancelled", "prior_status": before.status or None}
+        case "deleted":
+            fields = {"status": "deleted", "prior_status": before.status or None}
+        case "leave":
+            fields = _left(move)
+        case "return":
+            fields = {"status": _status_before_leave(before), "leave_status": None, "expected_return_at": None}
         case _:
             fields = _entered(event, move)
     if fields.get("status", before.status) != before.status:
@@ -219,9 +243,25 @@ def _ended(event: CanonicalEvent, move: Movement) -> dict[str, object]:
     return fields
 
 
+def _left(move: Movement) -> dict[str, object]:
+    """A leave of absence began; of a stay that was not known, it says of which class it is."""
+    before = move.before
+    if before.status:
+        return {"status": "on-leave", "leave_status": before.status}
+    class_ = stated_class(before, move.facts)
+    status = status_of_message(move.column, class_)
+    return {"status": "on-leave", "leave_status": status, "class_": class_ or status}
+
+
+def _status_before_leave(before: Encounter) -> str:
+    return before.leave_status or status_of_class(before.class_)
+
+
 def _resumed(move: Movement) -> dict[str, object]:
     """A discharge taken back; an A08 that implies it may restate the class as well."""
     before = move.before
+    if before.status == "on-leave":
+        return {"status": _status_before_leave(before), "leave_status": None, "expected_return_at": None}
     back = before.prior_status if before.prior_status and not before.via_conversion else None
     fields = {**NO_DISCHARGE, "status": back or status_of_class(before.class_)}
     said = move.facts.class_ if back == "preadmitted" else stated_class(before, move.facts)

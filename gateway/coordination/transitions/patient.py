@@ -8,6 +8,7 @@ from gateway.coordination.changes import JSON
 from gateway.coordination.draft import Draft
 from gateway.coordination.records import Patient, PatientIdentifier
 from gateway.coordination.scope import PatientScope
+from gateway.coordination.transitions.allergies import apply_allergies
 from gateway.coordination.transitions.difference import (
     encoded,
     listed,
@@ -47,9 +48,26 @@ def know_patient(draft: Draft) -> bool | None:
             _update(draft, subject, facts, newest)
     if draft.scope.conflict:
         draft.transition("identity-conflict", draft.subject.patient, None, " ".join(draft.scope.conflict))
+    if facts is not None:
+        apply_allergies(draft, facts)
     if facts is not None and newest:
         _apply_death(draft, facts)
+    if newest and event.type in _ACTIVE:
+        _activate(draft, _ACTIVE[event.type])
     return newest
+
+
+_ACTIVE = {"patient.deactivated": False, "patient.created": True}
+"""A29 retires the record of a person, A28 brings it back."""
+
+
+def _activate(draft: Draft, active: bool) -> None:
+    person = draft.subject.patient
+    if person.active is active:
+        return
+    person = draft.update(person, None, active=active)
+    draft.emit("patient.updated" if active else "patient.deactivated", person, demographics(person))
+    draft.transition("reactivated" if active else "deactivated", person, None, None)
 
 
 def mark_late(draft: Draft) -> None:

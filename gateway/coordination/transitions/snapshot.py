@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from gateway.coordination.records import Encounter
-from gateway.coordination.transitions.difference import encoded, person_fields, stated_fields
+from gateway.coordination.transitions.difference import differing, encoded, person_fields, stated_fields
 from mappings.events import EncounterFacts
 
 ALWAYS = (
@@ -21,6 +21,7 @@ ALWAYS = (
     "expected_admit_at",
     "expected_discharge_at",
     "expected_disposition",
+    "expected_return_at",
 )
 DISCHARGE = ("disposition", "disposition_category", "discharged_at", "discharged_precision", "planned_readmission")
 NO_DISCHARGE: dict[str, object] = {
@@ -35,9 +36,9 @@ NO_DISCHARGE: dict[str, object] = {
 def snapshot_fields(encounter: Encounter, facts: EncounterFacts) -> dict[str, object]:
     """Fields that the message states otherwise than known, location, class and discharge apart."""
     changed = stated_fields(encounter, facts, ALWAYS)
-    for name, value in person_fields("attending", facts.attending).items():
-        if value != getattr(encounter, name):
-            changed[name] = value
+    for role, person in (("attending", facts.attending), ("consulting", facts.consulting)):
+        if person is not None:
+            changed |= differing(encounter, person_fields(role, person))
     if facts.diagnoses is not None:
         diagnoses = encoded(facts.diagnoses)
         if diagnoses != encounter.diagnoses_json:

@@ -1,4 +1,4 @@
-"""Cancels that came before what they cancel (domain reference 2.5): A13 before A03, A11 before A01, A12 before A02."""
+"""Cancels that came before what they cancel (domain reference 2.5), such as an A13 before its A03."""
 
 from __future__ import annotations
 
@@ -9,7 +9,16 @@ import msgspec
 from gateway.coordination.draft import Draft, hours
 from gateway.coordination.records import Encounter
 
-_CANCELLED_BY = {"A01": "A11", "A04": "A11", "A03": "A13", "A02": "A12"}
+_CANCELLED_BY = {
+    "A01": ("A11",),
+    "A02": ("A12",),
+    "A03": ("A13",),
+    "A04": ("A11",),
+    "A05": ("A38",),
+    "A14": ("A27",),
+    "A21": ("A22", "A52"),
+    "A22": ("A53",),
+}
 
 
 class Tombstone(msgspec.Struct, frozen=True):
@@ -33,7 +42,7 @@ def is_retracted(draft: Draft, encounter: Encounter, column: str) -> bool:
     if encounter.tombstones_json == "[]" or column not in _CANCELLED_BY:
         return False
     return any(
-        one.trigger == _CANCELLED_BY[column]
+        one.trigger in _CANCELLED_BY[column]
         and draft.event.recorded_at <= one.recorded_at
         and one.expires_at > draft.cause.received_at
         for one in _decoded(encounter)

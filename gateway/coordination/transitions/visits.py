@@ -9,10 +9,13 @@ import msgspec
 from gateway.coordination.records import Encounter
 from gateway.coordination.scope import PatientScope
 from gateway.coordination.transitions.difference import stated
-from gateway.coordination.transitions.states import ENDED, IN_PROGRESS, OPEN, OPEN_VISIT
+from gateway.coordination.transitions.states import ENDED, IN_PROGRESS, OPEN, OPEN_VISIT, WITHOUT_A_COLUMN
 from mappings.events import CanonicalEvent, EncounterFacts, Identifier
 
-STARTS = frozenset(("A01", "A04", "A05"))
+STARTS = frozenset(("A01", "A04", "A05", "A14"))
+CANCELS = frozenset(("A11", "A13", "A23", "A27", "A38"))
+OF_A_STAY = frozenset(("A02", "A16", "A21", "A22", "A52", "A53"))
+"""They say that a stay is in progress, so they open one where none is known, and never a second one."""
 
 
 def find_encounter(home: PatientScope, event: CanonicalEvent, column: str) -> Encounter | None:
@@ -37,18 +40,19 @@ def find_encounter(home: PatientScope, event: CanonicalEvent, column: str) -> En
 
 
 def may_open(home: PatientScope, event: CanonicalEvent, column: str) -> bool:
-    """Whether a message that names no known encounter opens one.  An A08 (or A12) never opens a second one, an A02 none
-    beside an open one; a message without a number opens one only where its meaning needs none to be there."""
+    """Whether a message that names no known encounter opens one.  An A08 (or another without a state of its own) never
+    opens a second one, an A02 or a leave none beside an open one; a message without a number opens one only where its
+    meaning needs none to be there."""
     facts = event.encounter
     assert facts is not None
     here = [one for one in home.encounters.values() if _here(one, event)]
     in_progress = any(one.status in OPEN for one in here)
-    if column in ("A08", "A12"):
-        return not here and facts.class_ not in (None, "unknown")
-    if column == "A02":
+    if column in OF_A_STAY:
         return not in_progress
+    if column in WITHOUT_A_COLUMN:
+        return not here and facts.class_ not in (None, "unknown")
     if key_of(facts) is None:
-        return column not in ("A11", "A13") and not in_progress
+        return column not in CANCELS and not in_progress
     return True
 
 
@@ -125,9 +129,19 @@ def _unnumbered(home: PatientScope, event: CanonicalEvent, column: str) -> Encou
     return _liveliest([one for one in home.encounters.values() if _here(one, event) and suits(one)])
 
 
+_OUTCOMES = {
+    "A03": ENDED,
+    "A11": OPEN_VISIT | {"cancelled"},
+    "A13": IN_PROGRESS,
+    "A23": frozenset(("deleted",)),
+    "A27": frozenset(("cancelled",)),
+    "A38": frozenset(("cancelled",)),
+}
+
+
 def _repeated(home: PatientScope, event: CanonicalEvent, column: str) -> Encounter | None:
     """The stay that this very message ended or re-opened before: told again it must not mean the next one."""
-    outcome = {"A03": ENDED, "A11": OPEN_VISIT | {"cancelled"}, "A13": IN_PROGRESS}.get(column, frozenset[str]())
+    outcome = _OUTCOMES.get(column, frozenset[str]())
     return _only(
         [
             one

@@ -11,6 +11,7 @@ from gateway.coordination.draft import Draft
 from gateway.coordination.records import Appointment, Authorization, Coverage, Encounter, Patient
 from gateway.coordination.scope import PatientScope, Scope
 from gateway.coordination.transitions import apply_event
+from mappings.codes import EVENTS
 from mappings.events import (
     AppointmentFacts,
     AuthorizationFacts,
@@ -30,7 +31,10 @@ ADT = {
     "A04": "encounter.registered", "A05": "encounter.preadmitted", "A06": "encounter.class-changed",
     "A07": "encounter.class-changed", "A08": "encounter.updated", "A11": "encounter.admit-cancelled",
     "A12": "encounter.transfer-cancelled", "A13": "encounter.discharge-cancelled", "A28": "patient.created",
-    "A31": "patient.updated", "A40": "patient.merged",
+    "A31": "patient.updated", "A40": "patient.merged", **{
+        trigger.removeprefix("ADT^"): type_ for trigger, type_ in EVENTS.items()
+        if trigger.startswith("ADT^") and trigger > "ADT^A08"
+    },
 }  # fmt: skip
 SIU = {
     "S12": "appointment.booked", "S13": "appointment.rescheduled", "S14": "appointment.updated",
@@ -60,7 +64,7 @@ def adt(trigger: str, hours: float = 0, **given: object) -> CanonicalEvent:
     """ADT message recorded (and, unless given, occurred) so many hours after START; `encounter` facts by default V1 of
     the class that the trigger suggests."""
     at = after(hours)
-    if "encounter" not in given and trigger not in ("A28", "A31", "A40"):
+    if "encounter" not in given and trigger not in ("A28", "A29", "A31", "A40", "A60"):
         given["encounter"] = stay(**_class_for(trigger))
     made: dict[str, object] = {"patient": ANNA, "occurred_at": at, "recorded_at": at, "facility": "main", **given}
     return CanonicalEvent(type=ADT[trigger], trigger=f"ADT^{trigger}", **made)
