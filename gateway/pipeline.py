@@ -12,6 +12,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
+from typing import Any
 
 from gateway.compute.process import ComputeFailure, ComputeProcess
 from gateway.compute.protocol import Decided, ItemKeys, ReadDone
@@ -318,9 +319,17 @@ class Pipeline:
             outcome = decided.done[0]
             if outcome.outcome != "processed":
                 raise Conflict(outcome.reason or "conflict")
+            if command.request is not None:
+                decided.writes.appended["task_requests"] = [request_row(command, loaded, self._clock())]
             await session.commit(decided.writes)
         self._committed(decided)
         return decided.writes
+
+
+def request_row(command: Command, loaded: Loaded, now: datetime) -> list[Any]:
+    """What is kept of an act that was asked for under an Idempotency-Key, in the transaction that does it."""
+    task = next(row for row in loaded.rows["tasks"] if row[0] == command.task_id)
+    return [command.request, task[1], command.task_id, command.request_digest, now]
 
 
 def isolate_suspect(items: Sequence[WorkItem]) -> Sequence[WorkItem]:

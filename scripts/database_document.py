@@ -25,6 +25,10 @@ KNOWN = {
     "task_changes": "history of tasks, append-only",
     "transitions": "what changed about a patient, append-only",
     "merges": "merges, append-only",
+    "task_requests": "acts on tasks that were done under an Idempotency-Key",
+    "absences": "who is away from when to when, and who stands in",
+    "digests": "what each coordinator was told on each day",
+    "task_filters": "filters of the worklist, as people saved them",
     "events": "everything published, as it was published",
 }
 JOURNEY = {
@@ -118,7 +122,7 @@ _OWN_WORDS = {
     ("authorizations", "status"): "requested, accepted, transport-failed, pended, info-requested, certified, "
     "partially-certified, modified, denied, appealed, contact-payer, not-required, cancelled, rejected, superseded",
     ("tasks", "type"): "kind of work, as in docs/rules.md",
-    ("tasks", "status"): "requested, accepted, completed, failed, cancelled",
+    ("tasks", "status"): "requested, accepted, in-progress, on-hold, completed, failed, cancelled, entered-in-error",
     ("journal", "replay_of"): "the row of which this is the edited copy",
     ("journal", "kind"): "hl7v2 or x12",
     ("work", "kind"): "read: to be read; event: read, and going to its patient's lane; timer",

@@ -221,6 +221,14 @@ FIELDS: dict[str, tuple[Schema, str]] = {
     "opened_at": (MOMENT, "when it was made"),
     "closed_at": (MOMENT, "when it was closed"),
     "updated_at": (MOMENT, "newest change"),
+    "snoozed_until": (MOMENT, "when it is work again"),
+    "attempts": (NUMBER, "documented attempts to reach somebody that reached nobody"),
+    "checklist": (
+        items(("id", "text"), id=TEXT, text=TEXT, done_at=MOMENT, done_by=TEXT),
+        "what there is to do, and what is done",
+    ),
+    "team": (TEXT, "whose members may own it"),
+    "covering_for": (TEXT, "the absent owner whom the present one stands in for"),
 }
 
 _PERSON = ("authority", "mrn")
@@ -252,10 +260,11 @@ _TASK = (
     "coverage_id", "authorization_id", "reason", "overdue", "escalations", "late", "closed_by", "opened_at",
     "closed_at", "updated_at", "evidence",
 )  # fmt: skip
+_TASK_MORE = ("snoozed_until", "attempts", "checklist", "team", "covering_for")
 TASK_MAY_BE_NULL = frozenset(
     (
         "business_status", "status_reason", "owner", "encounter_id", "appointment_id", "coverage_id",
-        "authorization_id", "closed_by", "closed_at",
+        "authorization_id", "closed_by", "closed_at", "snoozed_until", "team", "covering_for",
     )
 )  # fmt: skip
 """A task is shown whole: what is not known is null."""
@@ -468,21 +477,23 @@ EVENT_TYPES: tuple[EventType, ...] = (
             ("rejected", "278 with AAA"),
         )
     ),
-    _about("task", "created", "a rule opened a task", _TASK),
+    _about("task", "created", "a rule opened a task", _TASK, _TASK_MORE),
     _about(
         "task",
         "updated",
-        "claimed, released or reassigned by a person; due time or status changed by its rule; given back after a "
-        "cancel",
+        "claimed, begun, put on hold, noted, given back or reassigned by a person; placed by the desk; due time or "
+        "status changed by its rule; woken; given back after a cancel",
         _TASK,
+        _TASK_MORE,
     ),
-    _about("task", "escalated", "the due time or an escalation step passed", _TASK),
-    _about("task", "completed", "done: by a message (`auto-resolved`) or by a person", _TASK),
+    _about("task", "escalated", "the due time or an escalation step passed", _TASK, _TASK_MORE),
+    _about("task", "completed", "done: by a message (`auto-resolved`) or by a person", _TASK, _TASK_MORE),
     _about(
         "task",
         "cancelled",
         "its reason went away (`retracted`), it was merged into another, or a person said so",
         _TASK,
+        _TASK_MORE,
     ),
 )
 

@@ -18,7 +18,7 @@ from gateway.store import access
 
 SCOPES = {
     "tasks:read": "read the worklist",
-    "tasks:write": "claim, release, complete and cancel tasks",
+    "tasks:write": "claim, work on, complete and cancel tasks; save filters",
     "messages:read": "list messages and see the trace of one",
     "bodies:read": "read a message as it was received",
     "patients:read": "read and search patients",

@@ -108,12 +108,6 @@ class TaskReassignment(TaskAct):
     queue: str | None = Field(None, pattern=r"^[a-z0-9][a-z0-9-]{0,60}$", examples=["um"])
 
 
-class TaskCancellation(TaskAct):
-    """Why a task is not needed."""
-
-    reason: Reason
-
-
 class ParkedAct(Asked):
     """Who decides about a parked item, and why."""
 

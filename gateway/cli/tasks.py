@@ -1,36 +1,24 @@
-"""The worklist: list it, claim, release, complete; and why a task is there."""
+"""The worklist: list it, count it, act on its tasks; and why a task is there."""
 
 from __future__ import annotations
 
 import json
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, Any
-from urllib.parse import quote
 
 import typer
 from rich.markup import escape
 
-from gateway.cli.client import ApiClient
-from gateway.cli.console import ActorOption, Config, Json, ask_api, examples, fail, out, print_json, read_settings, show
+from gateway.cli import task_acts
+from gateway.cli.console import Config, Json, examples, fail, out, print_json, read_settings, show
 from gateway.cli.local import account, with_store
+from gateway.cli.task_acts import COLUMNS, TaskId
 from gateway.clock import system_clock
-from gateway.store import access, queries
+from gateway.store import access, casework, queries
 from gateway.store.core_store import CoreStore
 from gateway.store.paging import Row
 
-TaskId = Annotated[str, typer.Argument(metavar="TASK", help="Id from `baton tasks`.")]
-Why = Annotated[str | None, typer.Option("--reason", "-r", help="Why, for those who come after.")]
-COLUMNS = [
-    "task_id:task",
-    "title",
-    "due_at:due",
-    "priority",
-    "queue",
-    "status",
-    "owner",
-    "patient_id:patient",
-    "reason:why",
-]
+_COUNTS = ["queue", "open", "unowned", "on_hold:on hold", "overdue", "due_soon:due soon", "escalated", "next_due_at"]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -38,9 +26,8 @@ def add_to(app: typer.Typer) -> None:
     group.callback(epilog=examples("baton tasks", "baton tasks --queue um --json", "baton tasks claim TASK"))(
         list_tasks
     )
-    group.command("claim", epilog=examples("baton tasks claim TASK --actor jdoe"))(claim)
-    group.command("release", epilog=examples("baton tasks release TASK --reason 'wrong queue'"))(release)
-    group.command("complete", epilog=examples("baton tasks complete TASK --outcome reached"))(complete)
+    group.command("counts", epilog=examples("baton tasks counts", "baton tasks counts --soon 24"))(counts)
+    task_acts.add_to(group)
     app.add_typer(group, name="tasks")
     app.command("why", epilog=examples("baton why TASK", "baton why TASK --json"))(why)
 
@@ -51,19 +38,22 @@ def list_tasks(
     status: Annotated[str, typer.Option("--status", help="A status; `open` or `all`.")] = "open",
     patient: Annotated[str | None, typer.Option("--patient", help="Our id of the patient.")] = None,
     facility: Annotated[str | None, typer.Option("--facility", help="Only of this facility.")] = None,
+    owner: Annotated[str | None, typer.Option("--owner", help="Only of this person; `none`: of nobody.")] = None,
     due_before: Annotated[datetime | None, typer.Option("--due-before", help="Local time.")] = None,
     limit: Annotated[int, typer.Option("--limit", min=1, max=1000)] = 100,
     config: Config = None,
     as_json: Json = False,
 ) -> None:
-    """The worklist, the earliest due first; claim, release and complete tasks."""
+    """The worklist, the earliest due first; and what is done to tasks."""
     if context.invoked_subcommand is not None:
         return
-    chosen = queries.TaskFilter(
+    chosen = casework.TaskFilter(
         queue=queue,
         status=None if status == "all" else status,
         patient_id=patient,
         facility=facility,
+        owner=None if owner == "none" else owner,
+        unowned=True if owner == "none" else None,
         due_before=due_before.astimezone() if due_before else None,
     )
     rows, more = with_store(read_settings(config), lambda store: queries.list_tasks(store, None, chosen, None, limit))
@@ -72,39 +62,16 @@ def list_tasks(
         out.print(f"More than {limit}: narrow it down, or raise --limit.")
 
 
-def claim(task_id: TaskId, actor: ActorOption = None, config: Config = None, as_json: Json = False) -> None:
-    """Take a task."""
-    _act("claim", task_id, {"actor": actor or account()}, config, as_json)
-
-
-def release(
-    task_id: TaskId, reason: Why = None, actor: ActorOption = None, config: Config = None, as_json: Json = False
-) -> None:
-    """Give a task back to its queue."""
-    _act("release", task_id, {"actor": actor or account(), "reason": reason}, config, as_json)
-
-
-def complete(
-    task_id: TaskId,
-    outcome: Annotated[str | None, typer.Option("--outcome", help="A word for what came of it.")] = None,
-    reason: Why = None,
-    actor: ActorOption = None,
+def counts(
+    soon: Annotated[float, typer.Option("--soon", min=0, help="Hours within which a task is due soon.")] = 4,
     config: Config = None,
     as_json: Json = False,
 ) -> None:
-    """End a task: the work is done, or cannot be."""
-    _act("complete", task_id, {"actor": actor or account(), "reason": reason, "outcome": outcome}, config, as_json)
-
-
-def _act(verb: str, task_id: str, body: dict[str, str | None], config: Config, as_json: bool) -> None:
-    client = ApiClient(read_settings(config))
-    path = f"/api/v1/tasks/{quote(task_id, safe='')}"
-
-    def run() -> Any:
-        given = {name: value for name, value in body.items() if value is not None}
-        return client.post(f"{path}/{verb}", given | {"revision": client.get(path)["revision"]})
-
-    show([ask_api(run)], COLUMNS, as_json=as_json)
+    """Open tasks by queue."""
+    within = timedelta(hours=soon)
+    settings = read_settings(config)
+    rows = with_store(settings, lambda store: casework.counts(store, None, system_clock(), within))
+    show(rows, _COUNTS, as_json=as_json, empty="No open tasks.")
 
 
 def why(task_id: TaskId, config: Config = None, as_json: Json = False) -> None:
@@ -135,6 +102,9 @@ def why(task_id: TaskId, config: Config = None, as_json: Json = False) -> None:
     task = found["task"]
     out.print(f"[bold]{escape(task['title'])}[/]  {task['task_id']}  {task['status']}", highlight=False)
     out.print(f"{escape(task['reason'])}\nRule {task['rule_id']} version {task['rule_version']}", highlight=False)
+    if task["checklist"]:
+        out.print("\n[bold]Checklist[/]")
+        show(task["checklist"], ["id", "text", "done_at:done", "done_by:by"], as_json=False)
     out.print("\n[bold]Evidence[/]")
     show(found["evidence"], ["message_id:message", "location", "value"], as_json=False, empty="None: a timer alone.")
     out.print("\n[bold]Messages[/]")
@@ -148,9 +118,8 @@ def why(task_id: TaskId, config: Config = None, as_json: Json = False) -> None:
 
 
 def _shown(row: Row) -> Row:
-    return {name: value for name, value in row.items() if name != "evidence_json"} | {
-        "evidence": json.loads(row["evidence_json"])
-    }
+    plain = {name: value for name, value in row.items() if not name.endswith("_json")}
+    return plain | {name: json.loads(row[f"{name}_json"]) for name in ("evidence", "checklist")}
 
 
 def _message(row: Row) -> Row:

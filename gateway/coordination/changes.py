@@ -37,16 +37,27 @@ class TimerFired(msgspec.Struct, frozen=True, kw_only=True, tag="timer"):
 
 
 class Command(msgspec.Struct, frozen=True, kw_only=True, tag="command"):
-    """A person's act on a task: claim | release | complete | cancel | reassign.  `actor` is the person, not the key."""
+    """An act on a task: a key of `gateway.coordination.commands.ACTS`.  `actor` is the person, not the API key; of what
+    the gateway does by itself "desk:<why>"."""
 
     name: str
     task_id: str
     actor: str
     revision: int | None = None  # the revision the person saw
-    reason: str | None = None
-    outcome: str | None = None
-    owner: str | None = None  # reassign: the new owner; None: back to the queue
+    reason: str | None = None  # why; the text of a note or of an attempt
+    outcome: str | None = None  # complete, cancel; of an attempt: what came of it
+    owner: str | None = None  # reassign, place: the new owner; None: back to the queue
     queue: str | None = None  # reassign: the new queue
+    until: datetime | None = None  # snooze, wait
+    waiting_on: str | None = None  # wait: payer | patient | provider
+    channel: str | None = None  # attempt: phone | portal | letter | visit | other
+    add: tuple[str, ...] = ()  # checklist: texts of new items
+    done: tuple[str, ...] = ()  # checklist: ids of items
+    undone: tuple[str, ...] = ()  # checklist: ids of items
+    team: str | None = None  # place
+    covering_for: str | None = None  # place
+    request: str | None = None  # digest of API key and Idempotency-Key
+    request_digest: str = ""  # of what was asked
 
 
 Stimulus = CanonicalEvent | TimerFired | Command

@@ -14,10 +14,10 @@ from gateway.coordination.changes import (
     Stimulus,
     TimerFired,
 )
+from gateway.coordination.commands import apply_command
 from gateway.coordination.draft import Draft
 from gateway.coordination.rules import run_rules, run_timer
 from gateway.coordination.scope import Scope
-from gateway.coordination.tasks import apply_command
 from gateway.coordination.transitions import apply_event
 
 

@@ -317,9 +317,16 @@ class Draft:
         self._deleted_timers.append(timer.timer_id)
 
     def task_changed(
-        self, task: Task, change: str, actor: str, *, from_status: str | None = None, reason: str | None = None
+        self,
+        task: Task,
+        change: str,
+        actor: str,
+        *,
+        from_status: str | None = None,
+        reason: str | None = None,
+        detail: str | None = None,
     ) -> None:
-        """Append to the task's history; call after `put` or `update` of the task."""
+        """Append to the task's history; call after `put` or `update` of the task.  `detail` is JSON."""
         self._task_changes.append(
             TaskChange(
                 task_id=task.task_id,
@@ -332,6 +339,7 @@ class Draft:
                 to_status=task.status,
                 reason=reason,
                 cause=self.cause_event_id,
+                detail_json=detail,
             )
         )
 

@@ -307,6 +307,11 @@ class Task(Record, kw_only=True):
     opened_at: datetime
     closed_at: datetime | None = None
     updated_at: datetime
+    snoozed_until: datetime | None = None
+    attempts: int = 0  # documented attempts to reach somebody that reached nobody
+    checklist_json: str = "[]"  # [gateway.coordination.commands.ChecklistItem]
+    team: str | None = None  # whose members may own it; null: not placed yet
+    covering_for: str | None = None  # the absent owner whom the present one stands in for
 
     @property
     def open(self) -> bool:
@@ -342,11 +347,12 @@ class TaskChange(Record, kw_only=True):
     facility_id: str
     at: datetime
     actor: str  # "rule:<id>" or a coordinator's id
-    change: str  # opened | claimed | released | completed | retracted | cancelled | escalated | updated | reinstated
+    change: str  # opened | claimed | released | declined | started | waiting | snoozed | woken | noted | attempted ...
     from_status: str | None = None
     to_status: str | None = None
-    reason: str | None = None
+    reason: str | None = None  # why, or the text of a note
     cause: str | None = None  # event id
+    detail_json: str | None = None  # of an attempt {channel, result}; of a checklist {added, done, undone}
 
 
 class Transition(Record, kw_only=True):
@@ -376,4 +382,14 @@ class Merge(Record, kw_only=True):
     trigger: str
     message_id: str
     moved_json: str  # {table: [ids]}
+    at: datetime
+
+
+class TaskRequest(Record, kw_only=True):
+    """A person's act that was done under an Idempotency-Key: the same request again is answered, not done again."""
+
+    request_id: str  # digest of API key and Idempotency-Key
+    facility_id: str
+    task_id: str
+    digest: str  # of what was asked
     at: datetime

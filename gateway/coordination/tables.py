@@ -13,6 +13,9 @@ from typing import TypeVar
 
 from gateway.coordination.records import Appointment, Encounter, Record, Task, Timer
 
+WAKE = "wake"
+"""Kind of the timer that ends a snooze; every other timer of a task is its next escalation."""
+
 R = TypeVar("R", bound=Record)
 Index = dict[str, dict[str, R]]
 
@@ -148,17 +151,17 @@ class TimerTable(Table[Timer]):
 
     def _blank(self) -> None:
         self._rules: Index[Timer] = {}
-        self._tasks: dict[str, Timer] = {}
+        self._tasks: dict[tuple[str, bool], Timer] = {}
 
     def _enter(self, key: str, row: Timer) -> None:
         if row.task_id is not None:
-            self._tasks[row.task_id] = row
+            self._tasks[row.task_id, row.kind == WAKE] = row
         else:
             _enter(self._rules, row.rule_id, key, row)
 
     def _leave(self, key: str, row: Timer) -> None:
         if row.task_id is not None:
-            self._tasks.pop(row.task_id, None)
+            self._tasks.pop((row.task_id, row.kind == WAKE), None)
         else:
             _leave(self._rules, row.rule_id, key)
 
@@ -166,8 +169,9 @@ class TimerTable(Table[Timer]):
         """The rule's own checks, without the escalations of its tasks."""
         return list(self._rules.get(rule_id, {}).values())
 
-    def of_task(self, task_id: str) -> Timer | None:
-        return self._tasks.get(task_id)
+    def of_task(self, task_id: str, *, wake: bool = False) -> Timer | None:
+        """The task's next escalation; with `wake` the end of its snooze."""
+        return self._tasks.get((task_id, wake))
 
 
 class EncounterTable(Table[Encounter]):

@@ -7,18 +7,18 @@ instance ("key|2"), after a completion it opens nothing.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import msgspec
 
-from gateway.coordination.changes import JSON, Command
+from gateway.coordination.changes import JSON
 from gateway.coordination.draft import Draft
 from gateway.coordination.records import Task, Timer
 
 PRIORITIES = ("routine", "urgent", "asap", "stat")
 RETRACTED = "retracted"
 AUTO_RESOLVED = "auto-resolved"
-FAILED_OUTCOMES = ("deadline-missed", "cannot-be-done")
 _PAST_DUE = timedelta(hours=24)
 _WINDOW_CLOSED = timedelta(days=30)
 
@@ -59,11 +59,18 @@ class Opening(msgspec.Struct, kw_only=True):
     coverage_id: str | None = None
     authorization_id: str | None = None
     late: bool = False
+    checklist: tuple[str, ...] = ()  # texts of its first items
 
 
 def instances(draft: Draft, key: str) -> list[Task]:
     """All tasks of one key, oldest instance first."""
     return sorted(draft.subject.tasks.instances(key), key=lambda task: _instance_number(task, key))
+
+
+def next_key(draft: Draft, key: str) -> str:
+    """The key of the next instance."""
+    before = newest(draft, key)
+    return f"{key}|{_instance_number(before, key) + 1}" if before else key
 
 
 def newest(draft: Draft, key: str) -> Task | None:
@@ -91,12 +98,11 @@ def open_task(draft: Draft, opening: Opening) -> Task | None:
         return None
     if draft.late and opening.due_at < draft.now - _PAST_DUE:
         priority = "urgent"
-    number = _instance_number(before, opening.key) + 1 if before else 1
     task = Task(
         task_id=draft.ids.new("tsk"),
         facility_id=opening.facility_id,
         revision=1,
-        task_key=opening.key if number == 1 else f"{opening.key}|{number}",
+        task_key=next_key(draft, opening.key),
         rule_id=opening.rule_id,
         rule_version=opening.rule_version,
         type=opening.type,
@@ -116,9 +122,10 @@ def open_task(draft: Draft, opening: Opening) -> Task | None:
         late=opening.late,
         opened_at=draft.now,
         updated_at=draft.now,
+        checklist_json=first_checklist(opening.checklist) if opening.checklist else "[]",
     )
     draft.put(task)
-    _record(draft, task, "opened", f"rule:{task.rule_id}", "task.created", reason=task.reason)
+    tell(draft, task, "opened", f"rule:{task.rule_id}", "task.created", reason=task.reason)
     return task
 
 
@@ -129,14 +136,17 @@ def resolve(draft: Draft, task: Task, reason: str) -> Task:
 
 def retract(draft: Draft, task: Task, reason: str, *, error: bool = False) -> Task:
     """The reason for the task vanished; `error`: what caused it was sent in error (A11, A23, S17)."""
-    return _close(draft, task, "entered-in-error" if error else "cancelled", RETRACTED, reason)
+    fresh = _close(draft, task, "entered-in-error" if error else "cancelled", RETRACTED, reason)
+    if task.owner is not None:
+        draft.task_changed(fresh, "noted", f"rule:{task.rule_id}", reason=f"For {task.owner}, who held it: {reason}")
+    return fresh
 
 
 def amend(draft: Draft, task: Task, reason: str, **fields: object) -> Task:
     """Change an open task, by its rule: due time, priority, business status."""
     fresh = draft.update(task, None, **fields)
     if fresh is not task:
-        _record(draft, fresh, "updated", f"rule:{task.rule_id}", "task.updated", reason=reason)
+        tell(draft, fresh, "updated", f"rule:{task.rule_id}", "task.updated", reason=reason)
     return fresh
 
 
@@ -152,7 +162,7 @@ def escalate(draft: Draft, task: Task, step: Step) -> Task:
     )
     if fresh is not task:
         words = "overdue" if step.kind == "due" else "to the lead of the queue"
-        _record(draft, fresh, "escalated", f"rule:{task.rule_id}", "task.escalated", reason=words)
+        tell(draft, fresh, "escalated", f"rule:{task.rule_id}", "task.escalated", reason=words)
     return fresh
 
 
@@ -166,7 +176,7 @@ def reinstate(draft: Draft, task: Task, reason: str) -> Task:
         closed_by=None,
         closed_at=None,
     )
-    _record(draft, fresh, "reinstated", f"rule:{task.rule_id}", "task.updated", reason=reason, from_status=task.status)
+    tell(draft, fresh, "reinstated", f"rule:{task.rule_id}", "task.updated", reason=reason, from_status=task.status)
     return fresh
 
 
@@ -182,28 +192,57 @@ def set_step(draft: Draft, task: Task, step: Step | None) -> None:
         if (timer.fire_at, timer.kind, timer.cycle) != (step.at, step.kind, cycle):
             draft.set_timer(msgspec.structs.replace(timer, fire_at=step.at, kind=step.kind, cycle=cycle))
         return
-    draft.set_timer(
-        Timer(
-            timer_id=draft.ids.new("tmr"),
-            facility_id=task.facility_id,
-            patient_id=task.patient_id,
-            lane=lane_of(draft),
-            channel=draft.cause.channel,
-            rule_id=task.rule_id,
-            kind=step.kind,
-            task_id=task.task_id,
-            cycle=cycle,
-            fire_at=step.at,
-            set_at=draft.now,
-            message_id=draft.cause.message_id,
-        )
+    draft.set_timer(task_timer(draft, task, step.kind, step.at, cycle))
+
+
+def task_timer(draft: Draft, task: Task, kind: str, at: datetime, cycle: str = "") -> Timer:
+    """A new timer of a task."""
+    return Timer(
+        timer_id=draft.ids.new("tmr"),
+        facility_id=task.facility_id,
+        patient_id=task.patient_id,
+        lane=lane_of(draft),
+        channel=draft.cause.channel,
+        rule_id=task.rule_id,
+        kind=kind,
+        task_id=task.task_id,
+        cycle=cycle,
+        fire_at=at,
+        set_at=draft.now,
+        message_id=draft.cause.message_id,
     )
+
+
+def clear_timers(draft: Draft, task: Task) -> None:
+    """A closed task neither escalates nor wakes."""
+    for wake in (False, True):
+        if (timer := draft.subject.timers.of_task(task.task_id, wake=wake)) is not None:
+            draft.clear_timer(timer)
+
+
+def wake(draft: Draft, timer: Timer) -> None:
+    """A snooze is over: the task is work again."""
+    task = draft.subject.tasks.get(timer.task_id or "")
+    if task is None or not task.open or task.snoozed_until is None:
+        return
+    fresh = draft.update(
+        task, status="accepted" if task.owner else "requested", business_status=None, snoozed_until=None
+    )
+    words = (
+        "what it waited for is due" if (task.business_status or "").startswith("awaiting-") else "the snooze is over"
+    )
+    tell(draft, fresh, "woken", f"rule:{task.rule_id}", "task.updated", reason=words, from_status=task.status)
 
 
 def lane_of(draft: Draft) -> int:
     """The lane in which a timer of this patient fires: his first, else the one of the stimulus."""
     lanes = msgspec.json.decode(draft.subject.patient.lanes_json, type=list[int])
     return (lanes or list(draft.cause.lanes) or [0])[0]
+
+
+def first_checklist(texts: Sequence[str]) -> str:
+    """`checklist_json` of a task that begins with these items."""
+    return msgspec.json.encode([{"id": str(n), "text": text} for n, text in enumerate(texts, 1)]).decode()
 
 
 def _instance_number(task: Task, key: str) -> int:
@@ -218,14 +257,15 @@ def _close(draft: Draft, task: Task, status: str, business_status: str, reason: 
         status_reason=reason,
         closed_by=draft.cause_event_id or draft.cause.message_id,
         closed_at=draft.now,
+        snoozed_until=None,
     )
-    set_step(draft, fresh, None)
+    clear_timers(draft, fresh)
     change, event = ("completed", "task.completed") if status == "completed" else ("retracted", "task.cancelled")
-    _record(draft, fresh, change, f"rule:{task.rule_id}", event, reason=reason, from_status=task.status)
+    tell(draft, fresh, change, f"rule:{task.rule_id}", event, reason=reason, from_status=task.status)
     return fresh
 
 
-def _record(
+def tell(
     draft: Draft,
     task: Task,
     change: str,
@@ -235,6 +275,7 @@ def _record(
     reason: str | None = None,
     from_status: str | None = None,
 ) -> None:
+    """Append to the history and publish."""
     draft.task_changed(task, change, actor, from_status=from_status, reason=reason)
     draft.emit(event, task, task_data(task))
 
@@ -242,64 +283,6 @@ def _record(
 def task_data(task: Task) -> dict[str, JSON]:
     """The task as the bus shows it."""
     data: dict[str, JSON] = msgspec.to_builtins(msgspec.structs.asdict(task))
-    data["evidence"] = msgspec.json.decode(str(data.pop("evidence_json")))
+    for name in ("evidence", "checklist"):
+        data[name] = msgspec.json.decode(str(data.pop(f"{name}_json")))
     return data
-
-
-# -- a person's acts ---------------------------------------------------------------------------------------------------
-
-
-def apply_command(draft: Draft, command: Command) -> None:
-    """claim | release | complete | cancel | reassign.  Refusals end "filtered": not-found, conflict or invalid."""
-    task = draft.subject.tasks.get(command.task_id) if draft.scope.subject is not None else None
-    if task is None:
-        draft.end("filtered", "not-found: task")
-        return
-    refusal = _refusal(task, command)
-    if refusal is not None:
-        draft.end("filtered", refusal)
-        return
-    change, event, fields = _act(draft, task, command)
-    fresh = draft.update(task, None, **fields)
-    if fresh is task:
-        return
-    if not fresh.open:
-        set_step(draft, fresh, None)
-    _record(draft, fresh, change, command.actor, event, reason=command.reason, from_status=task.status)
-
-
-def _refusal(task: Task, command: Command) -> str | None:
-    if command.revision is not None and command.revision != task.revision:
-        return f"conflict: the task is at revision {task.revision}"
-    if not task.open:
-        return "conflict: the task is closed"
-    if command.name not in ("claim", "release", "complete", "cancel", "reassign"):
-        return "invalid: unknown command"
-    if command.name == "claim" and task.owner not in (None, command.actor):
-        return "conflict: the task is claimed by another person"
-    if command.name == "complete" and command.outcome in (AUTO_RESOLVED, RETRACTED):
-        return "invalid: this outcome belongs to the rules"
-    if command.name == "cancel" and not command.reason:
-        return "invalid: a reason is needed"
-    if command.name == "reassign" and not (command.owner or command.queue):
-        return "invalid: an owner or a queue is needed"
-    return None
-
-
-def _act(draft: Draft, task: Task, command: Command) -> tuple[str, str, dict[str, object]]:
-    """(word in the history, event type, changed fields)."""
-    closed: dict[str, object] = {"closed_by": command.actor, "closed_at": draft.now, "status_reason": command.reason}
-    match command.name:
-        case "claim":
-            return "claimed", "task.updated", {"owner": command.actor, "status": "accepted"}
-        case "release":
-            return "released", "task.updated", {"owner": None, "status": "requested", "business_status": "returned"}
-        case "complete":
-            outcome = command.outcome or "done"
-            status = "failed" if outcome in FAILED_OUTCOMES else "completed"
-            return "completed", "task.completed", {**closed, "status": status, "business_status": outcome}
-        case "cancel":
-            return "cancelled", "task.cancelled", {**closed, "status": "cancelled", "business_status": "cancelled"}
-        case _:
-            owner = {"owner": command.owner, "status": "accepted" if command.owner else "requested"}
-            return "updated", "task.updated", {**owner, "queue": command.queue or task.queue}

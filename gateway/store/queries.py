@@ -12,6 +12,7 @@ import msgspec
 from sqlalchemy import Select, Table, exists, func, select
 
 from gateway.store import schema as s
+from gateway.store.casework import TaskFilter, filtered
 from gateway.store.core_store import CoreStore
 from gateway.store.paging import Facilities, Page, Row, page, seen_by
 
@@ -30,15 +31,6 @@ class MessageFilter(msgspec.Struct, frozen=True, kw_only=True):
 class ParkedFilter(msgspec.Struct, frozen=True, kw_only=True):
     channel: str | None = None
     reason: str | None = None
-
-
-class TaskFilter(msgspec.Struct, frozen=True, kw_only=True):
-    queue: str | None = None
-    status: str | None = None  # a status, or `open`
-    due_before: datetime | None = None
-    patient_id: str | None = None
-    facility: str | None = None
-    rule_id: str | None = None
 
 
 # -- messages ----------------------------------------------------------------------------------------------------------
@@ -128,15 +120,7 @@ async def list_tasks(
     store: CoreStore, facilities: Facilities, chosen: TaskFilter, cursor: str | None, limit: int
 ) -> Page:
     """The worklist, the earliest due first."""
-    query = _seen([s.tasks], s.tasks, facilities)
-    query = _equal(query, s.tasks, queue=chosen.queue, patient_id=chosen.patient_id, facility_id=chosen.facility)
-    query = _equal(query, s.tasks, rule_id=chosen.rule_id)
-    if chosen.status == "open":
-        query = query.where(s.tasks.c.closed_at.is_(None))
-    elif chosen.status is not None:
-        query = query.where(s.tasks.c.status == chosen.status)
-    if chosen.due_before is not None:
-        query = query.where(s.tasks.c.due_at < chosen.due_before)
+    query = filtered(_seen([s.tasks], s.tasks, facilities), chosen)
     return await page(store, query, [s.tasks.c.due_at, s.tasks.c.task_id], cursor, limit)
 
 

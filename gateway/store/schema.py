@@ -32,7 +32,7 @@ from gateway.coordination import records
 from gateway.store.columns import BIGINT, UtcDateTime, record_columns, words
 from gateway.store.ports import EventRow
 
-REVISION = "0003"
+REVISION = "0004"
 """The newest migration: it leaves these tables."""
 
 
@@ -206,6 +206,8 @@ Index("ix_tasks_patient", tasks.c.patient_id)
 Index("ix_tasks_queue", tasks.c.queue, tasks.c.status, tasks.c.due_at)
 Index("ix_tasks_facility", tasks.c.facility_id, tasks.c.status, tasks.c.due_at)
 Index("ix_tasks_due", tasks.c.due_at, tasks.c.task_id)
+_OPEN = text("closed_at IS NULL")
+Index("ix_tasks_owner", tasks.c.owner, sqlite_where=_OPEN, postgresql_where=_OPEN)
 timers = _record_table("timers", records.Timer, "timer_id")
 Index("ix_timers_patient", timers.c.patient_id)
 Index("ix_timers_fire", timers.c.fire_at)
@@ -224,6 +226,8 @@ Index("ix_transitions_message", transitions.c.message_id)
 merges = _record_table("merges", records.Merge, "merge_id")
 Index("ix_merges_survivor", merges.c.survivor_id)
 Index("ix_merges_prior", merges.c.prior_id)
+task_requests = _record_table("task_requests", records.TaskRequest, "request_id")
+Index("ix_task_requests_at", task_requests.c.at)
 
 STATE_TABLES: tuple[Table, ...] = (
     patients,
@@ -238,7 +242,7 @@ STATE_TABLES: tuple[Table, ...] = (
     inquiries,
 )
 """Loaded, changed, upserted by primary key; the order of `scope.STATE`."""
-APPENDED_TABLES: tuple[Table, ...] = (task_changes, transitions, merges)
+APPENDED_TABLES: tuple[Table, ...] = (task_changes, transitions, merges, task_requests)
 
 timer_queued = Table(
     "timer_queued",
@@ -317,6 +321,38 @@ undelivered = Table(  # settled as unrouted or parked: kept so that it can be pu
     Column("outcome", Text, nullable=False),  # unrouted | parked
     Column("settled_at", UtcDateTime, nullable=False),
     sqlite_with_rowid=False,
+)
+
+task_filters = Table(
+    "task_filters",
+    metadata,
+    Column("actor", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("filter_json", Text, nullable=False),
+    Column("saved_at", UtcDateTime, nullable=False),
+)
+
+absences = Table(
+    "absences",
+    metadata,
+    Column("absence_id", Text, primary_key=True),
+    Column("person", Text, nullable=False, index=True),
+    Column("begins_at", UtcDateTime, nullable=False),
+    Column("ends_at", UtcDateTime),  # null: until somebody ends it
+    Column("substitute", Text),
+    *words("actor"),  # who entered it
+    Column("reason", Text),
+    Column("entered_at", UtcDateTime, nullable=False),
+    Column("handed_back_at", UtcDateTime),  # it is over, and what was covered went back to its owner
+)
+
+digests = Table(
+    "digests",
+    metadata,
+    Column("person", Text, primary_key=True),
+    Column("day", Text, primary_key=True),  # ISO date, local
+    Column("made_at", UtcDateTime, nullable=False),
+    Column("body_json", Text, nullable=False),  # gateway.coordination.people.Digest
 )
 
 api_keys = Table(

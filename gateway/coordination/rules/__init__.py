@@ -13,7 +13,8 @@ from gateway.coordination.rules.cancellation import retract_scoped
 from gateway.coordination.rules.declaration import Rule, keep_checks, next_step, open_found, settle_task
 from gateway.coordination.rules.payer import focus_of
 from gateway.coordination.rules.registry import CATALOGUE
-from gateway.coordination.tasks import Step, escalate, set_step
+from gateway.coordination.tables import WAKE
+from gateway.coordination.tasks import Step, escalate, set_step, wake
 
 __all__ = ["run_rules", "run_timer"]
 
@@ -106,6 +107,9 @@ def run_timer(draft: Draft, fired: TimerFired) -> None:
     if timer.fire_at > fired.timer.fire_at:
         return
     draft.clear_timer(timer)
+    if timer.kind == WAKE and timer.task_id is not None:
+        wake(draft, timer)
+        return
     rule = CATALOGUE.by_id.get(timer.rule_id)
     if rule is None or not draft.makes_tasks:
         return

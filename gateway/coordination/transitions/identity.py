@@ -10,7 +10,7 @@ from gateway.coordination.changes import JSON
 from gateway.coordination.draft import Draft
 from gateway.coordination.records import Merge, Patient, PatientIdentifier, Record, Task
 from gateway.coordination.scope import PatientScope
-from gateway.coordination.tasks import task_data
+from gateway.coordination.tasks import next_key, task_data, tell, was_retracted
 from gateway.coordination.transitions.difference import encoded
 from gateway.coordination.transitions.patient import demographics, know_patient, note_death
 from mappings.events import Identifier, PatientFacts
@@ -141,8 +141,12 @@ def _move_tasks(draft: Draft, prior: PatientScope, survivor: PatientScope, moved
         moved.setdefault("tasks", []).append(task.task_id)
         key = task.task_key.replace(old_id, new_id)
         twin = ours.get(key)
+        if twin is not None and was_retracted(twin) and task.open:
+            key, twin = next_key(draft, key), None  # ours was withdrawn: theirs is the next instance, not a copy
         if twin is None:
-            draft.update(task, survivor, patient_id=new_id, task_key=key)
+            fresh = draft.update(task, survivor, patient_id=new_id, task_key=key)
+            if fresh.open:
+                tell(draft, fresh, "updated", ACTOR, "task.updated", reason="merged: follows the patient's record")
         else:
             _collapse(draft, twin, draft.update(task, survivor, patient_id=new_id), survivor)
     prior.tasks.clear()
@@ -162,7 +166,10 @@ def _collapse(draft: Draft, kept: Task, twin: Task, survivor: PatientScope) -> N
             opened_at=min(kept.opened_at, twin.opened_at),
             due_at=min(kept.due_at, twin.due_at),
             evidence_json=encoded(kept_evidence + further),
+            owner=kept.owner or twin.owner,
+            status=kept.status if kept.owner or not twin.owner else twin.status,
         )
+        tell(draft, kept, "updated", ACTOR, "task.updated", reason=f"merged: took in {twin.task_id}")
     ended = draft.update(
         twin,
         survivor,

@@ -54,7 +54,7 @@ class FakeGateway:
         task = await queries.task(self.store, None, command.task_id)
         if task is None:
             raise Conflict("not-found: task")
-        if command.revision != task["revision"]:
+        if command.revision not in (None, task["revision"]):
             raise Conflict(f"conflict: the task is at revision {task['revision']}")
         if command.name == "reassign" and not (command.owner or command.queue):
             raise Conflict("invalid: an owner or a queue is needed")
@@ -68,9 +68,12 @@ class FakeGateway:
             actor=command.actor,
             change="claimed",
         )
-        await write(
-            self.store, WriteSet(rows={"tasks": [values(changed)]}, appended={"task_changes": [values(change)]})
-        )
+        appended = {"task_changes": [values(change)]}
+        if command.request is not None:
+            appended["task_requests"] = [
+                [command.request, changed.facility_id, command.task_id, command.request_digest, NOON]
+            ]
+        await write(self.store, WriteSet(rows={"tasks": [values(changed)]}, appended=appended))
 
     async def facts(self) -> Facts:
         return Facts(ready=self.ready, in_flight=5, feed_quiet_seconds={"adt": 3.0})

@@ -2,55 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import msgspec
 import pytest
 
 from gateway.coordination import tasks
-from gateway.coordination.changes import Cause, Command, CoordinationSettings, Ids, TimerFired
-from gateway.coordination.draft import Draft
-from gateway.coordination.records import Patient, Task, Timer
-from gateway.coordination.scope import PatientScope, Scope
-from gateway.coordination.tasks import Evidence, Opening, Step
-
-NOW = datetime(2026, 7, 2, 18, 10, tzinfo=UTC)
-DUE = NOW + timedelta(days=2)
+from gateway.coordination.scope import Scope
+from gateway.coordination.tasks import Step
+from tests.gateway.coordination.task_bench import DUE, NOW, draft_over, new_scope, opened, opening
 
 
 @pytest.fixture
 def scope() -> Scope:
-    patient = Patient(
-        patient_id="pat_1", facility_id="main", revision=1, authority="GH", mrn="1", lanes_json="[9, 12]",
-        created_at=NOW, updated_at=NOW,
-    )  # fmt: skip
-    return Scope(subject=PatientScope(patient=patient))
-
-
-def draft_over(scope: Scope, message: str = "m-1", **cause: object) -> Draft:
-    fired = TimerFired(
-        timer=Timer(
-            timer_id="tmr_x", facility_id="main", patient_id="pat_1", lane=9, channel="adt", rule_id="r", kind="check",
-            fire_at=NOW, set_at=NOW,
-        )
-    )  # fmt: skip
-    made = Cause(message_id=message, channel="adt", received_at=NOW, lanes=(3,), **cause)
-    return Draft(scope, fired, made, NOW, CoordinationSettings(), Ids(b"salt", made))
-
-
-def opening(**changes: object) -> Opening:
-    made = Opening(
-        key="r|enc_1|dis1", rule_id="r", rule_version=1, type="outreach", title="Call", priority="urgent", queue="transitions",
-        due_at=DUE, facility_id="main", reason="Discharged home.", evidence=[Evidence("m-1", "PV1-36", "01")],
-        encounter_id="enc_1",
-    )  # fmt: skip
-    return msgspec.structs.replace(made, **changes)
-
-
-def opened(scope: Scope, message: str = "m-1", **changes: object) -> Task:
-    task = tasks.open_task(draft_over(scope, message), opening(**changes))
-    assert task is not None
-    return task
+    return new_scope()
 
 
 def test_open_task_records_history_and_publishes_the_task(scope: Scope) -> None:
@@ -149,86 +114,28 @@ def test_reinstate_gives_the_task_back_as_it_was(scope: Scope) -> None:
     assert (back.status, back.owner, back.open, back.task_key) == ("accepted", "nurse-1", True, task.task_key)
 
 
-# -- commands ----------------------------------------------------------------------------------------------------------
+def test_withdrawn_task_tells_who_held_it(scope: Scope) -> None:
+    task = msgspec.structs.replace(opened(scope), owner="nurse-1", status="in-progress")
+    scope.subject.tasks[task.task_id] = task
+    draft = draft_over(scope, "m-2")
+    tasks.retract(draft, task, "ADT^A11: the stay was cancelled", error=True)
+    assert [(c.change, c.reason) for c in draft.changes().task_changes] == [
+        ("retracted", "ADT^A11: the stay was cancelled"),
+        ("noted", "For nurse-1, who held it: ADT^A11: the stay was cancelled"),
+    ]
+    (event,) = draft.emitted
+    assert (event.type, event.data["owner"], event.data["status"]) == ("task.cancelled", "nurse-1", "entered-in-error")
 
 
-def act(scope: Scope, task: Task, name: str, actor: str = "nurse-1", **fields: object) -> Draft:
-    draft = draft_over(scope, "c-1")
-    tasks.apply_command(draft, Command(name=name, task_id=task.task_id, actor=actor, **fields))
-    return draft
+def test_withdrawn_task_that_nobody_held_needs_no_note(scope: Scope) -> None:
+    draft = draft_over(scope, "m-2")
+    tasks.retract(draft, opened(scope), "gone")
+    assert [c.change for c in draft.changes().task_changes] == ["retracted"]
 
 
-def now_is(scope: Scope, task: Task) -> Task:
-    return scope.subject.tasks[task.task_id]
-
-
-@pytest.mark.parametrize(
-    ("name", "fields", "status", "business", "event"),
-    [
-        ("claim", {}, "accepted", None, "task.updated"),
-        ("release", {}, "requested", "returned", "task.updated"),
-        ("complete", {}, "completed", "done", "task.completed"),
-        ("complete", {"outcome": "unable-to-reach"}, "completed", "unable-to-reach", "task.completed"),
-        ("complete", {"outcome": "deadline-missed"}, "failed", "deadline-missed", "task.completed"),
-        ("cancel", {"reason": "opened twice"}, "cancelled", "cancelled", "task.cancelled"),
-        ("reassign", {"owner": "nurse-2"}, "accepted", None, "task.updated"),
-        ("reassign", {"queue": "appeals"}, "requested", None, "task.updated"),
-    ],
-)
-def test_command_changes_the_task_and_names_its_actor(
-    scope: Scope, name: str, fields: dict[str, str], status: str, business: str | None, event: str
-) -> None:
-    task = opened(scope)
-    draft = act(scope, task, name, revision=1, **fields)
-    assert draft.outcome == "processed"
-    fresh = now_is(scope, task)
-    assert (fresh.status, fresh.business_status) == (status, business)
-    assert [c.actor for c in draft.changes().task_changes] == ["nurse-1"]
-    assert [e.type for e in draft.emitted] == [event]
-    assert fresh.closed_by == ("nurse-1" if name in ("complete", "cancel") else None)
-
-
-@pytest.mark.parametrize(
-    ("name", "fields", "refusal"),
-    [
-        ("claim", {"revision": 7}, "conflict"),
-        ("fly", {}, "invalid"),
-        ("cancel", {}, "invalid"),
-        ("reassign", {}, "invalid"),
-        ("complete", {"outcome": "retracted"}, "invalid"),
-    ],
-)
-def test_command_that_does_not_fit_is_refused(scope: Scope, name: str, fields: dict[str, object], refusal: str) -> None:
-    task = opened(scope)
-    draft = act(scope, task, name, **fields)
-    assert draft.outcome == "filtered"
-    assert draft.reason is not None and draft.reason.startswith(f"{refusal}: ")
-    assert draft.changes().upserts == []
-
-
-def test_claim_of_anothers_task_is_a_conflict(scope: Scope) -> None:
-    task = opened(scope)
-    act(scope, task, "claim")
-    draft = act(scope, task, "claim", actor="nurse-2")
-    assert draft.reason == "conflict: the task is claimed by another person"
-
-
-def test_closed_or_unknown_task_takes_no_command(scope: Scope) -> None:
-    task = opened(scope)
-    act(scope, task, "complete")
-    assert (act(scope, task, "claim").reason or "").startswith("conflict")
-    missing = msgspec.structs.replace(task, task_id="tsk_none")
-    assert act(scope, missing, "claim").reason == "not-found: task"
-    assert act(Scope(), task, "claim").reason == "not-found: task"
-
-
-def test_claim_twice_by_the_same_person_changes_nothing(scope: Scope) -> None:
-    task = opened(scope)
-    act(scope, task, "claim")
-    assert act(scope, task, "claim").changes().upserts == []
-
-
-def test_a_task_cancelled_by_a_person_never_comes_back(scope: Scope) -> None:
-    task = opened(scope)
-    act(scope, task, "cancel", reason="opened twice")
-    assert tasks.open_task(draft_over(scope, "m-9"), opening()) is None
+def test_task_begins_with_the_checklist_of_its_rule(scope: Scope) -> None:
+    task = opened(scope, checklist=("Destination", "Transport"))
+    assert msgspec.json.decode(task.checklist_json) == [
+        {"id": "1", "text": "Destination"},
+        {"id": "2", "text": "Transport"},
+    ]

@@ -183,6 +183,42 @@ def test_merge_collapses_tasks_whose_keys_become_equal() -> None:
     assert draft.changes().deleted_timers == [f"tmr_{theirs.task_id}"]
 
 
+def test_merged_task_says_in_its_history_that_it_moved() -> None:
+    a, b = two_charts()
+    b_id = b.patient.patient_id
+    moved = task(f"r|{b_id}|y", b_id)
+    b.tasks[moved.task_id] = moved
+    draft = Story(Scope(subject=a, others={b_id: b})).hear(merge(A, B))
+    assert [(c.task_id, c.change) for c in draft.changes().task_changes] == [(moved.task_id, "updated")]
+    assert "task.updated" in types(draft)
+
+
+def test_merge_keeps_open_work_where_the_survivor_had_it_withdrawn() -> None:
+    a, b = two_charts()
+    a_id, b_id = a.patient.patient_id, b.patient.patient_id
+    ours = task(f"r|{a_id}|x", a_id, status="cancelled", business_status="retracted", closed_at=after(5))
+    theirs = task(f"r|{b_id}|x", b_id)
+    a.tasks[ours.task_id] = ours
+    b.tasks[theirs.task_id] = theirs
+    story = Story(Scope(subject=a, others={b_id: b}))
+    story.hear(merge(A, B))
+    kept = story.home.tasks[theirs.task_id]
+    assert (kept.open, kept.task_key) == (True, f"r|{a_id}|x|2")
+
+
+def test_collapsed_task_leaves_its_owner_to_the_one_that_stays() -> None:
+    a, b = two_charts()
+    a_id, b_id = a.patient.patient_id, b.patient.patient_id
+    ours = task(f"r|{a_id}|x", a_id)
+    theirs = task(f"r|{b_id}|x", b_id, owner="jdoe", status="in-progress")
+    a.tasks[ours.task_id] = ours
+    b.tasks[theirs.task_id] = theirs
+    story = Story(Scope(subject=a, others={b_id: b}))
+    story.hear(merge(A, B))
+    kept = story.home.tasks[ours.task_id]
+    assert (kept.owner, kept.status) == ("jdoe", "in-progress")
+
+
 def test_merge_of_a_chart_known_as_dead_tells_the_death() -> None:
     a = known(A, lane=3)
     b = known(msgspec.structs.replace(B, deceased=True), lane=5)

@@ -94,6 +94,7 @@ TABLES: dict[type[records.Record], str] = {
     records.TaskChange: "task_changes",
     records.Transition: "transitions",
     records.Merge: "merges",
+    records.TaskRequest: "task_requests",
 }
 
 

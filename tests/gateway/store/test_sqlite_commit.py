@@ -69,7 +69,7 @@ async def test_commit_appends_history_with_several_changes_of_one_revision(store
         at=NOON,
     )
     await write(store, appended=rows(change, change, passed, merge))
-    assert [await count(store, table) for table in s.APPENDED_TABLES] == [2, 1, 1]
+    assert [await count(store, table) for table in s.APPENDED_TABLES] == [2, 1, 1, 0]
 
 
 async def test_commit_that_is_refused_leaves_nothing_and_names_no_value(store: SqliteStore) -> None:
