@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, cast
 
 from channels.ports import Answer, Inbound
+from channels.tls import peer_names
 from parsers.mllp import Frame, FrameReader, frame
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ class MllpConnection(asyncio.Protocol):
     def __init__(self, listener: MllpListener) -> None:
         self.peer = ""
         self.address = ""
+        self.names: tuple[str, ...] = ()  # of the peer's certificate
         self.frames = 0
         self.last_received_at: datetime | None = None
         self.heard = 0.0  # loop time of the last bytes
@@ -77,6 +79,7 @@ class MllpConnection(asyncio.Protocol):
         if name:
             self.address = str(name[0])
             self.peer = f"[{name[0]}]:{name[1]}" if ":" in self.address else f"{name[0]}:{name[1]}"
+        self.names = peer_names(transport.get_extra_info("peercert"))
         self._transport = cast(asyncio.Transport, transport)  # uvloop's own classes do not inherit from it
         self.heard = self._listener.loop.time()
         if self._listener.admit(self):
@@ -105,7 +108,8 @@ class MllpConnection(asyncio.Protocol):
         if self.ending_since:
             return False
         self._end_of_bytes()
-        return not self._close_when_answered()
+        self._close_when_answered()
+        return bool(not self.ending_since and self._transport is not None and self._transport.can_write_eof())
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
@@ -171,7 +175,7 @@ class MllpConnection(asyncio.Protocol):
         listener.frames += 1
         listener.last_received_at = received_at
         listener.intake.submit(
-            Inbound(listener.settings.name, self.peer, received_at, each.body, place, each.broken, "hl7v2")
+            Inbound(listener.settings.name, self.peer, received_at, each.body, place, each.broken, "hl7v2", self.names)
         )
 
     def _end_of_bytes(self) -> None:
@@ -257,7 +261,10 @@ class MllpConnection(asyncio.Protocol):
         if self._peer_ended or transport.is_closing():
             transport.close()
             return
-        transport.write_eof()
+        if transport.can_write_eof():
+            transport.write_eof()
+        else:
+            discarding = True  # TLS ends both sides at once, by its close: what is unread then takes the answer with it
         if discarding:
             self.resume(self._paused)
         else:

@@ -15,12 +15,14 @@ from datetime import UTC, datetime
 
 from channels.mllp_connection import CHANNEL, INTAKE, PEER_SLOW, MllpConnection
 from channels.ports import Intake
+from channels.rare_line import RareLine
+from channels.tls import Tls
+from channels.tls_entry import TlsEntry
 from parsers.mllp import END
 
 log = logging.getLogger(__name__)
 
 _SWEEP_SECONDS = 1.0
-_REFUSAL_SECONDS = 60.0
 _ENDING_SECONDS = 30.0  # after which a peer that does not read its last answers is dropped
 
 
@@ -67,8 +69,10 @@ class MllpListener:
         intake: Intake,
         *,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        tls: Tls | None = None,
     ) -> None:
         self.settings = settings
+        self.tls = tls
         self.intake = intake
         self.clock = clock
         self.frames = 0
@@ -81,8 +85,10 @@ class MllpListener:
         self._answering: dict[MllpConnection, None] = {}
         self._waiting: dict[MllpConnection, None] = {}  # for the intake
         self._all_closed = asyncio.Event()
-        self._refused = 0
-        self._refusal_told = float("-inf")
+        self._shaking: dict[TlsEntry, None] = {}
+        self.failed_handshakes: Counter[str] = Counter()  # by reason
+        self._refused = RareLine()
+        self._unshaken = RareLine()
 
     # -- steering --------------------------------------------------------------------------------------------------
 
@@ -91,7 +97,7 @@ class MllpListener:
         self.loop = asyncio.get_running_loop()
         settings = self.settings
         self._server = await self.loop.create_server(
-            lambda: MllpConnection(self),
+            self._accepted,
             settings.host,
             settings.port,
             backlog=1024,
@@ -104,6 +110,7 @@ class MllpListener:
     async def drain(self, timeout: float = 15.0) -> None:
         """Accept and read no more, answer everything submitted, then close; after `timeout` seconds close anyway."""
         self._stop_listening()
+        self._abort_shaking()
         for connection in list(self._connections):
             connection.finish()
         if self._connections:
@@ -122,6 +129,7 @@ class MllpListener:
         if self._sweeper is not None:
             self._sweeper.cancel()
             self._sweeper = None
+        self._abort_shaking()
         if self._connections:
             self._all_closed.clear()
             for connection in list(self._connections):
@@ -152,37 +160,73 @@ class MllpListener:
             for each in self._connections
         ]
 
+    # -- handshakes (channels.tls_entry.Door) ------------------------------------------------------------------------
+
+    def _accepted(self) -> asyncio.BaseProtocol:
+        connection = MllpConnection(self)
+        return connection if self.tls is None else TlsEntry(self, self.tls, connection)
+
+    def knock(self, entry: TlsEntry) -> bool:
+        if not self._room(entry.address):
+            return False
+        self._shaking[entry] = None
+        self._by_address[entry.address] += 1
+        return True
+
+    def shaken(self, entry: TlsEntry, failure: str) -> None:
+        del self._shaking[entry]
+        self._leave(entry.address)
+        if not failure or self._server is None:
+            return
+        self.failed_handshakes[failure] += 1
+        self._unshaken.count += 1
+        self._unshaken.what = f"{failure} from {entry.address}"
+        self._tell_refusals()
+
+    def _abort_shaking(self) -> None:
+        for entry in list(self._shaking):
+            entry.abort()
+
     # -- for the connections ---------------------------------------------------------------------------------------
 
     def admit(self, connection: MllpConnection) -> bool:
         """True when there is room for one more connection of this peer."""
-        settings = self.settings
-        if (
-            len(self._connections) >= settings.max_connections
-            or self._by_address[connection.address] >= settings.max_connections_per_peer
-            or self._server is None
-        ):
-            self._refused += 1
-            self._tell_refusals()
+        if self._server is None or (self.tls is None and not self._room(connection.address)):
             return False
         self._connections[connection] = None
         self._by_address[connection.address] += 1
         if self.paused:
             connection.pause(CHANNEL)
-        log.debug("channel %s: %s connected", settings.name, connection.peer)
+        log.debug("channel %s: %s connected", self.settings.name, connection.peer)
         return True
+
+    def _room(self, address: str) -> bool:
+        """True when one more connection of this address may come, those that shake hands counted."""
+        settings = self.settings
+        if (
+            len(self._connections) + len(self._shaking) < settings.max_connections
+            and self._by_address[address] < settings.max_connections_per_peer
+            and self._server is not None
+        ):
+            return True
+        self._refused.count += 1
+        self._tell_refusals()
+        return False
 
     def forget(self, connection: MllpConnection) -> None:
         """The connection is closed."""
         if connection not in self._connections:
             return
         del self._connections[connection]
-        self._by_address[connection.address] -= 1
-        if not self._by_address[connection.address]:
-            del self._by_address[connection.address]
+        self._leave(connection.address)
         if not self._connections:
             self._all_closed.set()
         log.debug("channel %s: %s closed after %d frames", self.settings.name, connection.peer, connection.frames)
+
+    def _leave(self, address: str) -> None:
+        self._by_address[address] -= 1
+        if not self._by_address[address]:
+            del self._by_address[address]
 
     def wait_for_intake(self, connection: MllpConnection) -> None:
         """Read on from this connection when the intake accepts again."""
@@ -231,18 +275,18 @@ class MllpListener:
         self._sweeper = self.loop.call_later(min([_SWEEP_SECONDS, *times]), self._sweep)
 
     def _tell_refusals(self) -> None:
-        """One line a minute at most, however many connections are refused."""
-        now = self.loop.time()
-        if self._refused and now - self._refusal_told >= _REFUSAL_SECONDS:
+        """One line a minute at most of each kind, however many connections are refused."""
+        settings = self.settings
+        if refused := self._refused.due(self.loop.time()):
             log.warning(
                 "channel %s: %d connections refused, the limits are %d in all and %d per peer",
-                self.settings.name,
-                self._refused,
-                self.settings.max_connections,
-                self.settings.max_connections_per_peer,
+                settings.name,
+                refused,
+                settings.max_connections,
+                settings.max_connections_per_peer,
             )
-            self._refused = 0
-            self._refusal_told = now
+        if failed := self._unshaken.due(self.loop.time()):
+            log.warning("channel %s: %d TLS handshakes failed, last: %s", settings.name, failed, self._unshaken.what)
 
     def _stop_listening(self) -> None:
         if self._server is not None:

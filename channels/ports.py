@@ -41,6 +41,7 @@ class Inbound:
     answered: Callable[[Answer], None]
     broken: str | None = None  # framing said that this is no whole unit: truncated | oversize | noise
     kind: str = "hl7v2"  # hl7v2 | x12
+    names: tuple[str, ...] = ()  # whom the peer's verified certificate names; () without mutual TLS
 
 
 class Intake(Protocol):
