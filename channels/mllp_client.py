@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from dataclasses import dataclass
 
+from channels.tls import Tls, failure_word
 from parsers.errors import ParseError
 from parsers.hl7v2.message import Message
 from parsers.mllp import FrameReader, frame
@@ -33,10 +35,15 @@ class PeerLost(Exception):
 class MllpClient:
     """One connection.  Open it with `connect`; after PeerLost it is closed and must be opened again."""
 
-    def __init__(self, host: str, port: int, *, timeout: float = 30.0) -> None:
+    def __init__(
+        self, host: str, port: int, *, timeout: float = 30.0, tls: Tls | None = None, server_name: str = ""
+    ) -> None:
+        """`server_name`: whom the peer's certificate must name; empty: `host`."""
         self._host = host
         self._port = port
         self._timeout = timeout
+        self._tls = tls
+        self._server_name = server_name or host
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
         self._frames = FrameReader(_MAX_REPLY)
 
@@ -44,7 +51,14 @@ class MllpClient:
         """PeerLost when there is nobody."""
         try:
             async with asyncio.timeout(self._timeout):
-                self._streams = await asyncio.open_connection(self._host, self._port)
+                if self._tls is None:
+                    self._streams = await asyncio.open_connection(self._host, self._port)
+                else:
+                    self._streams = await asyncio.open_connection(
+                        self._host, self._port, ssl=self._tls.context, server_hostname=self._server_name
+                    )
+        except ssl.SSLError as problem:
+            raise PeerLost(f"no TLS: {failure_word(problem)}") from None
         except (OSError, TimeoutError):
             raise PeerLost("no connection") from None
         self._frames = FrameReader(_MAX_REPLY)

@@ -73,6 +73,16 @@ class Tls:
         self.context, self.expires, self.trouble = context, expires, ""
         return True
 
+    def following_context(self) -> ssl.SSLContext:
+        """For a server that keeps the context it was given: each handshake changes to what was loaded last."""
+
+        def change(connection: ssl.SSLObject, name: str | None, first: ssl.SSLContext) -> None:
+            connection.context = self.context
+
+        given = make_context(self.files, server=True)
+        given.sni_callback = change
+        return given
+
     def _look(self) -> dict[str, tuple[int, int, int]]:
         """What tells a changed file: it may have been written in place, replaced, or reached by another link."""
         stamps: dict[str, tuple[int, int, int]] = {}

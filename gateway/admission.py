@@ -12,6 +12,7 @@ from hashlib import blake2b, sha256
 
 from channels.ports import Inbound
 from gateway.lanes import feed_lane, lanes_of, payer_lane
+from gateway.peers import Peer, refuse_sender, senders_of
 from gateway.store.ports import JournalEntry
 from mappings.profile import FeedProfile
 from parsers.hl7v2.acknowledgement import AckError, answer_code
@@ -39,6 +40,7 @@ class IntakeFeed:
     hold_seconds: float = 10.0
     config_version: int = 0
     split_lanes: int = 0
+    peers: tuple[Peer, ...] = ()  # who may send, each for its own senders; (): anybody for anybody
 
     @property
     def channel(self) -> str:
@@ -66,7 +68,7 @@ def admit(inbound: Inbound, feed: IntakeFeed) -> Admission:
     entry.message_type = journal_text(header.message_code + b"^" + header.trigger_event).strip("^")
     entry.sender = journal_text(header.sending_application + b"|" + header.sending_facility)
     admission = Admission(entry=entry, header=header)
-    refusal = _broken(inbound, header) if inbound.broken else _refusal(header, feed)
+    refusal = _broken(inbound, header) if inbound.broken else _refusal(header, feed) or _foreign(inbound, header, feed)
     if refusal is None:
         facility = header.sending_facility.partition(header.separators.component or b"^")[0]
         entry.facility_id, _ = feed.profile.facility_of(journal_text(facility))
@@ -78,7 +80,7 @@ def admit(inbound: Inbound, feed: IntakeFeed) -> Admission:
         entry.rejected, admission.error = refusal
         admission.close = inbound.broken in ("oversize", "noise")
         if inbound.broken is None or (inbound.broken != "noise" and header.readable):
-            admission.code = answer_code(header, feed.ack_mode, "reject")
+            admission.code = answer_code(header, feed.ack_mode, _verdict(admission.error))
     entry.acknowledgement = admission.code or ""
     return admission
 
@@ -96,8 +98,13 @@ def dedup_key(entry: JournalEntry, header: Header | None) -> bytes:
 
 def outage_code(header: Header, feed: IntakeFeed) -> str | None:
     """The code of `on_store_timeout = "nak"`: AR or CE, never AE (decision 1)."""
-    code = answer_code(header, feed.ack_mode, "error")
-    return "AR" if code == "AE" else code
+    return answer_code(header, feed.ack_mode, "refuse")
+
+
+def _verdict(error: AckError | None) -> str:
+    """CR is for MSH-9, -11 and -12; what else is refused in enhanced mode is CE (table 0008)."""
+    of_the_header = error is not None and error.location.startswith(("MSH^1^9", "MSH^1^11", "MSH^1^12"))
+    return "reject" if of_the_header else "refuse"
 
 
 def journal_text(value: bytes) -> str:
@@ -111,7 +118,7 @@ def _entry(inbound: Inbound, feed: IntakeFeed) -> JournalEntry:
         channel=inbound.channel,
         kind=inbound.kind,
         facility_id=feed.profile.default_facility,
-        peer=journal_text(inbound.peer.encode("utf-8", "backslashreplace")),
+        peer=journal_text(" ".join((inbound.peer, *inbound.names[:1])).encode("utf-8", "backslashreplace")),
         received_at=inbound.received_at,
         body=inbound.body,
         config_version=feed.config_version,
@@ -146,6 +153,18 @@ def _refusal(header: Header, feed: IntakeFeed) -> tuple[str, AckError] | None:
         return "version", AckError(code="203", location="MSH^1^12", text="unsupported version")
     if feed.unknown_event == "reject":
         return _event_refusal(header, feed)
+    return None
+
+
+def _foreign(inbound: Inbound, header: Header, feed: IntakeFeed) -> tuple[str, AckError] | None:
+    """A peer speaks for a sender that is not his: of every message of the unit."""
+    if not feed.peers:
+        return None
+    for sender in senders_of(inbound.body, header):
+        reason = refuse_sender(feed.peers, inbound.peer, inbound.names, sender)
+        if reason is not None:
+            text = "this peer may not send for this application and facility"
+            return reason, AckError(code="103", location="MSH^1^3", text=text)
     return None
 
 

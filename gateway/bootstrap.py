@@ -16,6 +16,7 @@ from channels.rabbitmq import Queue, RabbitDestination, RabbitSettings
 from gateway.api.keys import ensure_admin_key
 from gateway.api.ports import ChannelStatus, Facts
 from gateway.api.server import ApiServer
+from gateway.certificates import Certificates
 from gateway.channel_kinds import Source, Surroundings, event_sinks, kind_of
 from gateway.clock import Clock, system_clock
 from gateway.compute.process import ComputeProcess
@@ -47,6 +48,7 @@ class Gateway:
         self._packages = list(packages)
         self.store = open_store(settings, clock, event_sinks(settings), number_interchange)
         self.metrics = Metrics()
+        self.certificates = Certificates()
         self.sources: dict[str, Source] = {}
         self.ports: dict[str, int] = {}
         self.relays: dict[str, Relay] = {}
@@ -145,7 +147,7 @@ class Gateway:
                 self._relay(channel.name, destination(channel, self._surroundings()))
 
     def _surroundings(self) -> Surroundings:
-        return Surroundings(self.settings, self.store, self.intake, self.clock)
+        return Surroundings(self.settings, self.store, self.intake, self.clock, self.certificates)
 
     def _relay(self, sink: str, destination: Destination) -> None:
         self._destinations.append(destination)
@@ -174,6 +176,7 @@ class Gateway:
         async with self.pipeline.between_batches():
             await self.compute.configure(self.configuration(await self.store.salt()))
             self.intake.configure(self.feeds())
+        await asyncio.to_thread(self.certificates.refresh)
         await self._note_configuration()
         log.warning("settings of version %d applied", settings.version)
         return []

@@ -14,8 +14,11 @@ from typing import Any, Protocol
 from channels.file_drop import FileDestination, FileDrop, FileDropSettings
 from channels.mllp_listener import MllpListener, MllpListenerSettings
 from channels.ports import Destination
+from channels.tls import TlsFiles
+from gateway.certificates import Certificates
 from gateway.clock import Clock
 from gateway.intake import GroupCommitIntake, IntakeFeed
+from gateway.peers import make_peer
 from gateway.settings import Settings
 from gateway.settings_channels import AnyChannel
 from gateway.settings_channels import FileDrop as FileDropSection
@@ -55,6 +58,7 @@ class Surroundings:
     store: CoreStore
     intake: GroupCommitIntake
     clock: Clock
+    certificates: Certificates
 
 
 def _plain_feed(channel: Any, profile: FeedProfile, version: int) -> IntakeFeed:
@@ -108,7 +112,21 @@ def listener_settings(channel: MllpListenerSection) -> MllpListenerSettings:
 
 
 def _listener(channel: MllpListenerSection, around: Surroundings) -> Source:
-    return MllpListener(listener_settings(channel), around.intake, clock=around.clock)
+    tls = None
+    if channel.tls is not None:
+        files = TlsFiles(channel.tls.certificate, channel.tls.key, channel.tls.client_ca)
+        tls = around.certificates.open(
+            channel.name,
+            files,
+            server=True,
+            warn_days=channel.tls.warn_days,
+            handshake_timeout=channel.tls.handshake_timeout,
+        )
+    return MllpListener(listener_settings(channel), around.intake, clock=around.clock, tls=tls)
+
+
+def _listener_bound(channel: MllpListenerSection) -> object:
+    return listener_settings(channel), channel.tls
 
 
 def _listener_feed(channel: MllpListenerSection, profile: FeedProfile, version: int) -> IntakeFeed:
@@ -123,6 +141,7 @@ def _listener_feed(channel: MllpListenerSection, profile: FeedProfile, version: 
         hold_seconds=channel.hold_seconds,
         config_version=version,
         split_lanes=channel.split_lanes if channel.split_lanes > 1 else 0,
+        peers=tuple(make_peer(peer.address, peer.certificate, peer.senders) for peer in channel.peer),
     )
 
 
@@ -149,6 +168,6 @@ def _file_destination(channel: FileDropSection, around: Surroundings) -> Destina
 
 
 KINDS: dict[str, ChannelKind] = {
-    "mllp-listener": ChannelKind(bound=listener_settings, source=_listener, feed=_listener_feed),
+    "mllp-listener": ChannelKind(bound=_listener_bound, source=_listener, feed=_listener_feed),
     "file-drop": ChannelKind(bound=drop_settings, source=_file_drop, destination=_file_destination),
 }

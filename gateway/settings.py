@@ -14,9 +14,11 @@ from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from gateway.coordination.changes import CoordinationSettings
-from gateway.settings_channels import MIB, AnyChannel, Channel, FileDrop, MllpListener, Name, Port, Section, Zone
+from gateway.settings_channels import MIB, AnyChannel, Channel, FileDrop, MllpListener, Name, Port, Zone
 from gateway.settings_coordination import CalendarSection, CoordinationSection, rule_settings
 from gateway.settings_partners import PartnerSection
+from gateway.settings_section import Section
+from gateway.settings_tls import TlsSection
 from mappings.partners import TradingPartner
 from mappings.profile import Facility, FeedProfile, IdentifierRule
 
@@ -102,8 +104,9 @@ class ApiSection(Section):
     host: str = Field(default="127.0.0.1", description="Address to listen on.")
     port: Port = Field(default=8080, description="TCP port; 0 takes a free one.")
     allow_remote: bool = Field(
-        default=False, description="Must be `true` to listen off loopback; put TLS in front of it."
+        default=False, description="Must be `true` to listen off loopback without TLS, behind a proxy that has it."
     )
+    tls: TlsSection | None = Field(default=None, description="Serve https; without it http.")
     max_body: int = Field(default=MIB, ge=1024, description="Largest request body in bytes.")
     max_edit: int = Field(default=16 * MIB, ge=1024, description="Largest body of an edited message in bytes.")
 

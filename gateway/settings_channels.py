@@ -5,7 +5,10 @@ from __future__ import annotations
 from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, Field
+
+from gateway.settings_section import Section as Section  # for the other modules of settings
+from gateway.settings_tls import ListenerTlsSection, PeerSection
 
 MIB = 1024 * 1024
 
@@ -22,12 +25,6 @@ Zone = Annotated[str, AfterValidator(_known_zone)]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
 Port = Annotated[int, Field(ge=0, le=65535)]
 FieldPath = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9]{2}-[0-9]+(\.[0-9]+)?$")]
-
-
-class Section(BaseModel):
-    """A table of baton.toml: every key is known, nothing changes after loading."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class IdentifierRuleSettings(Section):
@@ -83,7 +80,11 @@ class MllpListener(ChannelSection):
     host: str = Field(default="127.0.0.1", description="Address to listen on.")
     port: Port = Field(default=2575, description="TCP port; 0 takes a free one.")
     allow_plaintext: bool = Field(
-        default=False, description="Must be `true` to listen off loopback: MLLP carries patient data in the clear."
+        default=False, description="Must be `true` to listen off loopback without TLS: patient data in the clear."
+    )
+    tls: ListenerTlsSection | None = Field(default=None, description="Listen with TLS; without it in the clear.")
+    peer: tuple[PeerSection, ...] = Field(
+        default=(), description="Peers that may send, each for its own senders; empty: any peer for any sender."
     )
     max_frame: int = Field(default=16 * MIB, ge=1024, description="Largest frame in bytes; over it: AR, then close.")
     idle_timeout: float = Field(default=3600.0, ge=0, description="Seconds a peer may stay silent; 0: for ever.")

@@ -9,16 +9,16 @@ import tomllib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path as FilePath
-from typing import Any, Literal, TypeGuard, get_args
+from typing import Any, TypeGuard, get_args
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from channels.tls import TlsFiles
+from gateway.certificates import Severity, look_at_files
 from gateway.settings import Settings, is_loopback
 from gateway.settings_channels import KINDS, MllpListener
 from gateway.settings_lines import Path, find_line, index_lines
-
-Severity = Literal["error", "warning"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,8 +164,8 @@ def _is_model(kind: object) -> TypeGuard[type[BaseModel]]:
 
 def _sense_findings(settings: Settings, line: Callable[..., int]) -> Iterator[Finding]:
     """What single values cannot show: how they stand to each other."""
-    if not is_loopback(settings.api.host) and not settings.api.allow_remote:
-        cure = 'Set `allow_remote = true` in [api] behind TLS, or `host = "127.0.0.1"`.'
+    if not is_loopback(settings.api.host) and not settings.api.allow_remote and settings.api.tls is None:
+        cure = 'Add [api.tls], set `allow_remote = true` behind a proxy with TLS, or `host = "127.0.0.1"`.'
         yield Finding(line("api", "host"), "error", "The API would listen off loopback.", cure, "api.host")
     facilities = [facility.id for facility in settings.facility]
     if not facilities:
@@ -193,13 +193,19 @@ def _sense_findings(settings: Settings, line: Callable[..., int]) -> Iterator[Fi
 
 
 def _listener_findings(channel: MllpListener, index: int, line: Callable[..., int]) -> Iterator[Finding]:
-    if not is_loopback(channel.host) and not channel.allow_plaintext:
-        cure = "Set `allow_plaintext = true` where the network itself is protected, or listen on 127.0.0.1."
+    if not is_loopback(channel.host) and not channel.allow_plaintext and channel.tls is None:
+        cure = "Add [channel.tls], or set `allow_plaintext = true` where the network itself is protected."
         where = line("channel", index, "host")
         yield Finding(where, "error", "MLLP without TLS would listen off loopback.", cure, f"channel.{index}.host")
     if channel.max_connections_per_peer > channel.max_connections:
         where, place = line("channel", index, "max_connections_per_peer"), f"channel.{index}.max_connections_per_peer"
         yield Finding(where, "warning", "One peer may have more connections than all.", "Lower it.", place)
+
+    for at, peer in enumerate(channel.peer):
+        if peer.certificate and (channel.tls is None or not channel.tls.client_ca):
+            where, place = line("channel", index, "peer", at), f"channel.{index}.peer.{at}.certificate"
+            cure = "Set `client_ca` in [channel.tls], or tell the peer by its address."
+            yield Finding(where, "error", "Peers of this channel show no certificate.", cure, place)
 
 
 def _partner_findings(settings: Settings, line: Callable[..., int]) -> Iterator[Finding]:
@@ -259,6 +265,7 @@ def _host_findings(settings: Settings) -> Iterator[Finding]:
     for index, channel in enumerate(settings.channel):
         if channel.enabled:
             folders += [(f"channel.{index}.{key}", folder) for key, folder in channel.folders()]
+    yield from _tls_findings(settings)
     for key, folder in folders:
         nearest = next(
             (part for part in (FilePath(folder), *FilePath(folder).absolute().parents) if part.exists()), None
@@ -266,6 +273,18 @@ def _host_findings(settings: Settings) -> Iterator[Finding]:
         if nearest is None or not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
             cure = "Give the account that runs Baton the right to write there, or name another folder."
             yield Finding(0, "error", "The folder cannot be written.", cure, key)
+
+
+def _tls_findings(settings: Settings) -> Iterator[Finding]:
+    sections = {"api.tls": settings.api.tls}
+    for index, channel in enumerate(settings.channel):
+        if isinstance(channel, MllpListener) and channel.enabled:
+            sections[f"channel.{index}.tls"] = channel.tls
+    for key, section in sections.items():
+        if section is not None:
+            files = TlsFiles(section.certificate, section.key, getattr(section, "client_ca", ""))
+            for severity, text, cure in look_at_files(files, server=True, warn_days=section.warn_days):
+                yield Finding(0, severity, text, cure, key)
 
 
 def _environment_findings() -> Iterator[Finding]:

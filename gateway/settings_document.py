@@ -24,6 +24,7 @@ from gateway.settings import (
 from gateway.settings_channels import FileDrop, IdentifierRuleSettings, MllpListener
 from gateway.settings_coordination import CalendarSection, CoordinationSection, OverrideSection
 from gateway.settings_partners import GuidesSection, PartnerSection, PayerSection, PolicySection, ProviderSection
+from gateway.settings_tls import ListenerTlsSection, PeerSection, TlsSection
 
 SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("[gateway]", GatewaySection),
@@ -31,9 +32,12 @@ SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("[bus]", BusSection),
     ("[[bus.queue]]", QueueSection),
     ("[api]", ApiSection),
+    ("[api.tls]", TlsSection),
     ("[[facility]]", FacilitySection),
     ("[[calendar]]", CalendarSection),
     ('[[channel]] with kind = "mllp-listener"', MllpListener),
+    ("[channel.tls] of a listener", ListenerTlsSection),
+    ("[[channel.peer]]", PeerSection),
     ("[[channel.patient_id]]", IdentifierRuleSettings),
     ('[[channel]] with kind = "file-drop"', FileDrop),
     ("[[partner]]", PartnerSection),

@@ -62,9 +62,16 @@ class Status:
             self._advance(("received", channel), traffic.received, metrics.received.labels(channel).inc)
             self._advance(("duplicate", channel), traffic.duplicates, metrics.duplicate.labels(channel).inc)
             self._advance(("rejected", channel), traffic.rejected, metrics.rejected.labels(channel).inc)
+            self._advance(("foreign", channel), traffic.foreign, metrics.foreign.labels(channel).inc)
             for code, count in traffic.answered.items():
                 labelled = metrics.answered.labels(channel, code or "none")
                 self._advance(("answered", channel, code), count, labelled.inc)
+        for channel, source in self._gateway.sources.items():
+            for reason, count in getattr(source, "failed_handshakes", {}).items():
+                inc = metrics.failed_handshakes.labels(channel, reason).inc
+                self._advance(("handshake", channel, reason), count, inc)
+        for one in self._gateway.certificates.expiries():
+            metrics.certificate_expires.labels(one.owner, one.file).set(one.ends.timestamp())
         for relay in self._gateway.relays.values():
             for outcome, count in relay.settled.items():
                 self._advance(("published", str(id(relay)), outcome), count, metrics.published.labels(outcome).inc)

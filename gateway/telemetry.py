@@ -135,6 +135,8 @@ class Metrics:
         self.filtered = self._counter("filtered", "Items ended as filtered", "channel")
         self.duplicate = self._counter("duplicate", "Items ended as duplicate", "channel")
         self.rejected = self._counter("rejected", "Items ended as rejected", "channel")
+        self.foreign = self._counter("foreign_senders", "Rejected: the peer may not send for this sender", "channel")
+        self.failed_handshakes = self._counter("tls_handshakes_failed", "Peers turned away", "channel", "reason")
         self.parked = self._counter("parked", "Items ended as parked", "channel")
         self.published = self._counter("published", "Events settled on the bus, by outcome", "outcome")
         self.notices = self._counter("notices", "Notices raised, such as a quiet feed", "kind")
@@ -148,6 +150,9 @@ class Metrics:
         self.compute_restarts = self._gauge("compute_restarts", "Times the compute process was replaced")
         self.feed_quiet_seconds = self._gauge("feed_quiet_seconds", "Seconds since a feed's last unit", "channel")
         self.bus_up = self._gauge("bus_up", "1 when the event bus takes events, 0 when it is away")
+        self.certificate_expires = self._gauge(
+            "certificate_expires_timestamp_seconds", "When the first certificate of a file ends", "owner", "file"
+        )
         self.ready = self._gauge("ready", "1 when the gateway takes messages")
 
     def render(self) -> bytes:

@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from gateway.peers import FOREIGN_SENDER, UNKNOWN_PEER
 from gateway.store.ports import JournalEntry, Stored
 
 
@@ -18,6 +19,8 @@ class ChannelTraffic:
     duplicates: int = 0
     rejected: int = 0
     refused: int = 0  # by the store, one row alone
+    foreign: int = 0  # of the rejected: whose peer may not send for their sender
+    last_foreign: datetime | None = None
     gave_up: int = 0  # hold budgets that ended
     answered: Counter[str] = field(default_factory=Counter)  # by acknowledgement code; "" when none was due
     last_received: datetime | None = None
@@ -31,6 +34,9 @@ class ChannelTraffic:
             self.duplicates += 1
         elif entry.rejected is not None:
             self.rejected += 1
+            if entry.rejected in (UNKNOWN_PEER, FOREIGN_SENDER):
+                self.foreign += 1
+                self.last_foreign = entry.received_at
         else:
             self.stored += 1
             return True

@@ -22,6 +22,8 @@ log = logging.getLogger(__name__)
 POLL_SECONDS = 5.0
 PRUNE_SECONDS = 6 * 3600.0
 OLDEST_PENDING = timedelta(minutes=5)
+FOREIGN = timedelta(minutes=10)
+"""For which the last message of a peer that spoke for another stays a notice."""
 
 
 class Watch:
@@ -62,6 +64,11 @@ class Watch:
             quiet = facts.feed_quiet_seconds.get(channel.name, 0.0)
             if channel.quiet_after and quiet > channel.quiet_after:
                 found[f"quiet:{channel.name}"] = f"channel {channel.name}: nothing for {channel.quiet_after} s"
+        await asyncio.to_thread(gateway.certificates.refresh)
+        found |= gateway.certificates.notices(gateway.clock())
+        for name, traffic in gateway.intake.traffic.items():
+            if traffic.last_foreign and gateway.clock() - traffic.last_foreign < FOREIGN:
+                found[f"foreign:{name}"] = f"channel {name}: peers send for senders that are not theirs"
         for text in await gateway.store.maintain():
             found[f"store:{text}"] = text
         self._compare(found)

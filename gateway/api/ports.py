@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
+from gateway.certificates import Certificates
 from gateway.clock import Clock
 from gateway.coordination.changes import Command
 from gateway.settings import Settings
@@ -62,6 +63,9 @@ class GatewayPort(Protocol):
 
     @property
     def metrics(self) -> Metrics: ...
+
+    @property
+    def certificates(self) -> Certificates: ...
 
     async def execute_command(self, command: Command, patient_id: str) -> object:
         """A person's act on a task of this patient.  Raises gateway.pipeline.Conflict."""

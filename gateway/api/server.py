@@ -9,6 +9,7 @@ from collections.abc import Generator
 
 import uvicorn
 
+from channels.tls import TlsFiles
 from gateway.api.app import create_app
 from gateway.api.ports import GatewayPort
 
@@ -24,6 +25,7 @@ class ApiServer:
     """Listens from `start` to `stop`.  `port` is the one in use."""
 
     def __init__(self, gateway: GatewayPort) -> None:
+        self._gateway = gateway
         self._api = gateway.settings.api
         self._app = create_app(gateway)
         self._task: asyncio.Task[None] | None = None
@@ -34,6 +36,10 @@ class ApiServer:
         family = socket.AF_INET6 if ":" in self._api.host else socket.AF_INET
         listening = socket.create_server((self._api.host, self._api.port), family=family, backlog=128)
         self.port = int(listening.getsockname()[1])
+        tls = None
+        if self._api.tls is not None:
+            files = TlsFiles(self._api.tls.certificate, self._api.tls.key)
+            tls = self._gateway.certificates.open("api", files, server=True, warn_days=self._api.tls.warn_days)
         config = uvicorn.Config(
             self._app,
             log_config=None,
@@ -42,6 +48,7 @@ class ApiServer:
             lifespan="off",
             proxy_headers=False,
             timeout_graceful_shutdown=3,
+            ssl_context_factory=None if tls is None else lambda config, default: tls.following_context(),
         )
         self._server = _Server(config)
         self._task = asyncio.create_task(self._server.serve([listening]), name="api")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import ssl
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -36,8 +37,10 @@ class ApiClient:
     def __init__(self, settings: Settings) -> None:
         host = f"[{settings.api.host}]" if ":" in settings.api.host else settings.api.host
         wildcard = settings.api.host in ("0.0.0.0", "::")  # noqa: S104 - compared, not bound
-        default = f"http://{'127.0.0.1' if wildcard else host}:{settings.api.port}"
+        scheme = "https" if settings.api.tls else "http"
+        default = f"{scheme}://{'127.0.0.1' if wildcard else host}:{settings.api.port}"
         self.url = os.environ.get("BATON_API_URL", default).rstrip("/")
+        self._tls = _own_certificate(settings) if self.url == default and settings.api.tls else None
         self._key = os.environ.get("BATON_API_KEY") or _admin_key(settings)
 
     def get(self, path: str) -> Any:
@@ -72,13 +75,26 @@ class ApiClient:
             headers={"Authorization": f"Bearer {self._key}", "Content-Type": "application/json"} | headers,
         )
         try:
-            answer: HTTPResponse = urllib.request.urlopen(request, timeout=_TIMEOUT)  # noqa: S310
+            answer: HTTPResponse = urllib.request.urlopen(request, timeout=_TIMEOUT, context=self._tls)  # noqa: S310
         except urllib.error.HTTPError as error:
             with error:
                 raise ApiRefused(error.code, _detail(error.read())) from None
         except (OSError, HTTPException):
             raise ApiUnreachable(self.url) from None
         return answer
+
+
+def _own_certificate(settings: Settings) -> ssl.SSLContext:
+    """Trusts the certificate of these settings and no other, whatever name it is for: it is the gateway's own."""
+    assert settings.api.tls is not None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    try:
+        context.load_verify_locations(settings.api.tls.certificate)
+    except OSError:
+        pass  # nothing is trusted then, and the command says that nobody answers
+    return context
 
 
 def _admin_key(settings: Settings) -> str:

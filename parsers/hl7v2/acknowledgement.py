@@ -29,8 +29,8 @@ CONDITIONS = {
 }
 """Table 0357, message error condition codes."""
 
-_ORIGINAL = {"accept": "AA", "error": "AE", "reject": "AR"}
-_ENHANCED = {"accept": "CA", "error": "CE", "reject": "CR"}
+_ORIGINAL = {"accept": "AA", "error": "AE", "reject": "AR", "refuse": "AR"}
+_ENHANCED = {"accept": "CA", "error": "CE", "reject": "CR", "refuse": "CE"}
 _FRAMING = b"\r\n\x0b\x1c"
 
 
@@ -47,7 +47,7 @@ def answer_code(header: Header, mode: str, verdict: str) -> str | None:
 
     mode     auto: MSH-15 and MSH-16 both empty is original mode, else MSH-15 decides (empty: NE) · original: always
              AA/AE/AR · enhanced: as auto, but when both are empty the accept answer is always sent
-    verdict  accept | error | reject
+    verdict  accept · error: the content is at fault · reject: MSH-9, -11 or -12 is · refuse: not for its content
     """
     accept, application = (value.strip().replace(b'""', b"") for value in (header.accept_ack, header.application_ack))
     plain = not accept and not application

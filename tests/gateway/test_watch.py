@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import logging
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from channels.tls import TlsFiles
 from gateway.api.ports import Facts
+from gateway.certificates import Certificates
 from gateway.settings import Settings
 from gateway.telemetry import Metrics
-from gateway.watch import Watch
+from gateway.traffic import ChannelTraffic
+from gateway.watch import FOREIGN, Watch
+from tests.support.certificates import Authority
 
 
 class FakeGateway:
@@ -24,6 +30,12 @@ class FakeGateway:
         self.settings = Settings(channel=(channel,))  # type: ignore[arg-type]
         self.metrics = Metrics()
         self.store: Any = SimpleNamespace(maintain=self._maintain)
+        self.certificates = Certificates()
+        self.intake = SimpleNamespace(traffic={"adt": ChannelTraffic()})
+        self.time = datetime(2026, 3, 2, 12, tzinfo=UTC)
+
+    def clock(self) -> datetime:
+        return self.time
 
     async def _maintain(self) -> list[str]:
         return self.alarms
@@ -64,5 +76,40 @@ async def test_watch_passes_on_what_the_store_says(caplog: pytest.LogCaptureFixt
     await watch.look()
     assert list(watch.notices.values()) == ["a writing transaction is open"]
     gateway.alarms = []
+    await watch.look()
+    assert watch.notices == {}
+
+
+async def test_watch_notices_a_certificate_that_ends_soon_until_a_new_one_is_there(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    gateway = FakeGateway()
+    gateway.time = datetime.now(UTC)
+    authority = Authority(tmp_path)
+    papers = authority.issue("gateway", days=10, file="gateway")
+    files = TlsFiles(str(papers.certificate), str(papers.key))
+    gateway.certificates.open("adt", files, server=True, warn_days=30)
+    watch = Watch(gateway)  # type: ignore[arg-type]
+    await watch.look()
+    [text] = watch.notices.values()
+    assert text == f"TLS of adt: the certificate ends on {gateway.time + timedelta(days=10):%Y-%m-%d}"
+
+    kept = papers.key.read_bytes()
+    papers.key.write_text("no key")
+    await watch.look()
+    assert "the new files are not used" in " ".join(watch.notices.values())
+    papers.key.write_bytes(kept)
+    authority.issue("gateway", file="gateway")
+    await watch.look()
+    assert watch.notices == {} and "new certificates are in use" in caplog.text
+
+
+async def test_watch_notices_peers_that_speak_for_others_for_a_while() -> None:
+    gateway = FakeGateway()
+    watch = Watch(gateway)  # type: ignore[arg-type]
+    gateway.intake.traffic["adt"].last_foreign = gateway.time
+    await watch.look()
+    assert list(watch.notices.values()) == ["channel adt: peers send for senders that are not theirs"]
+    gateway.time += FOREIGN
     await watch.look()
     assert watch.notices == {}

@@ -10,6 +10,7 @@ import msgspec
 
 from gateway.api.auth import SCOPES
 from gateway.api.ports import ChannelStatus, Facts
+from gateway.certificates import Certificates
 from gateway.coordination.changes import Command
 from gateway.coordination.records import Patient, PatientIdentifier, Task, TaskChange, Transition
 from gateway.pipeline import Conflict
@@ -41,6 +42,7 @@ class FakeGateway:
             ],  # type: ignore[arg-type]
         )
         self.metrics = Metrics()
+        self.certificates = Certificates()
         self.states = {"adt": "running", "adt-north": "running"}
         self.ready = True
         self.woken = 0
