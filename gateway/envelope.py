@@ -59,6 +59,7 @@ class CanonicalData(msgspec.Struct, frozen=True, omit_defaults=True):
     flags: tuple[str, ...] = ()
     data: dict[str, JSON] = {}
     changes: tuple[dict[str, JSON], ...] = ()
+    site: dict[str, str] = {}
 
 
 class CloudEvent(msgspec.Struct, frozen=True):
@@ -113,6 +114,7 @@ def render(event: Emitted, cause: Cause, trigger: str, patient: Patient | None, 
         flags=tuple(event.flags),
         data=event.data,
         changes=tuple(event.changes),
+        site=event.site,
     )
     return _ENCODER.encode(
         CloudEvent(
@@ -137,6 +139,6 @@ def to_reference(body: bytes) -> bytes:
     data = event["data"]
     data["patient"] = {"id": data["patient"]["id"]}
     data["source"]["control_id"] = ""
-    for values in ("data", "changes"):
+    for values in ("data", "changes", "site"):
         data.pop(values, None)
     return _ENCODER.encode(event)

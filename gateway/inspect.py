@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from mappings.hl7v2 import read_message
+from mappings.hl7v2 import open_message, read_message
 from mappings.profile import FeedProfile
 from mappings.reading import ItemReading
 from mappings.siu import read_start
@@ -24,7 +24,7 @@ from parsers.hl7v2.acknowledgement import AckError, answer_code, build_acknowled
 from parsers.hl7v2.batch import split_batch
 from parsers.hl7v2.datetimes import parse_timestamp
 from parsers.hl7v2.header import scan_header
-from parsers.hl7v2.message import Message, Segment
+from parsers.hl7v2.message import Segment
 
 Json = dict[str, Any]
 
@@ -76,7 +76,7 @@ def _inspect_message(raw: bytes, profile: FeedProfile, now: datetime, index: int
     reading = read_message(raw, profile, now, index)
     found: Json = {"standard": "hl7v2"}
     try:
-        message = Message(raw, profile.character_set)
+        message = open_message(raw, profile)
     except ParseError:
         pass
     else:

@@ -20,7 +20,7 @@ from gateway.settings_partners import PartnerSection
 from gateway.settings_section import Section
 from gateway.settings_tls import TlsSection
 from mappings.partners import TradingPartner
-from mappings.profile import Facility, FeedProfile, IdentifierRule
+from mappings.profile import Facility, FeedProfile, IdentifierRule, Translation
 
 
 def is_loopback(host: str) -> bool:
@@ -248,6 +248,7 @@ class Settings(BaseSettings):
         given = {key: value for key, value in channel if key in FeedProfile.__struct_fields__}
         if isinstance(channel, MllpListener):
             given["patient_id"] = tuple(IdentifierRule(**rule.model_dump()) for rule in channel.patient_id)
+            given["translate"] = tuple(Translation(**one.model_dump()) for one in channel.translate)
         return FeedProfile(channel=name, facilities=self.facilities, partners=self.partners, **given)
 
     def coordination_settings(self, name: str = "") -> CoordinationSettings:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from datetime import datetime
-from functools import lru_cache
 
+from mappings.adjustment import place_of
 from mappings.codes import class_of, disposition_of, planned_readmission
 from mappings.events import DELETE, Diagnosis, EncounterFacts, Person
 from mappings.identifiers import encounter_key
@@ -92,19 +92,11 @@ def read_class(source: Source, pv1: Segment) -> str | None:
         found = "unknown"
     if source.profile.observation_when and found in MARKED_AS_OBSERVATION:
         for place, wanted in source.profile.observation_when:
-            name, field, component = _place(place)
+            name, field, component = place_of(place)
             segment = source.first(name)
-            if segment is not None and source.part(segment, field, component) == wanted:
+            if segment is not None and source.part(segment, field, component or 1) == wanted:
                 return "observation"
     return found
-
-
-@lru_cache(maxsize=256)
-def _place(place: str) -> tuple[str, int, int]:
-    """ "PV1-3.4" -> ("PV1", 3, 4)."""
-    name, _, rest = place.partition("-")
-    field, _, component = rest.partition(".")
-    return name, int(field), int(component or 1)
 
 
 def _discharge(source: Source, pv1: Segment) -> tuple[datetime | None, str | None]:

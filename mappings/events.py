@@ -228,6 +228,7 @@ class CanonicalEvent(Facts, frozen=True, kw_only=True):
     patient: PatientFacts | None = None
     encounter: EncounterFacts | None = None
     coverages: tuple[CoverageFacts, ...] | None = None
+    partial_coverages: bool = False  # the message names some of the insurances: the others stay
     appointment: AppointmentFacts | None = None
     place: PlaceFacts | None = None
     prior: tuple[PatientFacts, ...] = ()  # identity events: the records retired into `patient`
@@ -238,6 +239,7 @@ class CanonicalEvent(Facts, frozen=True, kw_only=True):
     acknowledgement: AcknowledgementFacts | None = None
     historical: bool = False  # MSH-11.2 A, R, I: state only, no tasks
     problems: tuple[Problem, ...] = ()
+    site: dict[str, str] = msgspec.field(default_factory=dict)  # values that the feed's profile picked, by its names
 
     @property
     def family(self) -> str:
