@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_network
 from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -25,6 +26,18 @@ def _known_zone(name: str) -> str:
 
 Zone = Annotated[str, AfterValidator(_known_zone)]
 Port = Annotated[int, Field(ge=0, le=65535)]
+EventPattern = Annotated[str, Field(pattern=r"^(\*|[a-z][a-z0-9-]*\.(\*|[a-z][a-z0-9-]*))$")]
+
+
+def _known_network(text: str) -> str:
+    try:
+        ip_network(text, strict=False)
+    except ValueError:
+        raise ValueError("not a network: write 10.20.0.0/16 or a single address") from None
+    return text
+
+
+Network = Annotated[str, AfterValidator(_known_network)]
 
 
 class ChannelSection(Section):
@@ -137,6 +150,26 @@ class FileDrop(ChannelSection):
         return [("folder", self.folder), ("out", self.out)]
 
 
-AnyChannel = MllpListener | FileDrop
+class Webhook(ChannelSection):
+    """Events, posted to an address as they happen."""
+
+    kind: Literal["webhook"] = Field(description="Selects this kind of channel.")
+    url: str = Field(max_length=2000, description="Where to post: `https://...`; no user, password or fragment.")
+    types: tuple[EventPattern, ...] = Field(
+        default=(), description="Event types: `task.created`, a family `task.*`; empty: all."
+    )
+    facilities: tuple[str, ...] = Field(default=(), description="Only events of these facilities; empty: all.")
+    payload: Literal["reference", "full"] = Field(
+        default="reference", description="Only our ids, or the whole event with patient data."
+    )
+    format: Literal["event", "fhir-notification"] = Field(
+        default="event", description="CloudEvents, or Da Vinci unsolicited notifications (admit, discharge) in FHIR R4."
+    )
+    restricted: bool = Field(
+        default=False, description="May see restricted patients in full; else their events are id, type and due time."
+    )
+
+
+AnyChannel = MllpListener | FileDrop | Webhook
 Channel = Annotated[AnyChannel, Field(discriminator="kind")]
-KINDS: dict[str, type[AnyChannel]] = {"mllp-listener": MllpListener, "file-drop": FileDrop}
+KINDS: dict[str, type[AnyChannel]] = {"mllp-listener": MllpListener, "file-drop": FileDrop, "webhook": Webhook}
