@@ -16,8 +16,8 @@ import msgspec
 from mappings.hl7v2 import open_message, read_message
 from mappings.profile import FeedProfile
 from mappings.reading import ItemReading
-from mappings.siu import read_start
 from mappings.source import Source, problem_of
+from mappings.timing import read_start
 from mappings.x12 import inspect_interchanges
 from parsers.errors import Oddity, ParseError
 from parsers.hl7v2.acknowledgement import AckError, answer_code, build_acknowledgement

@@ -208,6 +208,28 @@ class AppointmentFacts(Facts, frozen=True, kw_only=True):
     location: Location | None = None  # first AIL
     location_type: str | None = None  # AIL-4
     visit_number: str | None = None  # PV1-19
+    resources: tuple[ResourceFacts, ...] | None = None  # AIS, AIG, AIL, AIP; None: the message has none
+    resources_complete: bool = True  # they are the whole set, not single changes (S18 to S22)
+
+
+class ResourceFacts(Facts, frozen=True, kw_only=True):
+    """AIS, AIG, AIL or AIP: a service, thing, place or person that an appointment takes."""
+
+    kind: str  # name of the segment
+    id: str
+    text: str | None = None  # name, or what it is
+    type: str | None = None  # AIG-4, AIL-4, AIP-4
+    start: datetime | None = None
+    removed: bool = False  # action D, or an event that takes it away
+
+
+class SlotFacts(Facts, frozen=True, kw_only=True):
+    """S23, S24: time of one resource that is blocked or free again."""
+
+    resource: ResourceFacts
+    start: datetime | None = None
+    end: datetime | None = None
+    reason: str | None = None  # SCH-6
 
 
 class PlaceFacts(Facts, frozen=True, kw_only=True):
@@ -231,6 +253,7 @@ class CanonicalEvent(Facts, frozen=True, kw_only=True):
     partial_coverages: bool = False  # the message names some of the insurances: the others stay
     appointment: AppointmentFacts | None = None
     place: PlaceFacts | None = None
+    slot: SlotFacts | None = None
     prior: tuple[PatientFacts, ...] = ()  # identity events: the records retired into `patient`
     member: MemberFacts | None = None
     eligibility: EligibilityFacts | None = None

@@ -42,7 +42,7 @@ class Patient(Record, kw_only=True):
     recorded_at: datetime | None = None  # of the newest message applied to the demographics
     created_at: datetime
     updated_at: datetime
-    allergies_json: str = "{}"  # {since, items: {id: {code, text, type, severity, at, removed}}}
+    allergies_json: str = "{}"  # transitions.keyed_set.KeyedSet of AL1 and IAM
 
 
 class PatientIdentifier(Record, kw_only=True):
@@ -149,6 +149,9 @@ class Appointment(Record, kw_only=True):
     recorded_at: datetime
     created_at: datetime
     updated_at: datetime
+    status_at: datetime | None = None  # recorded time of the message that decided the status: an older one cannot
+    timing_at: datetime | None = None  # the same of start and end
+    resources_json: str = "{}"  # transitions.keyed_set.KeyedSet of AIS, AIG, AIL and AIP
 
 
 class Coverage(Record, kw_only=True):
