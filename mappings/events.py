@@ -98,6 +98,11 @@ class PatientFacts(Facts, frozen=True, kw_only=True):
     deceased_at: datetime | None = None  # PID-29
     pcp: Person | None = None
     restricted: bool | None = None
+    living_arrangement: str | None = None  # PD1-2
+    homeless: bool | None = None  # PID-11.7 HL, or words in its place
+    contact_known: bool | None = None  # NK1; None: the message says nothing of contacts
+    advance_directive: str | None = None  # PD1-15
+    identity_reliability: str | None = None  # PID-32
     allergies: tuple[Allergy, ...] | None = None  # AL1, IAM; None: the message says nothing of them
     allergies_complete: bool = False  # the list is the whole set (AL1), not single changes (IAM-6)
 
@@ -163,6 +168,9 @@ class EncounterFacts(Facts, frozen=True, kw_only=True):
     newborn: bool | None = None
     restricted: bool | None = None
     diagnoses: tuple[Diagnosis, ...] | None = None
+    drg: str | None = None  # DRG-1
+    length_estimate_days: int | None = None  # PV2-10
+    advance_directive: str | None = None  # PV2-45
     pending_location: Location | None = None  # PV1-42
     temporary_location: Location | None = None  # PV1-11
     planned_at: datetime | None = None  # EVN-3
