@@ -3,19 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypedDict
 
 import msgspec
 
-from mappings.authorization_lines import dates_of, decision_lines, decision_segment, review_segment, stated_period
-from mappings.events import AuthorizationFacts, CanonicalEvent, Rejection
+from mappings.authorization_lines import (
+    dates_of,
+    decision_lines,
+    decision_segment,
+    documents,
+    review_segment,
+    stated_period,
+)
+from mappings.benefits import entities, payer_contacts, texts
+from mappings.events import AuthorizationFacts, CanonicalEvent, Rejection, ServiceDecision
+from mappings.payer_facts import RelatedEntity
 from mappings.x12_codes import (
     ACTIONS,
+    ADMISSION,
     ADMISSION_REVIEW,
     CERTIFIED_STATUSES,
     CERTIFYING,
     DEFAULT_VALIDITY_DAYS,
     EVENT_DATES,
+    INQUIRY_GUIDE,
+    ISSUED,
     NOT_RESPONSES,
+    NOTIFICATION_GUIDE,
     PREVIOUS_NUMBER,
     PROVISIONAL,
     RESPONSE,
@@ -31,6 +45,7 @@ from mappings.x12_facts import (
     member_facts,
     reference,
     shift,
+    source_of,
     traces,
     unplaced_rejections,
 )
@@ -94,26 +109,28 @@ def map_278_decision(transaction: Transaction, subject: PatientEvent | None) -> 
     decisions = _decisions(subject) if subject else []
     if any(decision.action not in ACTIONS for decision in decisions):
         return "unknown-action"
-    if not decisions and not refused:
+    if not decisions and not refused and not (subject and transaction.guide.startswith(NOTIFICATION_GUIDE)):
         return "no-decision"
-    status = overall_status(decisions) if decisions else "rejected"
     facts = AuthorizationFacts(
-        status=status,
+        status=overall_status(decisions) if decisions else "rejected" if refused else "acknowledged",
         decided_at=transaction.recorded_at,
         provisional=bool(transaction.heading and transaction.heading.text(6) == PROVISIONAL),
         rejections=refused,
+        answers_inquiry=transaction.guide.startswith(INQUIRY_GUIDE),
     )
     if subject is not None:
         facts = _with_event(facts, transaction, subject, decisions)
     answered = (subject.event, *subject.services) if subject and subject.event is not subject.patient else ()
     traced = [segment for level in answered for segment in level.segments]
     return CanonicalEvent(
-        type=f"authorization.{status}",
+        type=f"authorization.{facts.status}",
         trigger="278",
         recorded_at=transaction.recorded_at,
         occurred_at=transaction.recorded_at,
         facility=transaction.facility,
-        member=member_facts(transaction, subject.patient if subject else None, traced),
+        member=msgspec.structs.replace(
+            member_facts(transaction, subject.patient if subject else None, traced), service_on=facts.event_begins_on
+        ),
         authorization=facts,
         problems=transaction.problems,
     )
@@ -180,9 +197,13 @@ def _with_event(
         (um for service in subject.services if (um := review_segment(service))), None
     )
     event_period = next((period for code in EVENT_DATES if (period := dates_of(event, code))), Period())
-    pended = next((decision.number for decision in decisions if decision.action == "A4" and decision.number), None)
+    open_ = next((one.number for one in decisions if one.action not in CERTIFYING and one.number), None)
     levels = (event, *subject.services)
     tracking = next((number for level in levels if (number := reference(level.segments, TRACKING_NUMBER))), None)
+    lines = decision_lines(event, subject.services)
+    asked = tuple(one for level in levels if _is_pended(level, event) for one in documents(level))
+    if facts.status == "pended" and asked:
+        facts = msgspec.structs.replace(facts, status="info-requested")
     period = _validity(subject, decisions)
     ends = period.ends
     if ends is None and facts.status in CERTIFIED_STATUSES:
@@ -190,7 +211,7 @@ def _with_event(
     return msgspec.structs.replace(
         facts,
         number=_number(subject, decisions),
-        tracking_number=tracking or pended,
+        tracking_number=tracking or open_,
         request_category=review.text(1) or None if review else None,
         certification_type=review.text(2) or None if review else None,
         service_type=review.text(3) or None if review else None,
@@ -200,8 +221,47 @@ def _with_event(
         effective_on=iso(period.begins),
         expires_on=iso(ends),
         previous_number=next((n for level in levels if (n := reference(level.segments, PREVIOUS_NUMBER))), None),
-        decisions=decision_lines(event, subject.services),
+        decisions=lines,
+        issued_on=next((iso(p.begins) for level in levels if (p := dates_of(level, ISSUED))), None),
+        admission_on=next((iso(p.begins) for level in levels if (p := dates_of(level, ADMISSION))), None),
+        documents=asked[:MAX_LISTED],
+        **_granted(lines),
+        contacts=_contacts(transaction, levels),
+        messages=tuple(dict.fromkeys(text for level in levels for text in texts(level.segments)))[:MAX_LISTED],
     )
+
+
+def _is_pended(level: HierarchicalLevel, event: HierarchicalLevel) -> bool:
+    hcr = decision_segment(level) or decision_segment(event)
+    return hcr is not None and hcr.text(1) == "A4"
+
+
+class Granted(TypedDict):
+    """What was certified: of the event, else of its first certified line; the provider named nearest to it."""
+
+    quantity: str | None
+    unit: str | None
+    remaining: str | None
+    provider: RelatedEntity | None
+
+
+def _granted(lines: Sequence[ServiceDecision]) -> Granted:
+    certified = [line for line in lines if line.action in CERTIFYING]
+    counted = next((line for line in certified if line.quantity), None)
+    return {
+        "quantity": counted.quantity if counted else None,
+        "unit": counted.unit if counted else None,
+        "remaining": next((line.remaining for line in certified or lines if line.remaining), None),
+        "provider": next((line.provider for line in (*certified, *lines) if line.provider), None),
+    }
+
+
+def _contacts(transaction: Transaction, levels: Sequence[HierarchicalLevel]) -> tuple[RelatedEntity, ...]:
+    """Whom to call or where to send: PER of the payer, and of whoever the answer names with a number."""
+    source = source_of(transaction.hierarchy)
+    calls = payer_contacts(source.segments) if source else ()
+    named = (one for level in levels for one in entities(level.segments) if one.phone or one.url)
+    return tuple(dict.fromkeys((*calls, *named)))[:MAX_LISTED]
 
 
 def _number(subject: PatientEvent, decisions: Sequence[Decision]) -> str | None:

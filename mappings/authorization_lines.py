@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from mappings.benefits import MOST, entities, texts
 from mappings.events import ServiceDecision
-from mappings.x12_codes import EFFECTIVE, EXPIRATION, VALIDITY_FALLBACKS
-from mappings.x12_facts import Period, iso, read_period, traces
-from parsers.x12.hierarchy import HierarchicalLevel
+from mappings.payer_facts import RelatedEntity, RequestedDocument, RequestedService
+from mappings.x12_codes import EFFECTIVE, EVENT_PROVIDERS, EXPIRATION, REMAINING, VALIDITY_FALLBACKS
+from mappings.x12_facts import Period, iso, own_traces, read_period, traces
+from parsers.x12.hierarchy import SERVICE, HierarchicalLevel
 from parsers.x12.segments import Segment
 
 
@@ -43,6 +45,10 @@ def _line(level: HierarchicalLevel, kind: str, hcr: Segment | None) -> ServiceDe
         expires_on=iso(period.ends),
         quantity=quantity,
         unit=unit,
+        remaining=remaining(level),
+        second_opinion=bool(hcr and hcr.text(4) == "Y"),
+        provider=provider(level),
+        messages=texts(level.segments),
     )
 
 
@@ -69,6 +75,57 @@ def _quantity(level: HierarchicalLevel) -> tuple[str | None, str | None]:
             _, unit, quantity = _LINES[segment.id]
             return segment.text(quantity) or None, (segment.text(unit) or None) if unit else None
     return None, None
+
+
+def requested_service(level: HierarchicalLevel) -> RequestedService:
+    """The service line of a request (2000F)."""
+    review = review_segment(level)
+    procedure = next((_procedure(segment) for segment in level.segments if segment.id in _LINES), None)
+    quantity, unit = _quantity(level)
+    return RequestedService(
+        service_type=review.text(3) or None if review else None,
+        procedure=procedure,
+        quantity=quantity,
+        unit=unit,
+        trace=next(iter(own_traces(level.segments)), None),
+    )
+
+
+def _procedure(line: Segment) -> str | None:
+    """The procedure of SV1, SV2 or SV3, else the revenue code of SV2."""
+    return line.text(_LINES[line.id][0], 2) or (line.text(1) if line.id == "SV2" else "") or None
+
+
+def remaining(level: HierarchicalLevel) -> str | None:
+    """HSD06 where HSD05 = 29: what is left of the quantity."""
+    return next((s.text(6) or None for s in level.segments if s.id == "HSD" and s.text(5) == REMAINING), None)
+
+
+def provider(level: HierarchicalLevel) -> RelatedEntity | None:
+    """The first provider whom the level itself names (2010EA, 2010F)."""
+    return next((one for one in entities(level.segments) if one.kind in EVENT_PROVIDERS), None)
+
+
+def documents(level: HierarchicalLevel) -> tuple[RequestedDocument, ...]:
+    """PWK and HI*LOI of an answer: what the payer asks for (5.2)."""
+    service = _service(level) if level.code == SERVICE else None
+    found: list[RequestedDocument] = []
+    for segment in level.segments:
+        if segment.id == "PWK":
+            found.append(
+                RequestedDocument(
+                    kind="PWK",
+                    code=segment.text(1),
+                    transmission=segment.text(2) or None,
+                    control_number=segment.text(6) or None,
+                    text=segment.text(7) or None,
+                    service=service,
+                )
+            )
+        elif segment.id == "HI":
+            codes = [segment.text(at, 2) for at in range(1, 13) if segment.text(at, 1) == "LOI"]
+            found += (RequestedDocument(kind="LOI", code=code, service=service) for code in codes if code)
+    return tuple(found[:MOST])
 
 
 def dates_of(level: HierarchicalLevel, code: str) -> Period | None:

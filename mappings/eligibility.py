@@ -3,29 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date
 
+import msgspec
+
+from mappings.benefits import benefit_loops, date_of, other_payers, payer_contacts, period_of, read_benefit
 from mappings.events import Benefit, CanonicalEvent, EligibilityFacts, Rejection
+from mappings.payer_facts import RelatedEntity
+from mappings.service_answers import authorization_required, is_plan, remaining, service_answers, status_of
 from mappings.x12_codes import (
     ACTIVE,
+    CARD_LOST,
+    CONTACTS,
+    DEATH_DATE,
+    FACILITY_EPISODE,
     GROUP_NUMBER,
-    INACTIVE,
-    NON_COVERED,
+    NETWORK_RESTRICTION,
+    OTHER_PAYER,
+    PCP_DATE,
     PENDING,
-    PERIOD_BEGINS,
-    PERIOD_ENDS,
-    PLAN_SERVICE_TYPE,
+    PLAN_NUMBER,
+    PRIMARY_CARE,
+    PRIMARY_CARE_PROVIDER,
 )
 from mappings.x12_facts import (
-    Period,
+    MAX_LISTED,
     Transaction,
     head_segments,
     iso,
     level_rejections,
     member_facts,
-    read_period,
     reference,
     rejections,
+    source_of,
     unplaced_rejections,
 )
 from parsers.x12.hierarchy import DEPENDENT, SUBSCRIBER, HierarchicalLevel
@@ -84,10 +93,12 @@ def _eligibility(transaction: Transaction, level: HierarchicalLevel | None) -> E
     loops = benefit_loops(level)
     benefits = tuple(read_benefit(loop, plan_period) for loop in loops)
     refused = above.rejections + patient_rejections(level, transaction.set_id)
-    plan = [benefit for benefit in benefits if PLAN_SERVICE_TYPE in benefit.service_types or not benefit.service_types]
+    plan = [benefit for benefit in benefits if is_plan(benefit)]
     ends = [benefit.ends_on for benefit in plan if benefit.ends_on]
-    return EligibilityFacts(
-        status=coverage_status(plan, refused, transaction.recorded_on, answered=bool(benefits)),
+    inpatient = [benefit for benefit in benefits if INPATIENT in benefit.service_types and not benefit.procedure]
+    today = transaction.recorded_on.isoformat()
+    facts = EligibilityFacts(
+        status="rejected" if refused and not benefits else status_of(plan, today, exact=False),
         as_of=transaction.recorded_at,
         benefits=benefits,
         rejections=refused,
@@ -95,98 +106,72 @@ def _eligibility(transaction: Transaction, level: HierarchicalLevel | None) -> E
         plan=_plan_name(plan or benefits),
         begins_on=next((benefit.begins_on for benefit in plan if benefit.begins_on), None) or iso(plan_period.begins),
         ends_on=min(ends) if ends else iso(plan_period.ends),
-        authorization_required=_authorization_required(_for_service(benefits, INPATIENT))
-        or _authorization_required(plan),
+        authorization_required=authorization_required(inpatient) or authorization_required(plan),
         pending=any(benefit.code in PENDING for benefit in plan),
+        insurance_type=_of_active(plan or benefits, "insurance_type"),
+        services=service_answers(benefits, today),
+        remaining=remaining(benefits),
+    )
+    return _with_member(_with_people(facts, loops), transaction, head)
+
+
+def _with_people(facts: EligibilityFacts, loops: Sequence[Sequence[Segment]]) -> EligibilityFacts:
+    """Primary care, other payers, contacts and whoever else the rows name."""
+    pairs = list(zip(facts.benefits, loops, strict=True))
+    primary = [
+        (one, loop)
+        for benefit, loop in pairs
+        for one in benefit.entities
+        if one.kind == PRIMARY_CARE_PROVIDER or (benefit.code == PRIMARY_CARE and one.kind == "1P")
+    ]
+    others = [payer for row, loop in pairs if row.code == OTHER_PAYER for payer in other_payers(loop, row)]
+    return msgspec.structs.replace(
+        facts,
+        pcp=primary[0][0] if primary else None,
+        pcp_since=date_of(primary[0][1], PCP_DATE) if primary else None,
+        other_payers=tuple(dict.fromkeys(others))[:MAX_LISTED],
+        contacts=_named(facts.benefits, CONTACTS),
+        restricted_to=_named(facts.benefits, frozenset({NETWORK_RESTRICTION})),
+        facility_episodes=_named(facts.benefits, frozenset({FACILITY_EPISODE})),
+        card_lost=any(benefit.code == CARD_LOST for benefit in facts.benefits),
+        messages=tuple(dict.fromkeys(text for row in facts.benefits for text in row.messages))[:MAX_LISTED],
     )
 
 
-def benefit_loops(level: HierarchicalLevel) -> list[list[Segment]]:
-    """The 2110 loops: each EB with what follows it, up to the next EB."""
-    loops: list[list[Segment]] = []
-    for segment in level.segments:
-        if segment.id == "EB":
-            loops.append([segment])
-        elif loops:
-            loops[-1].append(segment)
-    return loops
+def _named(benefits: Sequence[Benefit], codes: frozenset[str]) -> tuple[RelatedEntity, ...]:
+    found = (one for benefit in benefits if benefit.code in codes for one in benefit.entities)
+    return tuple(dict.fromkeys(found))[:MAX_LISTED]
+
+
+def _with_member(facts: EligibilityFacts, transaction: Transaction, head: Sequence[Segment]) -> EligibilityFacts:
+    """What the patient's own level says besides who he is."""
+    relation = next((segment for segment in head if segment.id == "INS"), None)
+    source = source_of(transaction.hierarchy)
+    calls = payer_contacts(source.segments) if source else ()
+    return msgspec.structs.replace(
+        facts,
+        plan_number=reference(head, PLAN_NUMBER),
+        deceased_on=date_of(head, DEATH_DATE),
+        corrected=bool(relation and relation.text(3) == "001" and relation.text(4) == "25"),
+        contacts=(*calls, *facts.contacts)[:MAX_LISTED],
+    )
 
 
 def patient_rejections(level: HierarchicalLevel, set_id: str) -> tuple[Rejection, ...]:
-    """AAA of the patient's own loops, those of his benefits (2110) included."""
-    benefits = level.segments[len(head_segments(level)) :]
-    return level_rejections(level, set_id) + rejections(benefits, "2110" + level.loop[4:])
-
-
-def read_benefit(loop: Sequence[Segment], plan_period: Period) -> Benefit:
-    """One EB; its own dates override those of the patient's level (4.3, step 3)."""
-    eb = loop[0]
-    own = period_of(loop)
-    period = own if own.begins or own.ends else plan_period
-    return Benefit(
-        code=eb.text(1),
-        service_types=tuple(eb.repetitions(3)),
-        insurance_type=eb.text(4) or None,
-        plan=eb.text(5) or None,
-        period=eb.text(6) or None,
-        amount=eb.text(7) or None,
-        percent=eb.text(8) or None,
-        quantity=eb.text(10) or None,
-        authorization_required=eb.text(11) or None,
-        in_network=eb.text(12) or None,
-        begins_on=iso(period.begins),
-        ends_on=iso(period.ends),
-    )
-
-
-def period_of(segments: Sequence[Segment]) -> Period:
-    """The coverage or benefit period that the DTP segments state; a single date under 291, 292 or 307 is a begin."""
-    begins: date | None = None
-    ends: date | None = None
-    for segment in segments:
-        if segment.id != "DTP":
-            continue
-        code, period = segment.text(1), read_period(segment)
-        if code in PERIOD_BEGINS:
-            begins = begins or period.begins
-            if segment.text(2) == "RD8":
-                ends = ends or period.ends
-        elif code in PERIOD_ENDS:
-            ends = ends or period.ends
-    return Period(begins, ends)
-
-
-def coverage_status(plan: Sequence[Benefit], refused: Sequence[Rejection], day: date, *, answered: bool) -> str:
-    """4.3 for the plan as a whole: active, inactive, not-covered, unknown or rejected.
-
-    Only active rows are filtered by date: an inactive row beside a period that has ended says why it is inactive.
-    """
-    if refused and not answered:
-        return "rejected"
-    today = day.isoformat()
-    if any(benefit.code in ACTIVE and _covers(benefit, today) for benefit in plan):
-        return "active"
-    if any(benefit.code in INACTIVE for benefit in plan):
-        return "inactive"
-    if any(benefit.code == NON_COVERED and benefit.service_types for benefit in plan):
-        return "not-covered"
-    return "unknown"
-
-
-def _covers(benefit: Benefit, day: str) -> bool:
-    return (not benefit.begins_on or benefit.begins_on <= day) and (not benefit.ends_on or day <= benefit.ends_on)
-
-
-def _for_service(benefits: Sequence[Benefit], service_type: str) -> list[Benefit]:
-    """Exact rows: they override those of the plan as a whole (domain reference 4.3)."""
-    return [benefit for benefit in benefits if service_type in benefit.service_types]
-
-
-def _authorization_required(plan: Sequence[Benefit]) -> str | None:
-    answers = {benefit.authorization_required for benefit in plan}
-    return "Y" if "Y" in answers else "N" if "N" in answers else None
+    """AAA of the patient's own loops; one beside a benefit (2110) rejects the service types of that benefit only."""
+    found = level_rejections(level, set_id)
+    for loop in benefit_loops(level):
+        services = tuple(loop[0].repetitions(3))
+        found += tuple(
+            msgspec.structs.replace(one, service_types=services) for one in rejections(loop, "2110" + level.loop[4:])
+        )
+    return found[:MAX_LISTED]
 
 
 def _plan_name(benefits: Sequence[Benefit]) -> str | None:
-    active = (benefit.plan for benefit in benefits if benefit.code in ACTIVE and benefit.plan)
-    return next(active, None) or next((benefit.plan for benefit in benefits if benefit.plan), None)
+    return _of_active(benefits, "plan") or next((benefit.plan for benefit in benefits if benefit.plan), None)
+
+
+def _of_active(benefits: Sequence[Benefit], name: str) -> str | None:
+    found = (getattr(benefit, name) for benefit in benefits if benefit.code in ACTIVE)
+    return next((value for value in found if value), None)

@@ -255,3 +255,4 @@ class AcknowledgementFacts(Facts, frozen=True, kw_only=True):
     verdict: str
     codes: tuple[str, ...] = ()  # "TA1 R 025", "IK5 R 5" ...
     warnings: bool = False  # accepted with errors noted
+    inquiry_id: str | None = None  # filled in when the store has told whose document it is

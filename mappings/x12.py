@@ -10,9 +10,16 @@ import msgspec
 
 from mappings.authorization import is_response, map_278_decision, patient_events
 from mappings.eligibility import map_271_coverage, patient_levels
-from mappings.events import CanonicalEvent, Problem
+from mappings.events import AcknowledgementFacts, CanonicalEvent, Problem
 from mappings.profile import FeedProfile
 from mappings.reading import ItemReading, Reading, ReplyDraft
+from mappings.requests import map_270_request, map_278_request
+from mappings.x12_acknowledgements import (
+    acknowledgement_event,
+    group_acknowledgements,
+    interchange_acknowledgements,
+)
+from mappings.x12_codes import NOT_RESPONSES
 from mappings.x12_facts import Transaction, open_transaction, parse_moment, unplaced_rejections
 from mappings.x12_inspection import Description, describe_interchange, describe_set, describe_unknown
 from parsers.errors import Oddity
@@ -22,6 +29,7 @@ from parsers.x12.hierarchy import Hierarchy
 from parsers.x12.interchange import FunctionalGroup, Interchange, read_interchanges
 from parsers.x12.structure import REJECTING, SetCheck, check_group
 
+_ACKNOWLEDGEMENT = "acknowledgement"  # reason of what says nothing but how something of ours arrived
 _MAX_PROBLEMS = 100  # of one item or of a body
 _NO_TIME = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -93,13 +101,14 @@ def _read_interchange(
 ) -> InterchangeReading:
     """Check every set; map those that the envelope lets through.  One set's content is held at a time."""
     verdict = _interchange_verdict(interchange, profile)
-    findings = [verdict] if verdict else []
+    heard = _Acknowledgements(interchange, profile, received_at) if not describe else None
+    findings = (heard.of_interchange(verdict) if heard else []) or ([verdict] if verdict else [])
     checks: list[list[SetCheck]] = []
     descriptions: list[list[Description]] = []
     for group in interchange.groups:
         group_verdict = verdict or _group_verdict(group)
         if group_verdict is not verdict and group_verdict is not None:
-            findings.append(group_verdict)
+            findings.extend((heard.of_group(group, group_verdict) if heard else []) or [group_verdict])
         checks.append([])
         descriptions.append([])
         for check, hierarchy in check_group(group):
@@ -114,6 +123,33 @@ def _read_interchange(
     return InterchangeReading(findings=findings, checks=checks, descriptions=descriptions)
 
 
+class _Acknowledgements:
+    """What a partner's TA1 and 999 say of our own interchanges.  Inspection knows none of ours and leaves them out."""
+
+    def __init__(self, interchange: Interchange, profile: FeedProfile, received_at: datetime) -> None:
+        header = interchange.header
+        self._partner = profile.partner_of(header.elements[5], header.sender).id or header.sender
+        self._interchange = interchange
+        self._facility = profile.default_facility
+        self._received_at = received_at
+
+    def of_interchange(self, verdict: Finding | None) -> list[Finding]:
+        if verdict is not None and verdict.reason != _ACKNOWLEDGEMENT:
+            return []
+        return self._findings(interchange_acknowledgements(self._interchange, self._partner))
+
+    def of_group(self, group: FunctionalGroup, verdict: Finding) -> list[Finding]:
+        if verdict.reason != _ACKNOWLEDGEMENT:
+            return []
+        return self._findings(group_acknowledgements(group, self._partner))
+
+    def _findings(self, heard: Sequence[AcknowledgementFacts]) -> list[Finding]:
+        return [
+            Finding(outcome="events", event=acknowledgement_event(one, self._facility, self._received_at))
+            for one in heard
+        ]
+
+
 def _interchange_verdict(interchange: Interchange, profile: FeedProfile) -> Finding | None:
     """How the interchange ends as a whole; None: its groups decide."""
     if interchange.error is not None:
@@ -121,14 +157,14 @@ def _interchange_verdict(interchange: Interchange, profile: FeedProfile) -> Find
     if interchange.header.elements[15] not in profile.usage:
         return Finding(outcome="filtered", reason="test-message")
     if not interchange.groups:
-        return Finding(outcome="filtered", reason="acknowledgement" if interchange.ta1 else "empty-interchange")
+        return Finding(outcome="filtered", reason=_ACKNOWLEDGEMENT if interchange.ta1 else "empty-interchange")
     return None
 
 
 def _group_verdict(group: FunctionalGroup) -> Finding | None:
     """How the group ends as a whole; None: its sets decide."""
     if acknowledges(group):
-        return Finding(outcome="filtered", reason="acknowledgement")
+        return Finding(outcome="filtered", reason=_ACKNOWLEDGEMENT)
     if group.errors:
         return Finding(outcome="rejected", reason=f"group:{group.errors[0]}")
     if not group.sets:
@@ -170,7 +206,7 @@ def _read_271(transaction: Transaction) -> list[Finding]:
 
 def _read_278(transaction: Transaction) -> list[Finding]:
     if not is_response(transaction):
-        return [Finding(outcome="filtered", reason="no-mapping:278")]
+        return _read_278_request(transaction)
     findings = []
     for subject in patient_events(transaction):
         if subject.event.damage:
@@ -189,7 +225,37 @@ def _read_278(transaction: Transaction) -> list[Finding]:
     return [_without_patient(transaction)]
 
 
-_MAPPED: dict[str, Callable[[Transaction], list[Finding]]] = {"271": _read_271, "278": _read_278}
+def _read_278_request(transaction: Transaction) -> list[Finding]:
+    if transaction.purpose not in NOT_RESPONSES:
+        return [Finding(outcome="filtered", reason="no-mapping:278")]
+    subjects = patient_events(transaction)
+    alone = len(subjects) == 1
+    findings = [
+        Finding(outcome="parked", reason="damaged-tree")
+        if subject.event.damage
+        else Finding(outcome="events", event=map_278_request(transaction, subject, alone=alone))
+        for subject in subjects
+    ]
+    return findings or [_without_patient(transaction)]
+
+
+def _read_270(transaction: Transaction) -> list[Finding]:
+    levels = patient_levels(transaction)
+    alone = len(levels) == 1
+    findings = [
+        Finding(outcome="parked", reason="damaged-tree")
+        if level.damage
+        else Finding(outcome="events", event=map_270_request(transaction, level, alone=alone))
+        for level in levels
+    ]
+    return findings or [_without_patient(transaction)]
+
+
+_MAPPED: dict[str, Callable[[Transaction], list[Finding]]] = {
+    "270": _read_270,
+    "271": _read_271,
+    "278": _read_278,
+}
 
 
 def _without_patient(transaction: Transaction) -> Finding:

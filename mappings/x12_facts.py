@@ -11,10 +11,12 @@ import msgspec
 from mappings.events import MemberFacts, Problem, Rejection
 from mappings.profile import FeedProfile
 from mappings.x12_codes import GROUP_NUMBER, MEMBER_NUMBER, SOCIAL_SECURITY_NUMBER
+from mappings.x12_rejections import explained
 from parsers.x12.header import Header
 from parsers.x12.hierarchy import DEPENDENT, SOURCE, SUBSCRIBER, HierarchicalLevel, Hierarchy
 from parsers.x12.segments import Segment
 
+_OWN_TRACE = "1"  # TRN01
 _REQUESTERS_TRACE = "2"  # TRN01 of an answer: the requester's number, echoed
 MAX_LISTED = 100  # rejections or traces that one patient carries; a damaged file repeats them without end
 
@@ -50,6 +52,12 @@ class Transaction(msgspec.Struct, frozen=True, kw_only=True):
     def purpose(self) -> str:
         """BHT02."""
         return self.heading.text(2) if self.heading else ""
+
+    @property
+    def guide(self) -> str:
+        """ST03."""
+        st = self.hierarchy.heading[0] if self.hierarchy.heading else None
+        return st.text(3) if st else ""
 
     @property
     def reference(self) -> str | None:
@@ -171,6 +179,12 @@ def traces(segments: Iterable[Segment]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(trace for trace in found if trace))
 
 
+def own_traces(segments: Iterable[Segment]) -> tuple[str, ...]:
+    """TRN02 of a request's own traces (TRN01 = 1), each once, in order."""
+    found = (s.text(2) for s in segments if s.id == "TRN" and s.text(1) == _OWN_TRACE)
+    return tuple(dict.fromkeys(trace for trace in found if trace))
+
+
 def reference(segments: Iterable[Segment], qualifier: str) -> str | None:
     """REF02 of the first REF with this REF01."""
     return next((s.text(2) or None for s in segments if s.id == "REF" and s.text(1) == qualifier), None)
@@ -179,7 +193,7 @@ def reference(segments: Iterable[Segment], qualifier: str) -> str | None:
 def rejections(segments: Iterable[Segment], loop: str) -> tuple[Rejection, ...]:
     """AAA segments; one without a reason code keeps the reason "" so that it is still seen."""
     return tuple(
-        Rejection(reason=s.text(3), loop=loop, valid=s.text(1) or None, follow_up=s.text(4) or None)
+        explained(Rejection(reason=s.text(3), loop=loop, valid=s.text(1) or None, follow_up=s.text(4) or None))
         for s in segments
         if s.id == "AAA"
     )

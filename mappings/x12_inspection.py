@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import msgspec
 
-from mappings.eligibility import benefit_loops, patient_rejections
+from mappings.benefits import benefit_loops
+from mappings.eligibility import patient_rejections
 from mappings.events import CanonicalEvent, Rejection
 from mappings.x12_facts import level_rejections, member_id, name_of, rejections, source_of
 from parsers.errors import Oddity

@@ -6,44 +6,10 @@ really publishes.  A released type never loses a field, changes one or requires 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from scripts.event_parts import MOMENT, NUMBER, TEXT, TEXTS, YES_NO, EventType, Schema, items, optional_text
+from scripts.event_parts import about as _about
+from scripts.payer_events import ANSWER_MORE, BENEFITS, DECIDED_MORE, DECISIONS, PAYER_FIELDS, PAYER_TYPES, REJECTIONS
 
-Schema = dict[str, Any]
-
-TEXT: Schema = {"type": "string"}
-NUMBER: Schema = {"type": "integer"}
-YES_NO: Schema = {"type": "boolean"}
-MOMENT: Schema = {"type": "string", "format": "date-time"}
-TEXTS: Schema = {"type": "array", "items": TEXT}
-
-
-@dataclass(frozen=True)
-class EventType:
-    """`about`: kinds of the aggregate.  Fields by name: those always there in the full form, and those that may be."""
-
-    type: str
-    when: str
-    about: tuple[str, ...]
-    required: tuple[str, ...]
-    optional: tuple[str, ...] = ()
-
-    @property
-    def family(self) -> str:
-        return self.type.partition(".")[0]
-
-
-def items(required: tuple[str, ...], **fields: Schema) -> Schema:
-    return {"type": "array", "items": {"type": "object", "required": list(required), "properties": fields}}
-
-
-def optional_text(schema: Schema) -> Schema:
-    return {**schema, "type": [schema["type"], "null"]}
-
-
-REJECTIONS = items(("reason", "loop"), reason=TEXT, loop=TEXT, valid=TEXT, follow_up=TEXT)
-
-RESOURCES = items(("kind", "id"), kind=TEXT, id=TEXT, text=TEXT, type=TEXT, start=TEXT)
 ALLERGIES = items((), code=TEXT, text=TEXT, type=TEXT, severity=TEXT)
 
 FIELDS: dict[str, tuple[Schema, str]] = {
@@ -132,11 +98,6 @@ FIELDS: dict[str, tuple[Schema, str]] = {
     "location_type": (TEXT, "AIL-4"),
     "old_start": (MOMENT, "begin before"),
     "new_start": (MOMENT, "begin after"),
-    "resources": (RESOURCES, "what the appointment still takes"),
-    "removed_resources": (RESOURCES, "what it does not take any more"),
-    "resource": ({"type": "string", "enum": ["AIP", "AIL", "AIG", "AIS", "SCH"]}, "segment that names the resource"),
-    "resource_id": (TEXT, "person, place, thing, service or schedule (SCH-5)"),
-    "resource_name": (TEXT, "its name"),
     "no_show_count_180d": (NUMBER, "no-shows of the patient in the 180 days before the visit"),
     "encounter_id": (TEXT, "our id of the stay it belongs to"),
     # coverage and answers
@@ -158,18 +119,7 @@ FIELDS: dict[str, tuple[Schema, str]] = {
     "ends_on": (TEXT, "ISO date"),
     "pending": (YES_NO, "EB01 5, 7 or 8"),
     "authorization_required": (TEXT, "EB11: Y, N or U"),
-    "benefits": (
-        items(
-            ("code",),
-            code=TEXT,
-            service_types=TEXTS,
-            **dict.fromkeys(
-                ("insurance_type", "plan", "period", "amount", "percent", "quantity", "authorization_required"), TEXT
-            ),
-            **dict.fromkeys(("in_network", "begins_on", "ends_on"), TEXT),
-        ),
-        "EB rows",
-    ),
+    "benefits": (BENEFITS, "EB rows"),
     "rejections": (REJECTIONS, "AAA rows"),
     "coverages": (
         items(
@@ -194,15 +144,7 @@ FIELDS: dict[str, tuple[Schema, str]] = {
     "decided_at": (MOMENT, "BHT04/05 of the answer"),
     "decision": (NUMBER, "counts the decisions of this authorization"),
     "appointment_id": (TEXT, "our id of the booking it belongs to"),
-    "decisions": (
-        items(
-            ("level",),
-            **dict.fromkeys(("level", "action", "number"), TEXT),
-            reasons=TEXTS,
-            **dict.fromkeys(("trace", "service", "effective_on", "expires_on", "quantity", "unit"), TEXT),
-        ),
-        "one per HCR: event or service level",
-    ),
+    "decisions": (DECISIONS, "one per HCR: event or service level"),
     "overturned": (YES_NO, "a denial became a grant"),
     # task
     "task_id": (TEXT, "our id"),
@@ -235,6 +177,7 @@ FIELDS: dict[str, tuple[Schema, str]] = {
     ),
     "team": (TEXT, "whose members may own it"),
     "covering_for": (TEXT, "the absent owner whom the present one stands in for"),
+    **PAYER_FIELDS,
 }
 
 _PERSON = ("authority", "mrn")
@@ -254,11 +197,15 @@ _COVERAGE = (
     "payer_id", "payer_name", "plan_id", "group_number", "member_id", "priority", "relationship", "plan_type",
     "effective_on", "expires_on",
 )  # fmt: skip
-_ANSWER = ("as_of", "plan", "begins_on", "ends_on", "pending", "authorization_required", "benefits", "rejections")
+_ANSWER = (
+    "as_of", "plan", "begins_on", "ends_on", "pending", "authorization_required", "benefits", "rejections",
+    *ANSWER_MORE,
+)  # fmt: skip
 _DECIDED = ("source", "status", "urgent", "decision", "decisions", "rejections")
 _DECIDED_MORE = (
     "number", "tracking_number", "trace", "reference", "payer_id", "request_category", "certification_type",
     "service_type", "decided_at", "effective_on", "expires_on", "encounter_id", "appointment_id", "overturned",
+    *DECIDED_MORE,
 )  # fmt: skip
 _TASK = (
     "task_id", "facility_id", "revision", "task_key", "rule_id", "rule_version", "type", "title", "priority", "due_at",
@@ -274,10 +221,6 @@ TASK_MAY_BE_NULL = frozenset(
     )
 )  # fmt: skip
 """A task is shown whole: what is not known is null."""
-
-
-def _about(kind: str, name: str, when: str, required: tuple[str, ...], more: tuple[str, ...] = ()) -> EventType:
-    return EventType(f"{kind}.{name}", when, (kind,), required, more)
 
 
 EVENT_TYPES: tuple[EventType, ...] = (
@@ -448,33 +391,6 @@ EVENT_TYPES: tuple[EventType, ...] = (
     _about("appointment", "checked-in", "SCH-25", ("status",), _BOOKING),
     _about("appointment", "fulfilled", "SCH-25", ("status",), _BOOKING),
     _about("appointment", "cancelled", "S15", ("status",), _BOOKING),
-    _about(
-        "appointment",
-        "discontinued",
-        "S16: what had not begun will not be done",
-        ("status",),
-        _BOOKING,
-    ),
-    _about(
-        "appointment",
-        "resource-cancelled",
-        "S20, S21: it lost a service, place, thing or person",
-        ("status", "resources", "removed_resources"),
-        _BOOKING,
-    ),
-    *(
-        EventType(
-            f"schedule.{name}",
-            when,
-            ("schedule",),
-            ("resource", "resource_id"),
-            ("resource_name", "start", "end", "event_reason"),
-        )
-        for name, when in (
-            ("blocked", "S23: time of a resource is not to be booked; no patient's"),
-            ("opened", "S24: it is free again"),
-        )
-    ),
     _about("appointment", "deleted", "S17: it was booked in error", ("status",), _BOOKING),
     _about("appointment", "no-showed", "S26, or SCH-25", ("status", "no_show_count_180d"), _BOOKING),
     _about("coverage", "active", "271: EB01 says active", ("coverage_id", "status"), (*_COVERAGE, *_ANSWER)),
@@ -504,12 +420,17 @@ EVENT_TYPES: tuple[EventType, ...] = (
             ("modified", "278 with A6"),
             ("denied", "278 with A3"),
             ("pended", "278 with A4"),
+            ("info-requested", "278 with A4 that asks for documents (PWK, HI LOI)"),
+            ("requested", "a 278 request of ours, or one that passed through"),
+            ("acknowledged", "a TA1 or 999 took the request, or the payer confirmed a notification (X216)"),
+            ("appealed", "a 278 request with UM02 1, 2 or N about a denial"),
             ("contact-payer", "278 with CT"),
             ("not-required", "278 with NA"),
             ("cancelled", "278 with C"),
             ("rejected", "278 with AAA"),
         )
     ),
+    *PAYER_TYPES,
     _about("task", "created", "a rule opened a task", _TASK, _TASK_MORE),
     _about(
         "task",

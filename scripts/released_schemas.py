@@ -39,7 +39,7 @@ def breaks(released: Released, now: Released) -> list[str]:
             if has is None:
                 found.append(f"{type_}/{version} is gone")
                 continue
-            if promised["required"] != has["required"]:
+            if promised["required"] != [path for path in has["required"] if not _new(path, promised["fields"])]:
                 found.append(f"{type_}/{version}: other fields are required")
             for path, digest in promised["fields"].items():
                 if has["fields"].get(path) != digest:
@@ -47,10 +47,21 @@ def breaks(released: Released, now: Released) -> list[str]:
     return found
 
 
+def _new(path: str, promised: dict[str, str]) -> bool:
+    """A requirement inside a list that is itself a further optional field."""
+    listed = path.rpartition("[].")[0]
+    return bool(listed) and listed not in promised
+
+
 def _walk(schema: dict[str, Any], path: str, required: list[str], fields: dict[str, str]) -> None:
+    """Objects are walked into, also those of a list (path "data.benefits[].code"): each may gain optional fields."""
     required += [f"{path}{name}" for name in schema.get("required", ())]
     for name, inner in schema.get("properties", {}).items():
+        listed = inner.get("items", {})
         bare = {key: value for key, value in inner.items() if key not in ("description", "properties", "required")}
+        if "properties" in listed:
+            bare["items"] = {key: value for key, value in listed.items() if key not in ("properties", "required")}
+            _walk(listed, f"{path}{name}[].", required, fields)
         fields[f"{path}{name}"] = hashlib.sha256(json.dumps(bare, sort_keys=True).encode()).hexdigest()[:12]
         _walk(inner, f"{path}{name}.", required, fields)
 

@@ -139,7 +139,8 @@ class Collector:
         parked = self._part.parked[-1]
         member = event.member
         assert member is not None
-        keys = [f"trace:{trace}" for trace in member.traces]
+        numbers = (*member.traces, *((member.reference,) if member.reference else ()))
+        keys = [f"trace:{number}" for number in dict.fromkeys(numbers)]
         if member.member_id:
             keys.append(f"member:{member.member_id}")
         parked.match_keys = tuple(keys)
@@ -196,6 +197,8 @@ class Collector:
             self.upsert(record)
             if isinstance(record, Coverage) and record.member_id:
                 part.appeared.append(f"member:{record.member_id}")
+            elif isinstance(record, Inquiry):
+                part.appeared += (f"trace:{text}" for text in (record.trace, record.reference) if text)
             elif isinstance(record, Authorization) and record.trace:
                 part.appeared.append(f"trace:{record.trace}")
         part.deleted_timers.extend(changes.deleted_timers)

@@ -67,6 +67,7 @@ class StateRows(msgspec.Struct, kw_only=True):
     tasks: list[Task] = msgspec.field(default_factory=list)
     timers: list[Timer] = msgspec.field(default_factory=list)
     inquiries: list[Inquiry] = msgspec.field(default_factory=list)
+    sent: list[tuple[str, int, str, str]] = msgspec.field(default_factory=list)  # partner, number, inquiry, patient
 
 
 class Decide(msgspec.Struct, kw_only=True, tag="decide"):

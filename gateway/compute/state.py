@@ -19,6 +19,7 @@ class State:
             patient.patient_id: PatientScope(patient=patient) for patient in rows.patients
         }
         self.identifiers: dict[tuple[str, str], PatientIdentifier] = {}
+        self.sent = {(partner, number): (inquiry, patient) for partner, number, inquiry, patient in rows.sent}
         self._fill(rows)
         if before is not None:
             self.patients.update(before.patients)

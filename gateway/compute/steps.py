@@ -10,6 +10,7 @@ from datetime import timedelta
 
 import msgspec
 
+from gateway.compute.answers import acknowledged, control_key, match_answer, member_keys
 from gateway.compute.collect import Collector
 from gateway.compute.protocol import (
     Act,
@@ -25,7 +26,6 @@ from gateway.compute.state import State, lanes_of_patient
 from gateway.compute.unmatched import NOBODY, close_unmatched, open_unmatched
 from gateway.coordination.changes import Cause, CoordinationSettings, TimerFired
 from gateway.coordination.decide import decide
-from gateway.coordination.matching import Candidate, match_member
 from gateway.coordination.scope import PatientScope, Scope
 from gateway.store.ports import LoadRequest, WorkItem
 from mappings import registry
@@ -124,6 +124,8 @@ class Steps:
         found: list[tuple[str, str]] = []
         for part in item.reading.items:
             for event in part.events:
+                if event.acknowledgement is not None:
+                    load.controls.append(control_key(event.acknowledgement))
                 if event.member is not None:
                     member_keys(event, load)
                     if work.kind == "event" and event.type == "authorization.denied":
@@ -214,6 +216,8 @@ class Steps:
         self, work: WorkItem, item: int, index: int, event: CanonicalEvent, state: State, collector: Collector
     ) -> tuple[str, str | None]:
         profile = self.profile(work.channel)
+        if event.acknowledgement is not None:
+            return self._decide_acknowledgement(work, item, event, state, collector)
         if event.member is not None and event.patient is None:
             return self._decide_answer(work, item, event, state, collector)
         scope = state.scope_of(event, profile)
@@ -225,7 +229,7 @@ class Steps:
         """A payer's answer: hop 1 finds its patient and sends it to his lane, hop 2 finds him again and decides
         (decisions 10 and 14)."""
         assert event.member is not None
-        match = match_member(event.member, *candidates(state, event))
+        match = match_answer(event, state)
         home = state.root(match.patient_id) if match.patient_id else None
         if home is None:
             collector.unmatched(work, item, event, match.reason or "unmatched", EVENT_ENCODER.encode(event))
@@ -235,14 +239,33 @@ class Steps:
                 changes, scope = open_unmatched(event, cause, collector.now, settings, self.configuration.salt)
                 collector.add(changes, cause, event.trigger, scope)
             return "unmatched", None
-        lanes = lanes_of_patient(home.patient) or work.lanes
-        if work.kind == "read" or not set(lanes) <= set(work.lanes):
-            collector.requeue(work, item, lanes, EVENT_ENCODER.encode(event))
+        if self._goes_on(work, item, event, home, collector):
             return "requeued", None
         ended = self._run(work, item, 0, event, Scope(subject=home), state, collector)
         if event.type == "authorization.denied" and NOBODY in state.patients:
             self._close_unmatched(work, item, event, state, collector)
         return ended
+
+    @staticmethod
+    def _goes_on(work: WorkItem, item: int, event: CanonicalEvent, home: PatientScope, collector: Collector) -> bool:
+        """Hop 1 sends what it found to the patient's lanes; so does hop 2 when a merge gave him others meanwhile."""
+        lanes = lanes_of_patient(home.patient) or work.lanes
+        if work.kind != "read" and set(lanes) <= set(work.lanes):
+            return False
+        collector.requeue(work, item, lanes, EVENT_ENCODER.encode(event))
+        return True
+
+    def _decide_acknowledgement(
+        self, work: WorkItem, item: int, event: CanonicalEvent, state: State, collector: Collector
+    ) -> tuple[str, str | None]:
+        """A TA1 or 999: about a question of ours, or about something that nobody waits for."""
+        found = acknowledged(event, state)
+        home = state.root(found[1]) if found else None
+        if found is None or home is None:
+            return "filtered", "acknowledgement"
+        if self._goes_on(work, item, event, home, collector):
+            return "requeued", None
+        return self._run(work, item, 0, found[0], Scope(subject=home), state, collector)
 
     def _close_unmatched(
         self, work: WorkItem, item: int, event: CanonicalEvent, state: State, collector: Collector
@@ -380,49 +403,6 @@ def header_keys(body: bytes, profile: FeedProfile) -> list[tuple[str, str]]:
         (authority.decode("utf-8", "replace") or profile.authority, value.decode("utf-8", "replace"))
         for value, authority, _ in header.patient_ids
     ]
-
-
-def member_keys(event: CanonicalEvent, load: LoadRequest) -> None:
-    member = event.member
-    assert member is not None
-    if member.member_id:
-        load.members.append(member.member_id)
-    load.traces.extend(member.traces)
-    if event.authorization is not None:
-        load.traces.extend(text for text in (event.authorization.number, event.authorization.tracking_number) if text)
-
-
-def candidates(state: State, event: CanonicalEvent) -> tuple[list[Candidate], dict[str, str]]:
-    """(patients who may be meant, whose each known trace, authorization or tracking number is)."""
-    member = event.member
-    assert member is not None
-    found: list[Candidate] = []
-    traces: dict[str, str] = {}
-    for home in state.patients.values():
-        patient = home.patient
-        if patient.merged_into is not None:
-            continue
-        known = [
-            text
-            for authorization in home.authorizations.values()
-            for text in (authorization.trace, authorization.number, authorization.tracking_number)
-            if text
-        ]
-        traces.update(dict.fromkeys(known, patient.patient_id))
-        held = [c for c in home.coverages.values() if member.member_id and c.member_id == member.member_id]
-        found.extend(
-            Candidate(
-                patient_id=patient.patient_id,
-                payer_id=coverage.payer_id,
-                member_id=coverage.member_id,
-                birth_date=patient.birth_date,
-                family=patient.family,
-                given=patient.given,
-                sex=patient.sex,
-            )
-            for coverage in held or (list(home.coverages.values())[:1] if known else [])
-        )
-    return found, traces
 
 
 def place_of(error: BaseException) -> str:

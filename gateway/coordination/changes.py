@@ -9,6 +9,7 @@ from functools import lru_cache
 
 import msgspec
 
+from gateway.coordination.asking.settings import AskingSettings
 from gateway.coordination.records import Merge, Record, TaskChange, Timer, Transition
 from mappings.events import CanonicalEvent
 
@@ -79,7 +80,6 @@ class Emitted(msgspec.Struct, kw_only=True):
     changes: list[dict[str, JSON]] = msgspec.field(default_factory=list)  # {path, old, new}
     flags: list[str] = msgspec.field(default_factory=list)  # late correction implied historical replayed
     restricted: bool = False
-    site: dict[str, str] = msgspec.field(default_factory=dict)  # what the feed's profile picked from the message
 
 
 class Considered(msgspec.Struct, frozen=True, kw_only=True):
@@ -238,6 +238,7 @@ class CoordinationSettings(msgspec.Struct, frozen=True, kw_only=True):
     opt_out: tuple[str, ...] = ()  # medical record numbers of patients who want no outreach
     opt_out_types: tuple[str, ...] = ("outreach", "social")
     suppressed_classes: tuple[str, ...] = ()  # patient classes (PV1-2 or ours) that make no tasks
+    asking: AskingSettings = AskingSettings()
 
     def at(self, facility: str, payers: frozenset[str], day: str) -> CoordinationSettings:
         """The numbers that hold for a facility and a payer (by any of its names) on a day; itself when none differ."""

@@ -37,8 +37,9 @@ def match_member(member: MemberFacts, candidates: Sequence[Candidate], traces: M
     name agrees and neither birth date nor sex contradicts.  Without a trace: payer, member id and birth date agree;
     where several patients do, the given name decides.  Two that still fit are no match.
     """
-    numbers = (*member.traces, *((member.reference,) if member.reference else ()))
-    traced = {traces[number] for number in numbers if number in traces}
+    traced = {traces[number] for number in member.traces if number in traces}
+    if not traced and member.reference and member.reference in traces:
+        traced = {traces[member.reference]}
     if len(traced) > 1:
         return Match(reason="ambiguous")
     if traced:

@@ -182,6 +182,7 @@ class LoadRequest(msgspec.Struct, kw_only=True):
     members: list[str] = msgspec.field(default_factory=list)  # member ids of payers' answers
     traces: list[str] = msgspec.field(default_factory=list)  # traces, authorization and tracking numbers
     timers: list[str] = msgspec.field(default_factory=list)  # timer ids that fired
+    controls: list[tuple[str, str]] = msgspec.field(default_factory=list)  # (partner, control number) of ours
 
 
 class Loaded(msgspec.Struct, kw_only=True):

@@ -44,6 +44,10 @@ async def load(raw: Raw, request: LoadRequest, since: datetime) -> tuple[dict[st
     for table, statement in sql.LOAD.rows.items():
         rows = await raw.fetch(statement.text, *_arguments(statement, patients, since))
         loaded.rows[table] = [tuple(row) for row in rows]
+    if request.controls:
+        sent = sql.LOAD.sent
+        rows = await raw.fetch(sent.text, *_arguments(sent, request.controls, since))
+        loaded.rows["sent"] = [tuple(row) for row in rows]
     for row in loaded.rows["patients"]:
         loaded.lanes[row[0]] = tuple(json.loads(row[sql.PATIENT_LANES]))
     return found, loaded

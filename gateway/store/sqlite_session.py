@@ -95,6 +95,8 @@ def load(connection: sqlite3.Connection, request: LoadRequest, since: str) -> Lo
     for table, statement in sql.LOAD.rows.items():
         found = connection.execute(*_with_keys(statement, patients, since)).fetchall()
         loaded.rows[table] = with_booleans(found, sql.BOOLEANS[table])
+    if request.controls:
+        loaded.rows["sent"] = connection.execute(*_with_keys(sql.LOAD.sent, request.controls)).fetchall()
     for row in loaded.rows["patients"]:
         loaded.lanes[row[0]] = tuple(json.loads(row[sql.PATIENT_LANES]))
     return loaded

@@ -13,6 +13,7 @@ from itertools import chain
 from typing import Any, Protocol
 
 from sqlalchemy import (
+    BigInteger,
     Boolean,
     ColumnElement,
     Dialect,
@@ -20,6 +21,7 @@ from sqlalchemy import (
     Select,
     Table,
     bindparam,
+    cast,
     select,
     union_all,
 )
@@ -37,6 +39,7 @@ from gateway.store.schema import (
     ledger,
     patient_identifiers,
     patients,
+    replies,
     tasks,
     timers,
 )
@@ -150,11 +153,13 @@ class LoadStatements:
     """The queries of `Session.load`.
 
     `resolve`: field of the LoadRequest -> patient ids; `closure`: those and whom they were merged into; `rows`: table
-    -> every row of these patients (parameters `keys`, for tasks also `since`)."""
+    -> every row of these patients (parameters `keys`, for tasks also `since`); `sent`: whose each of our own
+    interchanges is, by partner and control number."""
 
     resolve: dict[str, Statement]
     closure: Statement
     rows: dict[str, Statement]
+    sent: Statement
 
 
 def load_statements(keys: Keys) -> LoadStatements:
@@ -162,6 +167,10 @@ def load_statements(keys: Keys) -> LoadStatements:
         resolve={name: compiled(query, keys.dialect) for name, query in _resolving(keys).items()},
         closure=compiled(_closure(keys), keys.dialect),
         rows={table.name: compiled(_state_rows(table, keys), keys.dialect) for table in STATE_TABLES},
+        sent=compiled(
+            _sent(keys, replies.c.partner, replies.c.control_number, inquiries.c.inquiry_id, inquiries.c.patient_id),
+            keys.dialect,
+        ),
     )
 
 
@@ -169,8 +178,11 @@ def _resolving(keys: Keys) -> dict[str, Any]:
     pairs = keys.pairs()
     named = (
         *(authorizations.c[name] for name in ("trace", "number", "tracking_number")),
-        *(inquiries.c[name] for name in ("trace", "reference")),
+        inquiries.c.trace,
     )
+    # a BHT03 is no number of its own: of a question that was answered it finds nobody any more
+    open_question = (inquiries.c.kind != "eligibility") | (inquiries.c.status != "answered")
+    referred = select(inquiries.c.patient_id).where(keys.listed(inquiries.c.reference, "keys"), open_question)
     return {
         "identifiers": select(patient_identifiers.c.patient_id).select_from(
             pairs.join(
@@ -179,9 +191,18 @@ def _resolving(keys: Keys) -> dict[str, Any]:
             )
         ),
         "members": select(coverages.c.patient_id).where(keys.listed(coverages.c.member_id, "keys")),
-        "traces": union_all(*(select(c.table.c.patient_id).where(keys.listed(c, "keys")) for c in named)),
+        "traces": union_all(*(select(c.table.c.patient_id).where(keys.listed(c, "keys")) for c in named), referred),
+        "controls": _sent(keys, inquiries.c.patient_id),
         "timers": select(timers.c.patient_id).where(keys.listed(timers.c.timer_id, "keys")),
     }
+
+
+def _sent(keys: Keys, *columns: ColumnElement[Any]) -> Select[Any]:
+    pairs = keys.pairs()
+    numbered = (replies.c.partner == pairs.c.authority) & (replies.c.control_number == cast(pairs.c.value, BigInteger))
+    return select(*columns).select_from(
+        pairs.join(replies, numbered).join(inquiries, inquiries.c.inquiry_id == replies.c.inquiry_id)
+    )
 
 
 def _closure(keys: Keys) -> Select[tuple[str]]:

@@ -88,28 +88,6 @@ _FURTHER_VISITS: tuple[tuple[str, dict[str, str]], ...] = (
 )
 
 
-def _schedule(trigger: str, at: str, *rows: str) -> str:
-    """A message about one further appointment of Carla's, or about a slot."""
-    slot = trigger in ("S23", "S24")
-    sch = "SCH|P900|F900|||MAIN^Main schedule|BUSY||OFFICE|||^^30^{ts D+9 10:00}^{ts D+9 10:30}"
-    head = f"MSH|^~\\&|SCHED|GENHOSP|CCGW|COORD|{{ts {at}}}||SIU^{trigger}^SIU_S12|MORE{at[2:]}{trigger}|P|2.5.1"
-    return "\n".join([head, sch, *([] if slot else [_PERSON]), "RGS|1", *rows]) + "\n"
-
-
-def _further_bookings() -> list[tuple[str, str, str]]:
-    told = [
-        ("S12", ("AIS|1||ECHO^Echo", "AIP|1||77^ONE^OLGA|MD", "AIP|2||78^TWO^TOM|MD")),
-        ("S20", ("AIP|2|D|78^TWO^TOM|MD",)),
-        ("S16", ()),
-        ("S23", ("AIP|1||77^ONE^OLGA",)),
-        ("S24", ("AIP|1||77^ONE^OLGA",)),
-    ]
-    return [
-        (f"D+2 11:{minute}", "siu", _schedule(trigger, f"D+2 11:{minute}", *rows))
-        for minute, (trigger, rows) in enumerate(told, 51)
-    ]
-
-
 def _further_visits() -> list[tuple[str, str, str]]:
     told = []
     for minute, (trigger, fields) in enumerate(_FURTHER_VISITS):
@@ -158,9 +136,37 @@ def _payer(set_id: str, at: str, number: int, *loops: str) -> str:
     return "~\n".join(lines) + "~\n"
 
 
+_RICH = ("EB*1**30*HM*GOLD", "EB*L", "LS*2120", "NM1*P3*1*DOC*DORA****XX*1234567893", "LE*2120")
+_RICHER = (
+    "INS*Y*18*001*25", "DTP*442*D8*{d D+1}", "EB*1**30*HM*GOLD", "EB*L", "LS*2120",
+    "NM1*P3*1*NEW*NINA****XX*1999999984", "LE*2120", "EB*R", "LS*2120", "NM1*SEP*2*OTHER MUTUAL*****PI*PAYER8",
+    "LE*2120",
+)  # fmt: skip
+_REQUESTED = ("HL*4*3*EV*0", "TRN*1*TRC-OWN-910*9CCGATEWAY", "UM*HS*I*77*22:B", "DTP*AAH*D8*{d D+9}")
+_APPEAL = ("HL*4*3*EV*0", "TRN*1*TRC-OWN-913*9CCGATEWAY", "UM*HS*1*12*22:B", "REF*BB*DENIED912", "DTP*AAH*D8*{d D+9}")
+
+
+def _notified(at: str, number: int) -> str:
+    """The payer confirms a notification (X216): a receipt, no decision."""
+    event = ("HL*4*3*EV*0", "TRN*2*TRC-OWN-910*9CCGATEWAY", "UM*HS*I*77*22:B", "REF*NT*RECEIPT914")
+    return _payer("278", at, number, *event).replace("005010X217", "005010X216")
+
+
 def _decision(at: str, number: int, *hcr: str) -> str:
     event = ["HL*4*3*EV*0", f"TRN*2*TRC-MORE-{number}*9CCGATEWAY", f"UM*HS*I*{number % 90}*22:B", *hcr]
     return _payer("278", at, number, *event, "DTP*AAH*D8*{d D+9}")
+
+
+def _asked(set_id: str, at: str, number: int, *loops: str, purpose: str = "13") -> str:
+    """A request of the hospital's own system about Carla, on its way to the payer."""
+    text = _payer(set_id, at, number, *loops)
+    kind, guide = ("HS", "005010X279A1") if set_id == "270" else ("HI", "005010X217")
+    text = text.replace("GS*HI*", f"GS*{kind}*").replace("005010X217", guide)
+    if set_id == "270":
+        text = text.replace("NM1*X3*", "NM1*PR*").replace("BHT*0007*", "BHT*0022*").replace("AUTHREQ", "REQ")
+    return text.replace(
+        f"*11*{'REQ' if set_id == '270' else 'AUTHREQ'}-", f"*{purpose}*{'REQ' if set_id == '270' else 'AUTHREQ'}-"
+    )
 
 
 def further_messages() -> list[tuple[str, str, str]]:
@@ -189,8 +195,15 @@ def further_messages() -> list[tuple[str, str, str]]:
         ("D+2 10:30", "payers", _decision("D+2 10:30", 904, "HCR*C")),
         ("D+2 10:40", "payers", _decision("D+2 10:40", 905, "AAA*N**33*N")),
         ("D+2 10:50", "payers", _payer("278", "D+2 10:50", 906, *mixed)),
+        ("D+2 10:51", "payers", _asked("270", "D+2 10:51", 907, "EQ*30")),
+        ("D+2 10:52", "payers", _payer("271", "D+2 10:52", 908, *_RICH)),
+        ("D+2 10:53", "payers", _payer("271", "D+2 10:53", 909, *_RICHER).replace("PROOF*CARLA", "PROOF*CARLOTTA")),
+        ("D+2 10:54", "payers", _asked("278", "D+2 10:54", 910, *_REQUESTED)),
+        ("D+2 10:55", "payers", _decision("D+2 10:55", 911, "HCR*A4", "PWK*M1*EL")),
+        ("D+2 10:56", "payers", _decision("D+2 10:56", 912, "HCR*A3*DENIED912")),
+        ("D+2 10:57", "payers", _asked("278", "D+2 10:57", 913, *_APPEAL)),
+        ("D+2 10:58", "payers", _notified("D+2 10:58", 914)),
         *_further_visits(),
-        *_further_bookings(),
     ]
 
 

@@ -232,8 +232,8 @@ def test_4010_answer_without_event_level_is_read_from_its_services() -> None:
 @pytest.mark.parametrize(
     ("purpose", "segments", "outcome", "reason"),
     [
-        ("13", ["HCR*A1*X"], "filtered", "no-mapping:278"),
-        ("28", ["HCR*A1*X"], "filtered", "no-mapping:278"),
+        ("13", ["HCR*A1*X"], "events", None),
+        ("28", ["HCR*A1*X"], "events", None),
         ("11", [], "parked", "no-decision"),
         ("11", ["HCR*Q9*X"], "parked", "unknown-action"),
         ("", ["HCR*A1*X"], "events", None),

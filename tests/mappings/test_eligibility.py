@@ -8,6 +8,7 @@ import pytest
 
 from mappings.events import CanonicalEvent, EligibilityFacts, MemberFacts, Rejection
 from mappings.x12 import read_x12
+from mappings.x12_rejections import explained
 from tests.mappings.payer_feed import AS_OF, PROFILE, RECEIVED
 from tests.parsers.x12.interchanges import HEADING_271, PAYER, PROVIDER, SUBSCRIBER, eligibility
 
@@ -177,7 +178,7 @@ def test_rejection_before_any_patient_names_payer_and_reference_only() -> None:
     assert found.type == "eligibility.rejected"
     assert found.member == MemberFacts(payer_id="PAYER5", payer_name="ACME HEALTH", reference="REQ-1")
     assert found.eligibility is not None
-    assert found.eligibility.rejections == (Rejection(reason="42", loop="2100A", valid="Y", follow_up="R"),)
+    assert found.eligibility.rejections == (explained(Rejection(reason="42", loop="2100A", valid="Y", follow_up="R")),)
 
 
 @pytest.mark.parametrize(

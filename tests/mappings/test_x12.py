@@ -48,9 +48,10 @@ def kinds(body: bytes) -> list[str]:
         (SOUND, [(1, "events", None)]),
         (b"", [(0, "rejected", "no-header")]),
         (b"ISA*00*cut", [(0, "rejected", "no-header")]),
-        (interchange(group(REQUEST, functional="HS")), [(0, "filtered", "no-mapping:270")]),
-        (interchange(ANSWER_999), [(0, "filtered", "acknowledgement")]),
-        (interchange(["TA1*1*2*3*A*000"], trailer="IEA*0*000000101"), [(0, "filtered", "acknowledgement")]),
+        (interchange(group(REQUEST, functional="HS")), [(1, "events", None)]),
+        (interchange(ANSWER_999), [(1, "events", None)]),
+        (interchange(["TA1*1*2*3*A*000"], trailer="IEA*0*000000101"), [(1, "events", None)]),
+        (interchange(["TA1**2*3*A*000"], trailer="IEA*0*000000101"), [(0, "filtered", "acknowledgement")]),
         (interchange(), [(0, "filtered", "empty-interchange")]),
         (interchange(group()), [(0, "filtered", "empty-group")]),
         (eligibility(*ACTIVE, usage="T"), [(0, "filtered", "test-message")]),
@@ -66,9 +67,9 @@ def kinds(body: bytes) -> list[str]:
                 ANSWER_999, group(transaction_set(ACTIVE), REQUEST), group(transaction_set(ACTIVE, control="9"))
             ),
             [
-                (1, "filtered", "acknowledgement"),
+                (1, "events", None),
                 (2, "events", None),
-                (3, "filtered", "no-mapping:270"),
+                (3, "events", None),
                 (4, "rejected", "set:3"),
             ],
         ),
@@ -181,7 +182,7 @@ def test_inspection_shows_authorizations_of_dependents_and_requests_too() -> Non
         "AAA*N**15*C",
     )  # fmt: skip
     (described,) = inspect_sets(interchange(group(transaction_set(segments), functional="HI")))
-    assert described["events"] == []
+    assert [one["type"] for one in described["events"]] == ["authorization.requested"]
     assert described["subscribers"] == [
         {
             "family": "FICTION",
@@ -230,8 +231,8 @@ def test_inspection_of_other_bytes_is_unknown_with_a_problem() -> None:
         ("eligibility/payer-unavailable.x12", ["eligibility.rejected"]),
         ("eligibility/family-batch.x12", ["coverage.active", "coverage.inactive", "coverage.active"]),
         ("authorization/certified-admission.x12", ["authorization.certified"]),
-        ("authorization/certified-and-pended.x12", ["authorization.pended"]),
-        ("authorization/pended-urgent.x12", ["authorization.pended"]),
+        ("authorization/certified-and-pended.x12", ["authorization.info-requested"]),
+        ("authorization/pended-urgent.x12", ["authorization.info-requested"]),
         ("authorization/denied.x12", ["authorization.denied"]),
         ("authorization/modified-days.x12", ["authorization.modified"]),
         ("authorization/rejected-patient.x12", ["authorization.rejected"]),

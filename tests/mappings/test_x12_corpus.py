@@ -125,7 +125,7 @@ def test_corpus_interchanges_of_one_file_are_each_described() -> None:
     ("name", "decisions"),
     [
         ("apimeister__x12-types/v005010___278_test.rs_3.x12", [("modified", "AUTH0002", ["A6", "A1"])]),
-        ("apimeister__x12-types/v005010___278_test.rs_5.x12", [("pended", None, ["A4"])]),
+        ("apimeister__x12-types/v005010___278_test.rs_5.x12", [("info-requested", None, ["A4"])]),
         ("apimeister__x12-types/v005010___278_test.rs_7.x12", [("certified", "AUTH0001", ["A1"])]),
         ("apimeister__x12-types/v005010___278_test.rs_12.x12", [("certified", "2005010796321", ["A1"] * 4)]),
         ("cosyte__x12/auth__278-response.edi", [("certified", "AUTH123456", ["A1"])]),

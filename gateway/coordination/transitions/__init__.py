@@ -33,7 +33,7 @@ Transition kinds (`aggregate`: `from_value` -> `to_value`)
     deceased                 patient: None -> "PID" or encounter id
     death-withdrawn          patient: "PID" or encounter id -> None
     deactivated, reactivated  patient: None -> None; A29, A28
-    allergies-changed        patient: how many there were -> how many there are
+    allergies-changed        patient: None -> how many came
     patient-created          patient: None -> None
     identity-conflict        patient: None -> further patient ids, joined by blanks; nothing was merged
     merged                   patient (the survivor): prior patient id -> survivor's; one per prior
@@ -41,12 +41,14 @@ Transition kinds (`aggregate`: `from_value` -> `to_value`)
     coverage-verified        coverage: None -> IN1-29 as ISO time
     coverage-status          coverage: old eligibility or None -> new one; equal when an answer only confirms
     eligibility-rejected     coverage or patient: None -> AAA03 codes joined by blanks
+    payer-down               coverage, authorization or patient: None -> "42", "80"; nobody can act, it is asked again
+    other-payer-found        coverage: None -> payer ids that the answer names for the first time
+    pcp-changed              coverage: old provider -> the one of the newest answer
+    member-data-corrected    coverage: None -> fields that the payer has otherwise
+    deceased-reported        patient: None -> ISO date of a 271; advisory
     authorization-status     authorization: old status or None -> new one; equal when only the decision's lines changed
     appointment-status       appointment: old status or None -> new one
     appointment-rescheduled  appointment: old start -> new start, ISO times
-    appointment-replaced     appointment (the new one): id of its parent (SCH-23/24), cancelled in the hour before ->
-                             its own id
-    appointment-resources    appointment: resources gone -> resources left, "AIP:77" joined by blanks; S18 to S22
     state-anomaly            encounter or appointment: status -> trigger or event type that does not fit it (2.1 `!`)
 
 Event flags: late, correction, implied, historical, replayed, state-anomaly, reinstated, initial, provisional.
@@ -66,15 +68,17 @@ from gateway.coordination.draft import Draft
 from gateway.coordination.transitions.appointment import apply_appointment, join_visit
 from gateway.coordination.transitions.authorization import (
     apply_registered,
-    apply_response,
     link_appointment,
     link_encounter,
 )
-from gateway.coordination.transitions.coverage import apply_answer, apply_insurance
+from gateway.coordination.transitions.authorization_answer import apply_response
+from gateway.coordination.transitions.coverage import apply_insurance
+from gateway.coordination.transitions.coverage_answer import apply_answer
 from gateway.coordination.transitions.encounter import apply_encounter
 from gateway.coordination.transitions.identity import merge_patients
 from gateway.coordination.transitions.patient import know_patient
-from gateway.coordination.transitions.place import apply_place, apply_slot
+from gateway.coordination.transitions.place import apply_place
+from gateway.coordination.transitions.request import apply_acknowledgement, apply_request
 
 __all__ = ["apply_event"]
 
@@ -90,12 +94,12 @@ def apply_event(draft: Draft) -> None:
     event = draft.event
     if event.historical:
         draft.flags.append("historical")
-    if event.family in _ANSWERS:
+    if event.acknowledgement is not None and draft.scope.subject is not None:
+        apply_acknowledgement(draft, event.acknowledgement)
+    elif event.family in _ANSWERS:
         _apply_answers(draft)
     elif event.place is not None:
         apply_place(draft)
-    elif event.slot is not None:
-        apply_slot(draft)
     elif event.type == "patient.merged":
         merge_patients(draft)
     else:
@@ -135,3 +139,5 @@ def _apply_answers(draft: Draft) -> None:
         apply_answer(draft, event.member, event.eligibility)
     if event.authorization is not None:
         apply_response(draft, event.member, event.authorization)
+    if event.request is not None:
+        apply_request(draft, event.member, event.request)

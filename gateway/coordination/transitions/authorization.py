@@ -15,15 +15,11 @@ from gateway.coordination.scope import PatientScope
 from gateway.coordination.transitions.coverage import compatible_payers
 from gateway.coordination.transitions.difference import (
     differing,
-    encoded,
-    listed,
     plain,
     present,
     stamp,
     stated,
-    stated_fields,
 )
-from gateway.coordination.transitions.patient import mark_late
 from gateway.coordination.transitions.states import OPEN
 from mappings.events import AuthorizationFacts, CoverageFacts, MemberFacts
 
@@ -35,47 +31,6 @@ ANSWERED = (
     "number", "tracking_number", "request_category", "certification_type", "service_type",
     "event_begins_on", "event_ends_on", "effective_on", "expires_on",
 )  # fmt: skip
-
-
-def apply_response(draft: Draft, member: MemberFacts, facts: AuthorizationFacts) -> Authorization:
-    """Apply a 278 response: the latest decision (BHT04/05) is what is known."""
-    known = find_authorization(draft.subject, member, facts)
-    decided_at = facts.decided_at or draft.event.recorded_at
-    if known is None:
-        _supersede(draft, facts)
-        known = _blank(draft, member)
-    elif known.decided_at is not None and decided_at < known.decided_at:
-        mark_late(draft)
-        return known
-    fields = stated_fields(known, facts, ANSWERED)
-    fields |= {
-        "source": "278",
-        "status": facts.status,
-        "urgent": facts.urgent,
-        "decided_at": decided_at,
-        "decisions_json": encoded(facts.decisions),
-        "rejections_json": encoded(facts.rejections),
-        "payer_id": member.payer_id or known.payer_id,
-        "reference": member.reference or known.reference,
-        "trace": known.trace or next(iter(member.traces), None),
-    }
-    if facts.status == "pended" and known.clock_started_at is None:
-        fields["clock_started_at"] = known.requested_at or decided_at
-        fields["clock_assumed"] = known.requested_at is None
-    decided_anew = bool(
-        differing(known, {name: fields[name] for name in ("status", "decisions_json", "rejections_json")})
-    )
-    decided_anew = decided_anew or fields.get("number", known.number) != known.number
-    if decided_anew:
-        fields["decision"] = known.decision + 1
-    fields = differing(known, fields)
-    if not fields:
-        return known
-    fresh = _store(draft, known, fields)
-    fresh = _link(draft, fresh)
-    if decided_anew or fields.keys() - {"decided_at", "reference"}:
-        _announce(draft, known, fresh, facts, listed(known, fields) if known.revision else [])
-    return fresh
 
 
 def apply_registered(draft: Draft, sent: Sequence[CoverageFacts], encounter: Encounter | None) -> None:
@@ -91,7 +46,7 @@ def apply_registered(draft: Draft, sent: Sequence[CoverageFacts], encounter: Enc
             "expires_on": stated(facts.authorization_ends_on),
         }
         if known is None:
-            known = _blank(draft, MemberFacts(payer_id=payer))
+            known = blank(draft, MemberFacts(payer_id=payer))
             fields |= {"source": "adt", "status": "certified", "number": number, "decision": 1}
             fields["decided_at"] = draft.event.recorded_at
         elif known.source != "adt":
@@ -102,7 +57,7 @@ def apply_registered(draft: Draft, sent: Sequence[CoverageFacts], encounter: Enc
         fields = differing(known, fields)
         if not fields:
             continue
-        fresh = _store(draft, known, fields)
+        fresh = store(draft, known, fields)
         if known.revision == 0:
             draft.emit("authorization.certified", fresh, authorization_data(fresh))
             draft.transition("authorization-status", fresh, None, "certified")
@@ -138,7 +93,7 @@ def link_encounter(draft: Draft, encounter: Encounter) -> None:
     """A stay that began takes the admission reviews that were waiting for it."""
     for one in list(draft.subject.authorizations.values()):
         if one.encounter_id is None and one.request_category == ADMISSION_REVIEW and one.status not in CLOSED:
-            _link(draft, one)
+            link(draft, one)
 
 
 def link_appointment(draft: Draft, appointment: Appointment) -> None:
@@ -147,7 +102,7 @@ def link_appointment(draft: Draft, appointment: Appointment) -> None:
         return
     for one in list(draft.subject.authorizations.values()):
         if one.appointment_id is None and one.request_category != ADMISSION_REVIEW and one.status not in CLOSED:
-            _link(draft, one)
+            link(draft, one)
 
 
 def _same_payer(one: Authorization, member: MemberFacts) -> bool:
@@ -166,7 +121,7 @@ def _day(text: str | None) -> date | None:
         return None
 
 
-def _blank(draft: Draft, member: MemberFacts) -> Authorization:
+def blank(draft: Draft, member: MemberFacts) -> Authorization:
     """Revision 0 says that it is not stored."""
     event = draft.event
     return Authorization(
@@ -183,7 +138,7 @@ def _blank(draft: Draft, member: MemberFacts) -> Authorization:
     )
 
 
-def _store(draft: Draft, known: Authorization, fields: dict[str, object]) -> Authorization:
+def store(draft: Draft, known: Authorization, fields: dict[str, object]) -> Authorization:
     if known.revision:
         return draft.update(known, None, **fields, recorded_at=draft.event.recorded_at)
     fresh = msgspec.structs.replace(known, **fields, revision=1)
@@ -191,17 +146,7 @@ def _store(draft: Draft, known: Authorization, fields: dict[str, object]) -> Aut
     return fresh
 
 
-def _supersede(draft: Draft, facts: AuthorizationFacts) -> None:
-    """REF BB: the decision replaces an older number by a new one."""
-    if facts.previous_number is None:
-        return
-    for one in list(draft.subject.authorizations.values()):
-        if one.number == facts.previous_number and one.number != facts.number and one.status != "superseded":
-            fresh = draft.update(one, status="superseded")
-            draft.transition("authorization-status", fresh, one.status, "superseded")
-
-
-def _link(draft: Draft, one: Authorization) -> Authorization:
+def link(draft: Draft, one: Authorization) -> Authorization:
     """Tie an authorization to the stay or booking that it can only be for; two candidates tie nothing."""
     if one.request_category == ADMISSION_REVIEW:
         if one.encounter_id is None:
@@ -243,23 +188,6 @@ def _bookings_for(draft: Draft, one: Authorization) -> list[Appointment]:
     return inside
 
 
-def _announce(
-    draft: Draft,
-    known: Authorization,
-    fresh: Authorization,
-    facts: AuthorizationFacts,
-    changes: list[dict[str, JSON]],
-) -> None:
-    data = authorization_data(fresh)
-    overturned = known.status == "denied" and fresh.status in GRANTED
-    if overturned:
-        data["overturned"] = True
-    event = draft.emit(f"authorization.{fresh.status}", fresh, data, changes=changes)
-    if facts.provisional:
-        event.flags.append("provisional")
-    draft.transition("authorization-status", fresh, known.status or None, fresh.status)
-
-
 def authorization_data(one: Authorization) -> dict[str, JSON]:
     return present(
         {
@@ -282,5 +210,18 @@ def authorization_data(one: Authorization) -> dict[str, JSON]:
             "appointment_id": one.appointment_id,
             "decisions": plain("decisions_json", one.decisions_json),
             "rejections": plain("rejections_json", one.rejections_json),
+            "issued_on": one.issued_on,
+            "admission_on": one.admission_on,
+            "previous_number": one.previous_number,
+            "quantity": one.quantity,
+            "unit": one.unit,
+            "remaining": one.remaining,
+            "provider_id": one.provider_id,
+            "provider_name": one.provider_name,
+            "requested": plain("requested_json", one.requested_json) or None,
+            "documents": plain("documents_json", one.documents_json) or None,
+            "contacts": plain("contacts_json", one.contacts_json) or None,
+            "messages": plain("messages_json", one.messages_json) or None,
+            "transport": one.transport,
         }
     )

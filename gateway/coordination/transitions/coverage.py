@@ -1,10 +1,8 @@
-"""Insurance: IN1 snapshots of ADT (domain reference 2.4) and 271 answers (4.3)."""
+"""Insurance: IN1 snapshots of ADT (domain reference 2.4)."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-
-import msgspec
 
 from gateway.coordination.changes import JSON
 from gateway.coordination.draft import Draft
@@ -12,15 +10,13 @@ from gateway.coordination.records import Coverage
 from gateway.coordination.scope import PatientScope
 from gateway.coordination.transitions.difference import (
     differing,
-    encoded,
     listed,
     present,
     stamp,
     stated,
     stated_fields,
 )
-from gateway.coordination.transitions.patient import mark_late
-from mappings.events import CoverageFacts, EligibilityFacts, MemberFacts
+from mappings.events import CoverageFacts
 
 IDENTIFYING = ("payer_id", "payer_name", "plan_id", "member_id")
 LISTED = (
@@ -34,8 +30,7 @@ Key = tuple[str, str | None, str | None]
 
 
 def apply_insurance(draft: Draft, sent: Sequence[CoverageFacts]) -> list[Coverage]:
-    """Replace the patient's set of coverages by the message's (a feed that sends some of them adds to it); returns the
-    set, in the order sent.
+    """Replace the patient's set of coverages by the message's; returns the set, in the order sent.
 
     The caller keeps away messages older than what is known of the person.  A coverage known from a 271 only
     (`priority` None) is no member of the registered set until an IN1 names it.
@@ -51,12 +46,7 @@ def apply_insurance(draft: Draft, sent: Sequence[CoverageFacts]) -> list[Coverag
         else:
             now.append(_restate(draft, known, facts, position, changes))
     staying = {one.coverage_id for one in now}
-    others = [one for one in before if one.coverage_id not in staying]
-    if draft.event.partial_coverages:
-        gone: list[Coverage] = []
-        now += others
-    else:
-        gone = [draft.update(one, active=False) for one in others]
+    gone = [draft.update(one, active=False) for one in before if one.coverage_id not in staying]
     _announce_set(draft, before if registered else None, now, gone, changes)
     return now
 
@@ -164,132 +154,6 @@ def _announce_set(
     }
     draft.emit("coverage.changed", focus, data, changes=changes)
     draft.transition("coverage-changed", focus, " ".join(sorted(old)), " ".join(sorted(new)))
-
-
-def apply_answer(draft: Draft, member: MemberFacts, facts: EligibilityFacts) -> Coverage | None:
-    """Store a 271: the newest answer (by its BHT time) is what is known.  None when it names no coverage."""
-    event = draft.event
-    known = _answered(draft.subject, member)
-    as_of = facts.as_of or event.recorded_at
-    if known is None:
-        if member.member_id is None:  # rejected before the patient's loop: only the request says who was meant
-            _announce_rejection(draft, facts, None)
-            return None
-        known = _from_answer(draft, member, facts)
-    elif known.answer_json == encoded(facts):
-        return known
-    elif known.eligibility_as_of is not None and as_of < known.eligibility_as_of:
-        mark_late(draft)
-        return known
-    if facts.status == "rejected":
-        fields: dict[str, object] = {"answer_json": encoded(facts)}
-        if known.eligibility is None:
-            fields |= {"eligibility": "rejected", "eligibility_as_of": as_of}
-        fresh = draft.update(known, None, **fields)
-        _announce_rejection(draft, facts, fresh)
-        return fresh
-    fresh = draft.update(
-        known,
-        answer_json=encoded(facts),
-        eligibility=facts.status,
-        eligibility_as_of=as_of,
-        inactive_since=_inactive_since(known, facts.status, as_of),
-        authorization_required=facts.authorization_required,
-    )
-    _announce_answer(draft, known, fresh, facts)
-    return fresh
-
-
-def _inactive_since(known: Coverage, status: str, as_of: object) -> object:
-    """First inactive answer in a row: a re-check must not count as news.  An unknown answer does not end the row."""
-    if status in ("inactive", "not-covered"):
-        return known.inactive_since or as_of
-    return None if status == "active" else known.inactive_since
-
-
-def _answered(home: PatientScope, member: MemberFacts) -> Coverage | None:
-    """The coverage that the answer is about: same payer and member; without a member id the payer's only one."""
-    same = [
-        one
-        for one in home.coverages.values()
-        if compatible_payers(one.payer_id, one.payer_name, member.payer_id, member.payer_name)
-        and (one.member_id == member.member_id or member.member_id is None)
-    ]
-    if member.member_id is None:
-        return same[0] if len(same) == 1 else None
-    return min(same, key=lambda one: (not one.active, one.priority or 99), default=None)
-
-
-def _from_answer(draft: Draft, member: MemberFacts, facts: EligibilityFacts) -> Coverage:
-    """A coverage that registration does not know of (yet): no priority."""
-    event = draft.event
-    fresh = Coverage(
-        coverage_id=draft.ids.new("cov"),
-        facility_id=event.facility or draft.subject.patient.facility_id,
-        revision=1,
-        patient_id=draft.subject.patient.patient_id,
-        payer_id=member.payer_id,
-        payer_name=member.payer_name,
-        group_number=facts.group_number,
-        member_id=member.member_id,
-        effective_on=facts.begins_on,
-        expires_on=facts.ends_on,
-        recorded_at=event.recorded_at,
-        created_at=draft.now,
-        updated_at=draft.now,
-    )
-    draft.put(fresh)
-    return fresh
-
-
-def _announce_answer(draft: Draft, known: Coverage, fresh: Coverage, facts: EligibilityFacts) -> None:
-    type_ = f"coverage.{'inactive' if facts.status == 'not-covered' else facts.status}"
-    data = coverage_data(fresh) | _answer_data(facts)
-    changes = listed(known, differing(known, {"eligibility": facts.status}))
-    event = draft.emit(type_, fresh, data, changes=changes)
-    if known.eligibility in (None, "rejected"):
-        event.flags.append("initial")
-    draft.transition("coverage-status", fresh, known.eligibility, facts.status)
-    different = _different_plan(known, facts)
-    if different:
-        draft.emit("coverage.changed", fresh, coverage_data(fresh), changes=different)
-        draft.transition("coverage-changed", fresh, fresh.coverage_id, fresh.coverage_id)
-
-
-def _different_plan(known: Coverage, facts: EligibilityFacts) -> list[dict[str, JSON]]:
-    """Plan, group and end of the new answer against the one before (4.3 "coverage-change detection")."""
-    if known.answer_json is None:
-        return []
-    before = msgspec.json.decode(known.answer_json, type=EligibilityFacts)
-    if before.status != "active" or facts.status != "active":
-        return []
-    return [
-        {"path": name, "old": getattr(before, name), "new": getattr(facts, name)}
-        for name in ("plan", "group_number", "ends_on")
-        if getattr(facts, name) is not None and getattr(before, name) not in (None, getattr(facts, name))
-    ]
-
-
-def _announce_rejection(draft: Draft, facts: EligibilityFacts, about: Coverage | None) -> None:
-    focus = about or draft.subject.patient
-    draft.emit("eligibility.rejected", focus, _answer_data(facts))
-    draft.transition("eligibility-rejected", focus, None, " ".join(one.reason for one in facts.rejections))
-
-
-def _answer_data(facts: EligibilityFacts) -> dict[str, JSON]:
-    return present(
-        {
-            "status": facts.status,
-            "as_of": stamp(facts.as_of),
-            "plan": facts.plan,
-            "begins_on": facts.begins_on,
-            "ends_on": facts.ends_on,
-            "pending": facts.pending or None,
-            "authorization_required": facts.authorization_required,
-            "benefits": msgspec.to_builtins(facts.benefits) or None,
-            "rejections": msgspec.to_builtins(facts.rejections) or None,
-        }
-    )
 
 
 def coverage_data(one: Coverage) -> dict[str, JSON]:

@@ -36,11 +36,8 @@ async def store(tmp_path: Path, migrated: bytes) -> AsyncIterator[SqliteStore]:
 
 
 @pytest.fixture
-async def gateway(store: SqliteStore) -> AsyncIterator[FakeGateway]:
-    gateway = FakeGateway(store)
-    await gateway.webhooks.start()
-    yield gateway
-    await gateway.webhooks.stop()
+def gateway(store: SqliteStore) -> FakeGateway:
+    return FakeGateway(store)
 
 
 Holder = Callable[..., Any]
