@@ -147,6 +147,8 @@ def _broken(inbound: Inbound, header: Header) -> tuple[str, AckError | None]:
 def _refusal(header: Header, feed: IntakeFeed) -> tuple[str, AckError] | None:
     if not header.readable:
         return header.reason or "no-header", AckError(code="100", location="", text="no readable MSH segment")
+    if not header.message_code and not header.batch:
+        return "no-message-type", AckError(code="101", location="MSH^1^9", text="message type missing")
     if feed.require_control_id and not header.control_id:
         return "no-control-id", AckError(code="101", location="MSH^1^10", text="MSH-10 is required")
     if feed.versions and journal_text(header.version) not in feed.versions:

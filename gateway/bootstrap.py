@@ -23,8 +23,9 @@ from gateway.compute.process import ComputeProcess
 from gateway.compute.protocol import Configure, Decided
 from gateway.coordination.changes import Command
 from gateway.intake import GroupCommitIntake, IntakeFeed
+from gateway.outgoing import renderer
 from gateway.pipeline import Pipeline, PipelineSettings
-from gateway.relay import Relay, RelayTimes, to_delivery, to_reference_delivery
+from gateway.relay import Relay, RelayTimes
 from gateway.scheduler import Scheduler, SchedulerSettings
 from gateway.settings import Settings
 from gateway.settings_channels import AnyChannel
@@ -34,6 +35,7 @@ from gateway.store.ports import WriteSet
 from gateway.store.progress import pending
 from gateway.telemetry import Metrics
 from gateway.watch import Watch
+from gateway.webhooks import Webhooks
 from parsers.x12.acknowledgement import number_interchange
 
 log = logging.getLogger(__name__)
@@ -96,6 +98,8 @@ class Gateway:
             self.store, self.clock, self._scheduler_settings(), tuple(self.feeds()), self.pipeline.wake
         )
         self._start_relays()
+        self.webhooks = Webhooks(self)
+        await self.webhooks.start()
         self.pipeline.start()
         await self.scheduler.start()
         self.status = Status(self)
@@ -151,8 +155,9 @@ class Gateway:
 
     def _relay(self, sink: str, destination: Destination) -> None:
         self._destinations.append(destination)
-        reference = sink == "bus" and self.settings.bus_payload == "reference"
-        render = to_reference_delivery if reference else to_delivery
+        payload = self.settings.bus_payload if sink == "bus" else "full"
+        granted = all(each.restricted for each in self.store.sinks if each.name == sink)
+        render = renderer(payload, restricted=granted)
         self.relays[sink] = Relay(
             self.store, sink, destination, render=render, times=RelayTimes(batch=self.settings.bus.batch)
         )
@@ -192,7 +197,8 @@ class Gateway:
                 self.ports[channel.name] = await source.start() or 0
             self._states[channel.name] = kept.get(channel.name, "running")
             if self._states[channel.name] != "running":
-                self._valve(channel.name).pause()
+                if valve := self.sources.get(channel.name) or self.relays.get(channel.name):
+                    valve.pause()
                 log.warning("channel %s: %s since before the start", channel.name, self._states[channel.name])
 
     # -- stopping ------------------------------------------------------------------------------------------------------
@@ -212,6 +218,7 @@ class Gateway:
         await self.watch.stop()
         await self.scheduler.stop()
         await self.pipeline.stop()
+        await self.webhooks.stop()
         await asyncio.gather(*(relay.stop() for relay in self.relays.values()))
         await asyncio.gather(*(destination.close() for destination in self._destinations))
         await self.compute.stop()
@@ -327,7 +334,7 @@ def needs_restart(old: Settings, new: Settings) -> list[str]:
     """What of the new settings only a restart can apply."""
     found = [
         f"[{name}] changed: restart"
-        for name in ("gateway", "store", "bus", "api", "pipeline", "disk", "scheduler")
+        for name in ("gateway", "store", "bus", "api", "webhooks", "pipeline", "disk", "scheduler")
         if getattr(old, name) != getattr(new, name)
     ]
     if [_bound(channel) for channel in old.channel] != [_bound(channel) for channel in new.channel]:

@@ -169,5 +169,6 @@ def _file_destination(channel: FileDropSection, around: Surroundings) -> Destina
 
 KINDS: dict[str, ChannelKind] = {
     "mllp-listener": ChannelKind(bound=_listener_bound, source=_listener, feed=_listener_feed),
+    "webhook": ChannelKind(bound=lambda section: section),  # opened by gateway.webhooks, with those of the API
     "file-drop": ChannelKind(bound=drop_settings, source=_file_drop, destination=_file_destination),
 }

@@ -59,6 +59,7 @@ class CanonicalData(msgspec.Struct, frozen=True, omit_defaults=True):
     flags: tuple[str, ...] = ()
     data: dict[str, JSON] = {}
     changes: tuple[dict[str, JSON], ...] = ()
+    site: dict[str, str] = {}
 
 
 class CloudEvent(msgspec.Struct, frozen=True):
@@ -113,6 +114,7 @@ def render(event: Emitted, cause: Cause, trigger: str, patient: Patient | None, 
         flags=tuple(event.flags),
         data=event.data,
         changes=tuple(event.changes),
+        site=event.site,
     )
     return _ENCODER.encode(
         CloudEvent(
@@ -131,12 +133,31 @@ def render(event: Emitted, cause: Cause, trigger: str, patient: Patient | None, 
     )
 
 
+def to_minimal(body: bytes) -> bytes:
+    """The form of a restricted event for who lacks the grant: its id and type, the id of what it is about, and when
+    that is due.  Nothing of the patient, nothing by which events about him could be joined."""
+    event = msgspec.json.decode(body)
+    data = event["data"]
+    about = data["aggregate"]["id"]
+    kept = {name: data[name] for name in ("event_id", "type", "schema_version", "emitted_at", "aggregate", "facility")}
+    due = data.get("data", {}).get("due_at")
+    event |= {
+        "subject": about,
+        "time": data["emitted_at"],
+        "partitionkey": about,
+        "correlationid": event["id"],
+        "dataschema": f"/schemas/restricted-event/{SCHEMA_VERSION}.json",
+        "data": kept | {"privacy": "restricted"} | ({"due_at": due} if due else {}),
+    }
+    return _ENCODER.encode(event)
+
+
 def to_reference(body: bytes) -> bytes:
     """The reference form of a rendered event: no identifiers, no values, no control id."""
     event = msgspec.json.decode(body)
     data = event["data"]
     data["patient"] = {"id": data["patient"]["id"]}
     data["source"]["control_id"] = ""
-    for values in ("data", "changes"):
+    for values in ("data", "changes", "site"):
         data.pop(values, None)
     return _ENCODER.encode(event)

@@ -13,18 +13,18 @@ from typing import Any
 
 import msgspec
 
-from mappings.hl7v2 import read_message
+from mappings.hl7v2 import open_message, read_message
 from mappings.profile import FeedProfile
 from mappings.reading import ItemReading
-from mappings.siu import read_start
 from mappings.source import Source, problem_of
+from mappings.timing import read_start
 from mappings.x12 import inspect_interchanges
 from parsers.errors import Oddity, ParseError
 from parsers.hl7v2.acknowledgement import AckError, answer_code, build_acknowledgement
 from parsers.hl7v2.batch import split_batch
 from parsers.hl7v2.datetimes import parse_timestamp
 from parsers.hl7v2.header import scan_header
-from parsers.hl7v2.message import Message, Segment
+from parsers.hl7v2.message import Segment
 
 Json = dict[str, Any]
 
@@ -76,7 +76,7 @@ def _inspect_message(raw: bytes, profile: FeedProfile, now: datetime, index: int
     reading = read_message(raw, profile, now, index)
     found: Json = {"standard": "hl7v2"}
     try:
-        message = Message(raw, profile.character_set)
+        message = open_message(raw, profile)
     except ParseError:
         pass
     else:

@@ -15,11 +15,10 @@ import logging
 import random
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol
 
 from channels.ports import Delivery, DeliveryError, Destination, Outcome
-from gateway.envelope import to_reference
 from gateway.store.ports import OutboxItem, StoreUnavailable
 
 log = logging.getLogger(__name__)
@@ -54,12 +53,6 @@ def to_delivery(item: OutboxItem) -> Delivery:
         return Delivery(f"{item.type.lower()}-{item.event_id}.x12", item.key, "", item.body, {}, "application/edi-x12")
     headers = {"type": item.type, "facility": item.facility_id, "partitionkey": item.key}
     return Delivery(item.event_id, item.key, item.routing_key, item.body, headers, "application/cloudevents+json")
-
-
-def to_reference_delivery(item: OutboxItem) -> Delivery:
-    """As `to_delivery`, with the event in its reference form: no PHI leaves (decision 24)."""
-    delivery = to_delivery(item)
-    return replace(delivery, body=to_reference(item.body)) if item.routing_key else delivery
 
 
 class Relay:

@@ -14,13 +14,13 @@ from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from gateway.coordination.changes import CoordinationSettings
-from gateway.settings_channels import MIB, AnyChannel, Channel, FileDrop, MllpListener, Name, Port, Zone
+from gateway.settings_channels import MIB, AnyChannel, Channel, FileDrop, MllpListener, Name, Network, Port, Zone
 from gateway.settings_coordination import CalendarSection, CoordinationSection, rule_settings
 from gateway.settings_partners import PartnerSection
 from gateway.settings_section import Section
 from gateway.settings_tls import TlsSection
 from mappings.partners import TradingPartner
-from mappings.profile import Facility, FeedProfile, IdentifierRule
+from mappings.profile import Facility, FeedProfile, IdentifierRule, Translation
 
 
 def is_loopback(host: str) -> bool:
@@ -87,6 +87,10 @@ class BusSection(Section):
         default="",
         description="Events with patient data or only ids; empty: `reference` off loopback without TLS, else `full`.",
     )
+    restricted: bool = Field(
+        default=False,
+        description="Restricted patients' events in full too; else the bus gets their id, type and due time.",
+    )
     publish_timeout: float = Field(default=10.0, gt=0, description="Seconds to wait for the confirms of one batch.")
     batch: int = Field(default=200, ge=1, le=5000, description="Events published before waiting for their confirms.")
     queue: tuple[QueueSection, ...] = Field(default=(), description="Queues to declare.")
@@ -109,6 +113,26 @@ class ApiSection(Section):
     tls: TlsSection | None = Field(default=None, description="Serve https; without it http.")
     max_body: int = Field(default=MIB, ge=1024, description="Largest request body in bytes.")
     max_edit: int = Field(default=16 * MIB, ge=1024, description="Largest body of an edited message in bytes.")
+
+
+class WebhooksSection(Section):
+    """What holds for every webhook: of the settings and of the API."""
+
+    allow: tuple[Network, ...] = Field(
+        default=(),
+        description="Networks that may be posted to although they are not public, such as `10.20.0.0/16`; "
+        "`http://` is for these only.",
+    )
+    ca_file: str = Field(default="", description="PEM file of the authorities to trust; empty: those of the system.")
+    timeout: float = Field(default=15.0, gt=0, le=60, description="Seconds for a request and its answer.")
+    key_file: str = Field(
+        default="",
+        description="File of the key that secrets are derived from, the same on every host of a store; empty: "
+        "`<data_dir>/webhook.key`, made when missing.",
+    )
+    rotation_hours: int = Field(
+        default=24, ge=0, le=720, description="Hours for which the old secret signs too after a rotation."
+    )
 
 
 class FacilitySection(Section):
@@ -178,6 +202,7 @@ class Settings(BaseSettings):
     store: StoreSection = Field(default_factory=StoreSection)
     bus: BusSection = Field(default_factory=BusSection)
     api: ApiSection = Field(default_factory=ApiSection)
+    webhooks: WebhooksSection = Field(default_factory=WebhooksSection)
     pipeline: PipelineSection = Field(default_factory=PipelineSection)
     scheduler: SchedulerSection = Field(default_factory=SchedulerSection)
     coordination: CoordinationSection = Field(default_factory=CoordinationSection)
@@ -248,6 +273,7 @@ class Settings(BaseSettings):
         given = {key: value for key, value in channel if key in FeedProfile.__struct_fields__}
         if isinstance(channel, MllpListener):
             given["patient_id"] = tuple(IdentifierRule(**rule.model_dump()) for rule in channel.patient_id)
+            given["translate"] = tuple(Translation(**one.model_dump()) for one in channel.translate)
         return FeedProfile(channel=name, facilities=self.facilities, partners=self.partners, **given)
 
     def coordination_settings(self, name: str = "") -> CoordinationSettings:

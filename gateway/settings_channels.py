@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_network
 from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, Field
 
+from gateway.settings_feed import FeedSection
+from gateway.settings_section import Name as Name
 from gateway.settings_section import Section as Section  # for the other modules of settings
 from gateway.settings_tls import ListenerTlsSection, PeerSection
 
@@ -22,18 +25,19 @@ def _known_zone(name: str) -> str:
 
 
 Zone = Annotated[str, AfterValidator(_known_zone)]
-Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
 Port = Annotated[int, Field(ge=0, le=65535)]
-FieldPath = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9]{2}-[0-9]+(\.[0-9]+)?$")]
+EventPattern = Annotated[str, Field(pattern=r"^(\*|[a-z][a-z0-9-]*\.(\*|[a-z][a-z0-9-]*))$")]
 
 
-class IdentifierRuleSettings(Section):
-    """One way to name a patient; both given values must match."""
+def _known_network(text: str) -> str:
+    try:
+        ip_network(text, strict=False)
+    except ValueError:
+        raise ValueError("not a network: write 10.20.0.0/16 or a single address") from None
+    return text
 
-    authority: str | None = Field(default=None, description="Assigning authority (CX.4) that the identifier must have.")
-    type: str | None = Field(
-        default=None, description="Identifier type (CX.5, table 0203) that it must have, such as `MR`."
-    )
+
+Network = Annotated[str, AfterValidator(_known_network)]
 
 
 class ChannelSection(Section):
@@ -73,7 +77,7 @@ class ChannelSection(Section):
         return []
 
 
-class MllpListener(ChannelSection):
+class MllpListener(FeedSection, ChannelSection):
     """HL7 v2 over MLLP: we listen, hospital engines connect."""
 
     kind: Literal["mllp-listener"] = Field(description="Selects this kind of channel.")
@@ -116,24 +120,6 @@ class MllpListener(ChannelSection):
     split_lanes: int = Field(
         default=1, ge=1, le=1024, description="Lanes per assigning authority; more than 1 splits by patient."
     )
-    character_set: str = Field(default="utf-8", description="Encoding of messages without MSH-18.")
-    patient_id: tuple[IdentifierRuleSettings, ...] = Field(
-        default=(),
-        description="Which repetition of PID-3 keys the patient, in order of preference; empty: MR, PI, then any.",
-    )
-    encounter_id: tuple[FieldPath, ...] = Field(
-        default=("PV1-19", "PID-18"), description="Fields that name the encounter; the first one present counts."
-    )
-    observation_when: tuple[tuple[FieldPath, str], ...] = Field(
-        default=(), description='Pairs of field and value that mean an observation stay, such as `["PV1-18", "OBS"]`.'
-    )
-    self_pay_classes: tuple[str, ...] = Field(
-        default=("SP", "SELF", "SELFPAY"), description="Financial classes (PV1-20) of patients without a payer."
-    )
-    processing_ids: tuple[str, ...] = Field(
-        default=("P",),
-        description="Accepted values of MSH-11; others are stored, answered and filtered as test messages.",
-    )
 
     def claims(self) -> list[tuple[str, object]]:
         return [*super().claims(), *([("port", self.port)] if self.port and self.enabled else [])]
@@ -164,6 +150,26 @@ class FileDrop(ChannelSection):
         return [("folder", self.folder), ("out", self.out)]
 
 
-AnyChannel = MllpListener | FileDrop
+class Webhook(ChannelSection):
+    """Events, posted to an address as they happen."""
+
+    kind: Literal["webhook"] = Field(description="Selects this kind of channel.")
+    url: str = Field(max_length=2000, description="Where to post: `https://...`; no user, password or fragment.")
+    types: tuple[EventPattern, ...] = Field(
+        default=(), description="Event types: `task.created`, a family `task.*`; empty: all."
+    )
+    facilities: tuple[str, ...] = Field(default=(), description="Only events of these facilities; empty: all.")
+    payload: Literal["reference", "full"] = Field(
+        default="reference", description="Only our ids, or the whole event with patient data."
+    )
+    format: Literal["event", "fhir-notification"] = Field(
+        default="event", description="CloudEvents, or Da Vinci unsolicited notifications (admit, discharge) in FHIR R4."
+    )
+    restricted: bool = Field(
+        default=False, description="May see restricted patients in full; else their events are id, type and due time."
+    )
+
+
+AnyChannel = MllpListener | FileDrop | Webhook
 Channel = Annotated[AnyChannel, Field(discriminator="kind")]
-KINDS: dict[str, type[AnyChannel]] = {"mllp-listener": MllpListener, "file-drop": FileDrop}
+KINDS: dict[str, type[AnyChannel]] = {"mllp-listener": MllpListener, "file-drop": FileDrop, "webhook": Webhook}

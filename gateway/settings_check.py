@@ -14,10 +14,11 @@ from typing import Any, TypeGuard, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from channels.egress import EgressRefused, parse_url
 from channels.tls import TlsFiles
 from gateway.certificates import Severity, look_at_files
 from gateway.settings import Settings, is_loopback
-from gateway.settings_channels import KINDS, MllpListener
+from gateway.settings_channels import KINDS, MllpListener, Webhook
 from gateway.settings_lines import Path, find_line, index_lines
 
 
@@ -186,6 +187,8 @@ def _sense_findings(settings: Settings, line: Callable[..., int]) -> Iterator[Fi
             cure = "Use one of: " + ", ".join(facilities) + "; or add a [[facility]]."
             where, place = line("channel", index, "default_facility"), f"channel.{index}.default_facility"
             yield Finding(where, "error", "There is no facility of this id.", cure, place)
+        if isinstance(channel, Webhook):
+            yield from _webhook_findings(channel, index, settings, line)
         if isinstance(channel, MllpListener):
             yield from _listener_findings(channel, index, line)
     yield from _partner_findings(settings, line)
@@ -206,6 +209,22 @@ def _listener_findings(channel: MllpListener, index: int, line: Callable[..., in
             where, place = line("channel", index, "peer", at), f"channel.{index}.peer.{at}.certificate"
             cure = "Set `client_ca` in [channel.tls], or tell the peer by its address."
             yield Finding(where, "error", "Peers of this channel show no certificate.", cure, place)
+
+
+def _webhook_findings(channel: Webhook, index: int, settings: Settings, line: Callable[..., int]) -> Iterator[Finding]:
+    try:
+        parse_url(channel.url)
+    except EgressRefused as problem:
+        where, place = line("channel", index, "url"), f"channel.{index}.url"
+        yield Finding(where, "error", f"Events cannot be posted there: {problem}.", "Write https://host/path.", place)
+    facilities = [facility.id for facility in settings.facility]
+    if any(name not in facilities for name in channel.facilities):
+        where, place = line("channel", index, "facilities"), f"channel.{index}.facilities"
+        cure = "Use some of: " + ", ".join(facilities) + "."
+        yield Finding(where, "error", "There is no facility of this id.", cure, place)
+    if channel.format == "fhir-notification" and channel.payload != "full":
+        where, place = line("channel", index, "payload"), f"channel.{index}.payload"
+        yield Finding(where, "error", "Notifications hold patient data.", 'Set `payload = "full"`.', place)
 
 
 def _partner_findings(settings: Settings, line: Callable[..., int]) -> Iterator[Finding]:

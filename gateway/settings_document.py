@@ -21,8 +21,9 @@ from gateway.settings import (
     SchedulerSection,
     StoreSection,
 )
-from gateway.settings_channels import FileDrop, IdentifierRuleSettings, MllpListener
+from gateway.settings_channels import FileDrop, MllpListener
 from gateway.settings_coordination import CalendarSection, CoordinationSection, OverrideSection
+from gateway.settings_feed import IdentifierRuleSettings, TranslationSettings
 from gateway.settings_partners import GuidesSection, PartnerSection, PayerSection, PolicySection, ProviderSection
 from gateway.settings_tls import ListenerTlsSection, PeerSection, TlsSection
 
@@ -39,6 +40,7 @@ SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("[channel.tls] of a listener", ListenerTlsSection),
     ("[[channel.peer]]", PeerSection),
     ("[[channel.patient_id]]", IdentifierRuleSettings),
+    ("[[channel.translate]]", TranslationSettings),
     ('[[channel]] with kind = "file-drop"', FileDrop),
     ("[[partner]]", PartnerSection),
     ("[partner.policy]", PolicySection),

@@ -69,6 +69,7 @@ class Watch:
         for name, traffic in gateway.intake.traffic.items():
             if traffic.last_foreign and gateway.clock() - traffic.last_foreign < FOREIGN:
                 found[f"foreign:{name}"] = f"channel {name}: peers send for senders that are not theirs"
+        found |= {f"webhook:{name}": text for name, text in gateway.webhooks.notices.items()}
         for text in await gateway.store.maintain():
             found[f"store:{text}"] = text
         self._compare(found)

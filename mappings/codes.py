@@ -51,7 +51,15 @@ EVENTS: dict[str, str] = {
     "SIU^S13": "appointment.rescheduled",
     "SIU^S14": "appointment.updated",
     "SIU^S15": "appointment.cancelled",
+    "SIU^S16": "appointment.discontinued",
     "SIU^S17": "appointment.deleted",
+    "SIU^S18": "appointment.updated",
+    "SIU^S19": "appointment.updated",
+    "SIU^S20": "appointment.resource-cancelled",
+    "SIU^S21": "appointment.resource-cancelled",
+    "SIU^S22": "appointment.updated",
+    "SIU^S23": "schedule.blocked",
+    "SIU^S24": "schedule.opened",
     "SIU^S26": "appointment.no-showed",
 }
 """Trigger -> canonical event type, before class (A01) or appointment status (S12 to S15) make it more specific."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from datetime import datetime
-from functools import lru_cache
 
+from mappings.adjustment import place_of
 from mappings.codes import class_of, disposition_of, planned_readmission
 from mappings.events import DELETE, Diagnosis, EncounterFacts, Person
 from mappings.identifiers import encounter_key
@@ -57,6 +57,9 @@ def read_encounter(source: Source, pid: Segment, trigger: str = "") -> Encounter
         newborn=source.flag(pv2, 36) if pv2 else None,
         restricted=_restricted(source, pv1, pv2),
         diagnoses=diagnoses,
+        drg=source.text(drg, 1) if (drg := source.first("DRG")) else None,
+        length_estimate_days=source.number(pv2, 10) if pv2 else None,
+        advance_directive=source.text(pv2, 45) if pv2 else None,
         pending_location=source.location(pv1, 42),
         temporary_location=source.location(pv1, 11),
         planned_at=planned_for,
@@ -92,19 +95,11 @@ def read_class(source: Source, pv1: Segment) -> str | None:
         found = "unknown"
     if source.profile.observation_when and found in MARKED_AS_OBSERVATION:
         for place, wanted in source.profile.observation_when:
-            name, field, component = _place(place)
+            name, field, component = place_of(place)
             segment = source.first(name)
-            if segment is not None and source.part(segment, field, component) == wanted:
+            if segment is not None and source.part(segment, field, component or 1) == wanted:
                 return "observation"
     return found
-
-
-@lru_cache(maxsize=256)
-def _place(place: str) -> tuple[str, int, int]:
-    """ "PV1-3.4" -> ("PV1", 3, 4)."""
-    name, _, rest = place.partition("-")
-    field, _, component = rest.partition(".")
-    return name, int(field), int(component or 1)
 
 
 def _discharge(source: Source, pv1: Segment) -> tuple[datetime | None, str | None]:

@@ -98,6 +98,11 @@ class PatientFacts(Facts, frozen=True, kw_only=True):
     deceased_at: datetime | None = None  # PID-29
     pcp: Person | None = None
     restricted: bool | None = None
+    living_arrangement: str | None = None  # PD1-2
+    homeless: bool | None = None  # PID-11.7 HL, or words in its place
+    contact_known: bool | None = None  # NK1; None: the message says nothing of contacts
+    advance_directive: str | None = None  # PD1-15
+    identity_reliability: str | None = None  # PID-32
     allergies: tuple[Allergy, ...] | None = None  # AL1, IAM; None: the message says nothing of them
     allergies_complete: bool = False  # the list is the whole set (AL1), not single changes (IAM-6)
 
@@ -163,6 +168,9 @@ class EncounterFacts(Facts, frozen=True, kw_only=True):
     newborn: bool | None = None
     restricted: bool | None = None
     diagnoses: tuple[Diagnosis, ...] | None = None
+    drg: str | None = None  # DRG-1
+    length_estimate_days: int | None = None  # PV2-10
+    advance_directive: str | None = None  # PV2-45
     pending_location: Location | None = None  # PV1-42
     temporary_location: Location | None = None  # PV1-11
     planned_at: datetime | None = None  # EVN-3
@@ -208,6 +216,28 @@ class AppointmentFacts(Facts, frozen=True, kw_only=True):
     location: Location | None = None  # first AIL
     location_type: str | None = None  # AIL-4
     visit_number: str | None = None  # PV1-19
+    resources: tuple[ResourceFacts, ...] | None = None  # AIS, AIG, AIL, AIP; None: the message has none
+    resources_complete: bool = True  # they are the whole set, not single changes (S18 to S22)
+
+
+class ResourceFacts(Facts, frozen=True, kw_only=True):
+    """AIS, AIG, AIL or AIP: a service, thing, place or person that an appointment takes."""
+
+    kind: str  # name of the segment
+    id: str
+    text: str | None = None  # name, or what it is
+    type: str | None = None  # AIG-4, AIL-4, AIP-4
+    start: datetime | None = None
+    removed: bool = False  # action D, or an event that takes it away
+
+
+class SlotFacts(Facts, frozen=True, kw_only=True):
+    """S23, S24: time of one resource that is blocked or free again."""
+
+    resource: ResourceFacts
+    start: datetime | None = None
+    end: datetime | None = None
+    reason: str | None = None  # SCH-6
 
 
 class PlaceFacts(Facts, frozen=True, kw_only=True):
@@ -228,8 +258,10 @@ class CanonicalEvent(Facts, frozen=True, kw_only=True):
     patient: PatientFacts | None = None
     encounter: EncounterFacts | None = None
     coverages: tuple[CoverageFacts, ...] | None = None
+    partial_coverages: bool = False  # the message names some of the insurances: the others stay
     appointment: AppointmentFacts | None = None
     place: PlaceFacts | None = None
+    slot: SlotFacts | None = None
     prior: tuple[PatientFacts, ...] = ()  # identity events: the records retired into `patient`
     member: MemberFacts | None = None
     eligibility: EligibilityFacts | None = None
@@ -238,6 +270,7 @@ class CanonicalEvent(Facts, frozen=True, kw_only=True):
     acknowledgement: AcknowledgementFacts | None = None
     historical: bool = False  # MSH-11.2 A, R, I: state only, no tasks
     problems: tuple[Problem, ...] = ()
+    site: dict[str, str] = msgspec.field(default_factory=dict)  # values that the feed's profile picked, by its names
 
     @property
     def family(self) -> str:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
+from fnmatch import fnmatchcase
 
 from mappings.adt import read_adt
 from mappings.codes import EVENTS
 from mappings.profile import FeedProfile
 from mappings.reading import ItemReading, Reading
 from mappings.siu import read_siu
-from mappings.source import Source, problem_of
+from mappings.source import MOST_PROBLEMS, Source, problem_of
 from parsers.errors import ParseError
 from parsers.hl7v2.batch import split_batch
 from parsers.hl7v2.message import Message
+from parsers.hl7v2.structure import check_structure
 
 _NOT_A_CODE = re.compile(r"[^A-Z0-9]+")
 _TYPE = re.compile(r"[A-Z0-9]{3}")
@@ -31,7 +33,7 @@ def read_message(raw: bytes, profile: FeedProfile, received_at: datetime, item: 
     """One message -> events; `rejected` without MSH or MSH-9, `filtered` as test traffic or for want of a mapping,
     `parked` when nobody can be told from it."""
     try:
-        message = Message(raw, profile.character_set)
+        message = open_message(raw, profile)
     except ParseError as error:
         return ItemReading(item=item, outcome="rejected", reason="no-header", problems=(problem_of(error.oddity),))
     source = Source(message, profile, received_at, item)
@@ -44,9 +46,25 @@ def read_message(raw: bytes, profile: FeedProfile, received_at: datetime, item: 
         source.note("101", source.header, 11, "processing id missing; taken as production", "information")
     elif processing_id.upper() not in profile.processing_ids:
         return source.end("filtered", "test-message")
+    if any(fnmatchcase(trigger, pattern) for pattern in profile.filter_events):
+        return source.end("filtered", f"feed:{trigger}")
     if trigger not in EVENTS:
         return source.end("filtered", f"no-mapping:{trigger}")
+    if profile.structure != "off" and not _fits(source, message, trigger):
+        return source.end("parked", "structure")
     return read_adt(source, trigger) if trigger.startswith("ADT") else read_siu(source, trigger)
+
+
+def open_message(raw: bytes, profile: FeedProfile) -> Message:
+    """The message, with the character set of the feed.  Raises ParseError without a readable MSH."""
+    return Message(raw, profile.character_set, forced=profile.character_set_from == "channel")
+
+
+def _fits(source: Source, message: Message, trigger: str) -> bool:
+    """Note what does not fit the structure of the event; False when the feed asks to hold such a message."""
+    odd = check_structure(message, trigger)
+    source.problems += [problem_of(one) for one in odd][: MOST_PROBLEMS - len(source.problems)]
+    return source.profile.structure == "warn" or not any(one.severity == "error" for one in odd)
 
 
 def read_trigger(source: Source) -> str | None:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 import msgspec
 
+from mappings.adjustment import place_of
 from mappings.events import Identifier
 from mappings.profile import FeedProfile, IdentifierRule
 from mappings.source import Source
@@ -90,15 +91,17 @@ def encounter_key(source: Source, pid: Segment, pv1: Segment | None) -> Identifi
     Its authority is CX.4.1, else MSH-4.1, else the feed's.
     """
     for place in source.profile.encounter_id:
-        name, _, field = place.partition("-")
+        name, field, component = place_of(place)
         segment = pv1 if name == "PV1" else pid if name == "PID" else source.first(name)
-        if segment is None or not field.isdigit() or (number := source.value(segment, int(field))) is None:
+        if segment is None or (number := source.part(segment, field, component or 1)) is None:
             continue
         if len(number) > LONGEST:
-            source.note("102", segment, int(field), "identifier too long; it is not used")
+            source.note("102", segment, field, "identifier too long; it is not used")
             continue
-        authority = source.part(segment, int(field), 4) or source.value(source.header, 4) or source.profile.authority
-        return Identifier(value=number, authority=authority[:LONGEST], type=source.part(segment, int(field), 5))
+        assigned = source.part(segment, field, 4) if component <= 1 else None
+        authority = assigned or source.value(source.header, 4) or source.profile.authority
+        kind = source.part(segment, field, 5) if component <= 1 else None
+        return Identifier(value=number, authority=authority[:LONGEST], type=kind)
     return None
 
 

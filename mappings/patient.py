@@ -32,6 +32,11 @@ def read_patient(source: Source, pid: Segment, pd1: Segment | None, roles: Seque
         deceased_at=source.instant(pid, 29),
         pcp=_pcp(source, pd1, roles),
         restricted=source.flag(pd1, 12) if pd1 else None,
+        living_arrangement=source.text(pd1, 2) if pd1 else None,
+        homeless=_homeless(source, pid),
+        contact_known=_contact_known(source),
+        advance_directive=source.text(pd1, 15) if pd1 else None,
+        identity_reliability=source.text(pid, 32),
     )
 
 
@@ -84,6 +89,25 @@ def _address(source: Source, pid: Segment) -> str | None:
         return DELETE
     parts = source.parts(pid, 11)
     return ", ".join(piece for place in range(1, 6) if (piece := source.pick(parts, place))) or None
+
+
+def _homeless(source: Source, pid: Segment) -> bool | None:
+    """XAD.7 = HL, or a site's words where the street stands; None without an address."""
+    if not pid.raw(11) or pid.raw(11) == NULL:
+        return None
+    for parts in source.repetitions(pid, 11):
+        street = (source.pick(parts, 1) or "").upper()
+        if (source.pick(parts, 7) or "").upper() == "HL" or "HOMELESS" in street:
+            return True
+    return False
+
+
+def _contact_known(source: Source) -> bool | None:
+    """An NK1 with a phone, or in the role of emergency contact or next of kin (NK1-7 C, N)."""
+    rows = source.all("NK1")
+    if not rows:
+        return None
+    return any(source.value(row, 5) or source.value(row, 6) or source.value(row, 7) in ("C", "N") for row in rows)
 
 
 def _pcp(source: Source, pd1: Segment | None, roles: Sequence[Segment]) -> Person | None:

@@ -24,12 +24,20 @@ class IdentifierRule(msgspec.Struct, frozen=True, kw_only=True):
     type: str | None = None
 
 
+class Translation(msgspec.Struct, frozen=True, kw_only=True):
+    """Codes of the feed, as sent in the field, and what they are read as."""
+
+    field: str  # "PV1-2", "SCH-25.1"
+    values: dict[str, str]
+
+
 class FeedProfile(msgspec.Struct, frozen=True, kw_only=True):
     """How to read one channel's messages."""
 
     channel: str
     zone: str = "America/New_York"
-    character_set: str = "utf-8"  # when MSH-18 is absent
+    character_set: str = "utf-8"  # when MSH-18 is absent, or always
+    character_set_from: str = "message"  # message | channel: whether MSH-18 is believed
     default_authority: str = ""  # for identifiers without CX.4; empty: the channel's name
     patient_id: tuple[IdentifierRule, ...] = ()  # empty: first MR, else PI, else first with an authority, else default
     trusted_links: tuple[str, ...] = ()  # authorities whose identifiers may name a patient of another authority
@@ -42,6 +50,17 @@ class FeedProfile(msgspec.Struct, frozen=True, kw_only=True):
     usage: tuple[str, ...] = ("P",)  # ISA15
     payer_zone: str = "America/New_York"  # for X12 times
     partners: tuple[TradingPartner, ...] = ()
+    translate: tuple[Translation, ...] = ()
+    relocate: tuple[tuple[str, str], ...] = ()  # ("ZPV-3", "PV1-36"): from, to
+    pick: tuple[tuple[str, str], ...] = ()  # ("case_manager", "ZPV-4.2"): name in events, from
+    filter_events: tuple[str, ...] = ()  # "ADT^A31", "SIU^*": stored, answered and filtered
+    structure: str = "off"  # off | warn | reject: check segments and required fields by the message structure
+    insurance: str = "full"  # full | partial: whether the IN1 of a message are all that the patient has
+
+    @property
+    def adjusts(self) -> bool:
+        """Whether values are moved or translated before they are read."""
+        return bool(self.translate or self.relocate or self.pick)
 
     @property
     def authority(self) -> str:

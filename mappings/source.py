@@ -6,6 +6,9 @@ from copy import copy
 from datetime import datetime
 from functools import lru_cache
 
+import msgspec
+
+from mappings.adjustment import adjust
 from mappings.events import DELETE, CanonicalEvent, Problem
 from mappings.fields import Fields
 from mappings.profile import FeedProfile
@@ -59,6 +62,7 @@ class Source(Fields):
         self.header = self.rows[0]
         self.first = message.first
         self.all = message.all
+        self.picked = adjust(message, profile) if profile.adjusts else {}
         self.problems = [problem_of(odd) for odd in message.oddities[:MOST_PROBLEMS]]
         self.facility = profile.default_facility
         self.recorded_at = received_at
@@ -152,6 +156,11 @@ class Source(Fields):
     # -- the outcome -----------------------------------------------------------------------------------------------
 
     def events(self, *events: CanonicalEvent) -> ItemReading:
+        if self.picked or self.profile.insurance == "partial":
+            partial = self.profile.insurance == "partial"
+            events = tuple(
+                msgspec.structs.replace(event, site=self.picked, partial_coverages=partial) for event in events
+            )
         return ItemReading(item=self.item, outcome="events", events=events, problems=tuple(self.problems))
 
     def nobody(self) -> ItemReading:

@@ -50,6 +50,7 @@ JOURNEY = {
 }
 OWN = {
     "api_keys": "API keys, hashed",
+    "webhooks": "where events are posted, and which; secrets are derived, not stored",
     "audit": "who did and saw what",
     "channel_state": "what a person last did with a channel; it holds over a restart",
     "gateway_state": "facts of the installation",

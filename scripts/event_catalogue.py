@@ -10,6 +10,7 @@ from scripts.event_parts import MOMENT, NUMBER, TEXT, TEXTS, YES_NO, EventType, 
 from scripts.event_parts import about as _about
 from scripts.payer_events import ANSWER_MORE, BENEFITS, DECIDED_MORE, DECISIONS, PAYER_FIELDS, PAYER_TYPES, REJECTIONS
 
+RESOURCES = items(("kind", "id"), kind=TEXT, id=TEXT, text=TEXT, type=TEXT, start=TEXT)
 ALLERGIES = items((), code=TEXT, text=TEXT, type=TEXT, severity=TEXT)
 
 FIELDS: dict[str, tuple[Schema, str]] = {
@@ -98,6 +99,11 @@ FIELDS: dict[str, tuple[Schema, str]] = {
     "location_type": (TEXT, "AIL-4"),
     "old_start": (MOMENT, "begin before"),
     "new_start": (MOMENT, "begin after"),
+    "resources": (RESOURCES, "what the appointment still takes"),
+    "removed_resources": (RESOURCES, "what it does not take any more"),
+    "resource": ({"type": "string", "enum": ["AIP", "AIL", "AIG", "AIS", "SCH"]}, "segment that names the resource"),
+    "resource_id": (TEXT, "person, place, thing, service or schedule (SCH-5)"),
+    "resource_name": (TEXT, "its name"),
     "no_show_count_180d": (NUMBER, "no-shows of the patient in the 180 days before the visit"),
     "encounter_id": (TEXT, "our id of the stay it belongs to"),
     # coverage and answers
@@ -391,6 +397,33 @@ EVENT_TYPES: tuple[EventType, ...] = (
     _about("appointment", "checked-in", "SCH-25", ("status",), _BOOKING),
     _about("appointment", "fulfilled", "SCH-25", ("status",), _BOOKING),
     _about("appointment", "cancelled", "S15", ("status",), _BOOKING),
+    _about(
+        "appointment",
+        "discontinued",
+        "S16: what had not begun will not be done",
+        ("status",),
+        _BOOKING,
+    ),
+    _about(
+        "appointment",
+        "resource-cancelled",
+        "S20, S21: it lost a service, place, thing or person",
+        ("status", "resources", "removed_resources"),
+        _BOOKING,
+    ),
+    *(
+        EventType(
+            f"schedule.{name}",
+            when,
+            ("schedule",),
+            ("resource", "resource_id"),
+            ("resource_name", "start", "end", "event_reason"),
+        )
+        for name, when in (
+            ("blocked", "S23: time of a resource is not to be booked; no patient's"),
+            ("opened", "S24: it is free again"),
+        )
+    ),
     _about("appointment", "deleted", "S17: it was booked in error", ("status",), _BOOKING),
     _about("appointment", "no-showed", "S26, or SCH-25", ("status", "no_show_count_180d"), _BOOKING),
     _about("coverage", "active", "271: EB01 says active", ("coverage_id", "status"), (*_COVERAGE, *_ANSWER)),

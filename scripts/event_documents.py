@@ -53,9 +53,12 @@ field that goes or changes its meaning makes version 2. `schemas/released.json` 
 - **Nothing is skipped.** The API's cursor is in commit order: a reader that follows it misses no event.
 - **Outside `data` there is no patient data**: our own ids and fixed words only. `subject` is our patient id.
 - **`data.data` has what the type lists below.** A field that is not known is left out (tasks are shown whole, with
-  null). Ignore fields that you do not know. `data.data`, `data.changes` and `data.flags` are left out when empty.
+  null). Ignore fields that you do not know. `data.data`, `data.changes`, `data.flags` and `data.site` are left out
+  when empty.
+- **`data.site`** holds what the channel's `pick` took from places that the standard has no name for.
 - **Reference form.** With `bus.payload = "reference"` (the default when RabbitMQ is off this machine and without TLS)
-  `data.data`, `data.changes`, patient identifiers and the control id stay behind: read the rest from the API by id.
+  `data.data`, `data.changes`, `data.site`, patient identifiers and the control id stay behind: read the rest from the
+  API by id.
 
 ## Attributes
 
@@ -133,6 +136,7 @@ def common_schema() -> Schema:
             flags={"type": "array", "items": {"type": "string", "enum": list(FLAGS)}},
             data={"type": "object"},
             changes={"type": "array", "items": change},
+            site={"type": "object", "additionalProperties": TEXT},
         ),
     }
 

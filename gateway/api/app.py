@@ -15,7 +15,20 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from gateway.api import audit, channels, events, health, ledger, messages, parked, patients, problems, task_acts, tasks
+from gateway.api import (
+    audit,
+    channels,
+    events,
+    health,
+    ledger,
+    messages,
+    parked,
+    patients,
+    problems,
+    task_acts,
+    tasks,
+    webhooks,
+)
 from gateway.api.auth import SCOPES, GuardedRoute, authenticate, needs
 from gateway.api.ports import GatewayPort
 from gateway.store.ports import StoreUnavailable
@@ -24,7 +37,7 @@ log = logging.getLogger("gateway.api.access")
 
 VERSION = "1"
 OPEN_PATHS = frozenset({"/healthz", "/readyz"})
-_ROUTERS = (messages, parked, tasks, task_acts, patients, events, channels, ledger, audit)
+_ROUTERS = (messages, parked, tasks, task_acts, patients, events, channels, webhooks, ledger, audit)
 
 _HEADERS = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))
 

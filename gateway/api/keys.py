@@ -38,6 +38,9 @@ async def ensure_admin_key(store: CoreStore, data_dir: str, now: datetime) -> Pa
         known = await access.find_key(store, hash_secret(path.read_text().strip()))
     except OSError:
         known = None
+    if known is not None and known.revoked_at is None and set(known.scopes) != set(SCOPES):
+        await access.revoke_key(store, known.key_id, now)  # made by a version that knew other scopes
+        known = None
     if known is None or known.revoked_at is not None:
         secret, entry = new_key(ADMINISTRATION, tuple(SCOPES), (ANY,), now)
         await access.create_key(store, entry)

@@ -13,6 +13,7 @@ from gateway.coordination.changes import Command
 from gateway.settings import Settings
 from gateway.store.core_store import CoreStore
 from gateway.telemetry import Metrics
+from gateway.webhooks import Webhooks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +89,9 @@ class GatewayPort(Protocol):
     def wake(self) -> None:
         """Work was added to the store outside the pipeline (a retry, an edit)."""
         ...
+
+    @property
+    def webhooks(self) -> Webhooks: ...
 
     async def wait_for_events(self, seconds: float) -> None:
         """Return when events were committed, or after `seconds`."""

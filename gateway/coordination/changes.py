@@ -80,6 +80,7 @@ class Emitted(msgspec.Struct, kw_only=True):
     changes: list[dict[str, JSON]] = msgspec.field(default_factory=list)  # {path, old, new}
     flags: list[str] = msgspec.field(default_factory=list)  # late correction implied historical replayed
     restricted: bool = False
+    site: dict[str, str] = msgspec.field(default_factory=dict)  # what the feed's profile picked from the message
 
 
 class Considered(msgspec.Struct, frozen=True, kw_only=True):

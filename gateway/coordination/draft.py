@@ -272,6 +272,7 @@ class Draft:
             changes=changes or [],
             flags=[*self.flags, *(["replayed"] if self.cause.replayed else [])],
             restricted=patient.restricted or bool(getattr(record, "restricted", False)),
+            site=self.stimulus.site if isinstance(self.stimulus, CanonicalEvent) else {},
         )
         self.emitted.append(event)
         return event

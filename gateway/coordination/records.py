@@ -42,7 +42,12 @@ class Patient(Record, kw_only=True):
     recorded_at: datetime | None = None  # of the newest message applied to the demographics
     created_at: datetime
     updated_at: datetime
-    allergies_json: str = "{}"  # {since, items: {id: {code, text, type, severity, at, removed}}}
+    allergies_json: str = "{}"  # transitions.keyed_set.KeyedSet of AL1 and IAM
+    living_arrangement: str | None = None  # PD1-2: A alone, F family, I institution, R relative, S spouse
+    homeless: bool = False  # PID-11.7 = HL, or the address says so
+    contact_known: bool = False  # an NK1 with a phone, or an emergency contact or next of kin
+    advance_directive: str | None = None  # PD1-15
+    identity_reliability: str | None = None  # PID-32: AL alias, US, UD, UA default values
 
 
 class PatientIdentifier(Record, kw_only=True):
@@ -106,6 +111,10 @@ class Encounter(Record, kw_only=True):
     pending_location: str | None = None  # unit-room-bed of an announced transfer
     consulting_id: str | None = None
     consulting_name: str | None = None
+    observation_at: datetime | None = None  # start of the newest observation
+    drg: str | None = None  # DRG-1
+    length_estimate_days: int | None = None  # PV2-10
+    advance_directive: str | None = None  # PV2-45
 
 
 class EncounterLocation(Record, kw_only=True):
@@ -149,6 +158,9 @@ class Appointment(Record, kw_only=True):
     recorded_at: datetime
     created_at: datetime
     updated_at: datetime
+    status_at: datetime | None = None  # recorded time of the message that decided the status: an older one cannot
+    timing_at: datetime | None = None  # the same of start and end
+    resources_json: str = "{}"  # transitions.keyed_set.KeyedSet of AIS, AIG, AIL and AIP
 
 
 class Coverage(Record, kw_only=True):
@@ -240,6 +252,7 @@ class Authorization(Record, kw_only=True):
     appealed_at: datetime | None = None  # UM02 1, 2 or N was sent
     transport: str | None = None  # "TA1 R 025", "999 R IK5 R 5": why the request never reached the payer
     inquired_at: datetime | None = None  # newest X215 inquiry
+    needs_recheck: bool = False  # the insurance changed since the payer's answer
 
 
 class Inquiry(Record, kw_only=True):

@@ -26,6 +26,16 @@ def publish_again(connection: Connection, sink: str, now: datetime) -> int:
     return len(rows)
 
 
+def set_aside(connection: Connection, sink: str, now: datetime) -> int:
+    """Everything pending for `sink`, which takes nothing any more, becomes parked: it can be published again."""
+    taken = connection.execute(delete(outbox).where(outbox.c.sink == sink).returning(outbox))
+    rows = [dict(row) | {"outcome": "parked", "settled_at": now} for row in taken.mappings()]
+    if rows:
+        connection.execute(insert(undelivered), rows)
+        add_counts(connection, Counts({(SINK + sink, "parked"): len(rows)}), now)
+    return len(rows)
+
+
 def answer_again(connection: Connection, journal_ids: Sequence[int], now: datetime) -> int:
     """The stored answers of these interchanges are delivered once more: their senders sent the same content again
     (decision 5).  Not those that are still pending."""

@@ -11,7 +11,7 @@ from gateway.clock import Clock
 from gateway.settings import Settings
 from gateway.store.delivery import Numbering, unnumbered
 from gateway.store.postgres import PostgresStore
-from gateway.store.sinks import BUS, EventSink
+from gateway.store.sinks import EventSink
 from gateway.store.sqlite import SqliteStore
 
 
@@ -23,7 +23,7 @@ def open_store(
 ) -> SqliteStore | PostgresStore:
     """The store, not connected yet.  Events are queued for the bus only where there is one, and for these channels.
     Without `numbering` it can send no interchange to partners."""
-    sinks = (*((BUS,) if settings.bus.url else ()), *channel_sinks)
+    sinks = (*((EventSink("bus", restricted=settings.bus.restricted),) if settings.bus.url else ()), *channel_sinks)
     seen_for = timedelta(days=settings.store.seen_days)
     url = make_url(settings.store.url)
     if url.get_backend_name() == "sqlite":

@@ -32,7 +32,7 @@ from gateway.coordination import records
 from gateway.store.columns import BIGINT, UtcDateTime, record_columns, words
 from gateway.store.ports import EventRow
 
-REVISION = "0004"
+REVISION = "0007"
 """The newest migration: it leaves these tables."""
 
 
@@ -365,6 +365,23 @@ api_keys = Table(
     Column("last_used_at", UtcDateTime),
 )
 Index("uq_api_keys_hash", api_keys.c.hash, unique=True)
+
+webhooks = Table(
+    "webhooks",
+    metadata,
+    Column("name", Text, primary_key=True),  # of the sink too
+    *words("url", "types_json", "facilities_json"),
+    *words("payload", "format"),  # reference | full; event | fhir-notification
+    Column("restricted", Boolean, nullable=False),
+    *words("origin", "state"),  # api | settings; active | disabled
+    Column("reason", Text),
+    Column("secret_id", Text, nullable=False),  # of the derived secret; the secret itself is not stored
+    Column("previous_secret_id", Text),
+    Column("previous_until", UtcDateTime),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("created_by", Text),
+    Column("changed_at", UtcDateTime, nullable=False),
+)
 
 audit = Table(
     "audit",

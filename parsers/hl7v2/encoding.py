@@ -117,7 +117,7 @@ def read_character_set(names: tuple[bytes, ...], default: str | None) -> Charact
         if name in _WIDE_CODECS:
             return CharacterSet(_WIDE_CODECS[name], wide=True)
     for name in known:
-        if name in _CODECS:
+        if name and name in _CODECS:
             return CharacterSet(_CODECS[name])
     fallback = _normal(default or "")
     problem = "the character set is not known: the channel's default is used" if known else None

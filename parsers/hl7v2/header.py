@@ -10,6 +10,7 @@ import re
 import msgspec
 
 from parsers.hl7v2.encoding import Separators, find_start, read_separators, usable_separator
+from parsers.hl7v2.shifted import extra_field
 
 SCANNED = 65536
 MAX_IDENTIFIERS = 256
@@ -64,6 +65,8 @@ def scan_header(frame: bytes) -> Header:
         return Header(False, "no-header")
     end, terminator = _line_end(head)
     fields = head[:end].split(mark, 21)
+    if extra := extra_field(fields):
+        del fields[extra]
     if len(fields) < 22:
         fields += _PADDING[len(fields) :]
     separators = read_separators(mark, fields[1])

@@ -18,6 +18,7 @@ from parsers.hl7v2.encoding import (
     read_separators,
     usable_separator,
 )
+from parsers.hl7v2.shifted import extra_field
 
 MAX_SEGMENTS = 100_000
 MAX_FIELDS = 4_096  # per segment; the standard's longest has under 100
@@ -50,6 +51,16 @@ class Repetition:
         raw = _pick(raw, self._encoding.separators.subcomponent, subcomponent)
         return self._encoding.text(raw) if raw else ""
 
+    def components(self) -> list[str]:
+        """Decoded text of every component, subcomponents joined by "&"."""
+        if self._whole:
+            return [self.raw.decode("latin-1")]
+        marks = self._encoding.separators
+        parts = self.raw.split(marks.component) if marks.component else [self.raw]
+        if not marks.subcomponent:
+            return [self._encoding.text(part) for part in parts]
+        return ["&".join(self._encoding.text(each) for each in part.split(marks.subcomponent)) for part in parts]
+
 
 class Segment:
     """One segment; its fields are split on first use."""
@@ -80,6 +91,12 @@ class Segment:
         """The field as sent, with its repetitions; b"" when absent (UTF-8 in the multi-byte sets of Asia)."""
         fields = self._fields or self._split()
         return fields[field] if 0 <= field < len(fields) else b""
+
+    def put(self, field: int, raw: bytes) -> None:
+        """Read `raw` in the place of what was sent in `field` (from 1); `decoded` still gives what was sent."""
+        fields = self._fields or self._split()
+        fields.extend([b""] * (field + 1 - len(fields)))
+        fields[field] = raw
 
     def text(self, field: int, component: int = 1, subcomponent: int = 1, repetition: int = 1) -> str:
         """Decoded and unescaped text of one subcomponent; "" when absent, '""' for the HL7 null."""
@@ -127,14 +144,15 @@ class Segment:
 
 
 class Message:
-    """One HL7 v2 message.  `character_set` is the channel's default for when MSH-18 is empty or unknown.
+    """One HL7 v2 message.  `character_set` is the channel's default for when MSH-18 is empty or unknown, or what is
+    taken whatever MSH-18 says (`forced`).
 
     Raises ParseError when the bytes do not begin with an MSH that has a usable field separator.
     """
 
-    __slots__ = ("_body", "_by_name", "_noted", "_segments", "encoding", "raw")
+    __slots__ = ("_body", "_by_name", "_extra", "_noted", "_segments", "encoding", "raw")
 
-    def __init__(self, raw: bytes, character_set: str | None = None) -> None:
+    def __init__(self, raw: bytes, character_set: str | None = None, *, forced: bool = False) -> None:
         self.raw = raw
         self._segments: list[Segment] | None = None
         self._by_name: dict[str, list[Segment]] | None = None
@@ -145,25 +163,29 @@ class Message:
         if raw.startswith(b"\xef\xbb\xbf"):
             self._note("information", "byte-order-mark", "message", "a byte order mark stands before MSH")
         self._body = raw[start:] if start else raw
-        self.encoding = self._read_encoding(character_set)
+        self.encoding = self._read_encoding(character_set, forced)
 
     def _note(self, severity: str, code: str, location: str, text: str) -> None:
         self._noted.append(Oddity(severity, code, location, text))
 
-    def _read_encoding(self, default: str | None) -> Encoding:
+    def _read_encoding(self, default: str | None, forced: bool) -> Encoding:
         body = self._body
         ends = [end for end in (body.find(b"\r"), body.find(b"\n")) if end >= 0]
         header = body[: min(ends)] if ends else body
-        fields = header.split(header[3:4], 18)
+        fields = header.split(header[3:4], 19)
+        self._extra = extra_field(fields)
+        if self._extra:
+            del fields[self._extra]
+            self._note("warning", "header-shifted", "MSH^1^9", "one field separator too many before the message type")
         separators = read_separators(header[3:4], fields[1])
         if separators.odd:
             self._note("warning", "separators", "MSH^1^2", "MSH-2 is not the four or five separators of the standard")
-        names = fields[17] if len(fields) > 17 else b""
+        names = fields[17] if len(fields) > 17 and not forced else b""
         repeated = names.split(separators.repetition, 8) if separators.repetition else [names]
         chosen = read_character_set(tuple(repeated), default)
         if chosen.problem:
             self._note("warning", "character-set", "MSH^1^18", chosen.problem)
-        return self._decode(separators, chosen, declared=bool(names))
+        return self._decode(separators, chosen, declared=forced or bool(names))
 
     def _decode(self, separators: Separators, chosen: CharacterSet, declared: bool) -> Encoding:
         body = self._body
@@ -239,6 +261,8 @@ class Message:
             upper = name.upper()
             lower = lower or upper != name
             segments.append(Segment(line, upper.decode("latin-1"), len(segments), self.encoding))
+        if self._extra:
+            del segments[0].fields[self._extra + 1]
         if lower:
             self._note("information", "segment-case", "message", "segment ids in lower case")
         return segments

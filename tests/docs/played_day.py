@@ -88,6 +88,28 @@ _FURTHER_VISITS: tuple[tuple[str, dict[str, str]], ...] = (
 )
 
 
+def _schedule(trigger: str, at: str, *rows: str) -> str:
+    """A message about one further appointment of Carla's, or about a slot."""
+    slot = trigger in ("S23", "S24")
+    sch = "SCH|P900|F900|||MAIN^Main schedule|BUSY||OFFICE|||^^30^{ts D+9 10:00}^{ts D+9 10:30}"
+    head = f"MSH|^~\\&|SCHED|GENHOSP|CCGW|COORD|{{ts {at}}}||SIU^{trigger}^SIU_S12|MORE{at[2:]}{trigger}|P|2.5.1"
+    return "\n".join([head, sch, *([] if slot else [_PERSON]), "RGS|1", *rows]) + "\n"
+
+
+def _further_bookings() -> list[tuple[str, str, str]]:
+    told = [
+        ("S12", ("AIS|1||ECHO^Echo", "AIP|1||77^ONE^OLGA|MD", "AIP|2||78^TWO^TOM|MD")),
+        ("S20", ("AIP|2|D|78^TWO^TOM|MD",)),
+        ("S16", ()),
+        ("S23", ("AIP|1||77^ONE^OLGA",)),
+        ("S24", ("AIP|1||77^ONE^OLGA",)),
+    ]
+    return [
+        (f"D+2 11:{minute}", "siu", _schedule(trigger, f"D+2 11:{minute}", *rows))
+        for minute, (trigger, rows) in enumerate(told, 51)
+    ]
+
+
 def _further_visits() -> list[tuple[str, str, str]]:
     told = []
     for minute, (trigger, fields) in enumerate(_FURTHER_VISITS):
@@ -204,6 +226,7 @@ def further_messages() -> list[tuple[str, str, str]]:
         ("D+2 10:57", "payers", _asked("278", "D+2 10:57", 913, *_APPEAL)),
         ("D+2 10:58", "payers", _notified("D+2 10:58", 914)),
         *_further_visits(),
+        *_further_bookings(),
     ]
 
 

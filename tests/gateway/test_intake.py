@@ -196,6 +196,14 @@ async def test_intake_unit_that_can_never_be_read_is_kept_and_answered_ar(
     assert peer.stored == []
 
 
+@pytest.mark.parametrize(("accept", "code"), [("", b"AR"), ("AL", b"CR")])
+async def test_intake_message_without_type_is_kept_and_refused_with_its_place(accept: str, code: bytes) -> None:
+    peer = Peer()
+    answer = await peer.ask(message(event="", accept=accept))
+    assert answer.reply is not None and b"\rMSA|" + code + b"|1\rERR||MSH^1^9|101" in answer.reply
+    assert [row.rejected for row in peer.store.rows] == ["no-message-type"]
+
+
 async def test_intake_empty_control_id_is_accepted() -> None:
     peer = Peer()
     assert msa(await peer.ask(message("")))[1:3] == [b"AA", b""]

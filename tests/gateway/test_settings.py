@@ -246,3 +246,36 @@ def test_lines_index_covers_tables_arrays_and_inline_tables() -> None:
 def test_finding_is_rendered_in_one_line() -> None:
     finding = Finding(3, "error", "What.", "How.", "api.port")
     assert render_finding("baton.toml", finding) == "baton.toml:3: error: api.port: What. Cure: How."
+
+
+FEED = '[[channel]]\nname = "adt"\nkind = "mllp-listener"\n'
+
+
+def test_settings_feed_profile_is_what_the_mapping_reads(tmp_path: Path) -> None:
+    text = FEED + (
+        'translate = [{ field = "PV1-2", values = { INPT = "I" } }]\n'
+        'relocate = [["ZPV-3", "PV1-36"]]\npick = [["case-manager", "ZPV-4.2"]]\n'
+        'filter_events = ["ADT^A31", "SIU^*"]\nstructure = "warn"\ninsurance = "partial"\n'
+        'character_set = "8859/1"\ncharacter_set_from = "channel"\n'
+    )
+    profile = load(write(tmp_path, text)).profile("adt")
+    assert profile.translate[0].values == {"INPT": "I"}
+    assert (profile.relocate, profile.pick) == ((("ZPV-3", "PV1-36"),), (("case-manager", "ZPV-4.2"),))
+    assert (profile.filter_events, profile.structure, profile.insurance) == (("ADT^A31", "SIU^*"), "warn", "partial")
+    assert (profile.character_set, profile.character_set_from, profile.adjusts) == ("8859/1", "channel", True)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'relocate = [["ZPV-3", "PID-3.1"]]',
+        'relocate = [["ZPV-3", "MSH-9"]]',
+        'relocate = [["ZPV", "PV1-36"]]',
+        'translate = [{ field = "PV1-2", values = { INPT = "I^x" } }]',
+        'filter_events = ["everything"]',
+        'structure = "strict"',
+    ],
+)
+def test_settings_feed_profile_that_cannot_work_is_named_with_its_line(tmp_path: Path, line: str) -> None:
+    (finding,) = problems(tmp_path, FEED + line + "\n")
+    assert finding.line == 4

@@ -31,6 +31,7 @@ class FakeGateway:
         self.metrics = Metrics()
         self.store: Any = SimpleNamespace(maintain=self._maintain)
         self.certificates = Certificates()
+        self.webhooks = SimpleNamespace(notices={})
         self.intake = SimpleNamespace(traffic={"adt": ChannelTraffic()})
         self.time = datetime(2026, 3, 2, 12, tzinfo=UTC)
 

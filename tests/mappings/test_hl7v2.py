@@ -23,7 +23,7 @@ A01 = message("ADT^A01", "EVN||20261109142800", "PV1||I")
     [
         ("ADT^A19", "EVN", "no-mapping:ADT^A19"),
         ("ORU^R01", "OBR|1", "no-mapping:ORU^R01"),
-        ("SIU^S18", "SCH|1", "no-mapping:SIU^S18"),
+        ("SIU^S25", "SCH|1", "no-mapping:SIU^S25"),
         ("ADT", "EVN|A19", "no-mapping:ADT^A19"),
         ("ACK", "MSA|AA|1", "no-mapping:ACK"),
         ("TESTER^ANNA MARIA", "EVN", "no-mapping:?^?"),

@@ -20,9 +20,20 @@ import msgspec
 
 from gateway.coordination.calendar import Site, within_business_days
 from gateway.coordination.changes import CoordinationSettings, TimerFired
-from gateway.coordination.draft import Draft
+from gateway.coordination.draft import Draft, hours
 from gateway.coordination.records import Record, Task, Timer
-from gateway.coordination.tasks import Evidence, Opening, Step, amend, lane_of, open_task, resolve, retract, set_step
+from gateway.coordination.tasks import (
+    Evidence,
+    Opening,
+    Step,
+    amend,
+    lane_of,
+    open_task,
+    raised,
+    resolve,
+    retract,
+    set_step,
+)
 
 Look = Callable[[Draft], None]
 Fire = Callable[[Draft, TimerFired], None]
@@ -243,6 +254,13 @@ def default_steps(draft: Draft, task: Task) -> tuple[Step, ...]:
 
 def site_of(draft: Draft, facility_id: str) -> Site:
     return Site(draft.zone(facility_id), draft.calendar(facility_id))
+
+
+def counted_back(wished: datetime, now: datetime, priority: str) -> tuple[datetime, str]:
+    """A due time counted back from an event: past already, it is 4 hours from now, one priority up (6.1)."""
+    if wished > now:
+        return wished, priority
+    return now + hours(4), raised(priority)
 
 
 def evidence(draft: Draft, location: str, value: str | None = None) -> Evidence:

@@ -118,7 +118,7 @@ def _triggered(draft: Draft, stay: Encounter) -> bool:
 def _check_unbooked(draft: Draft, stay: Encounter, key: str) -> None:
     """At once for a high-risk patient, else a day after the discharge."""
     moment = discharge_moment(draft, stay)
-    if is_high_risk(stay):
+    if is_high_risk(draft, stay):
         _drop_checks(draft, stay)
         if not any(follow_ups(draft, moment, site_of(draft, stay.facility_id))):
             _open_unbooked(draft, stay, key, moment)
@@ -128,14 +128,15 @@ def _check_unbooked(draft: Draft, stay: Encounter, key: str) -> None:
 
 
 def _open_unbooked(draft: Draft, stay: Encounter, key: str, moment: datetime) -> Task | None:
-    days = numbers_of(draft, stay).followup_high_cd if is_high_risk(stay) else numbers_of(draft, stay).followup_std_cd
-    risk = "high-risk " if is_high_risk(stay) else ""
+    numbers = numbers_of(draft, stay)
+    days = numbers.followup_high_cd if is_high_risk(draft, stay) else numbers.followup_std_cd
+    risk = "high-risk " if is_high_risk(draft, stay) else ""
     reason = f"{_went_home(stay)} and no follow-up visit is booked: {risk}patients are seen within {days} days."
     due = within_business_days(moment, 1, site_of(draft, stay.facility_id))
     proof = _discharge_evidence(draft, stay)
     if stay.readmission:
         proof.append(evidence(draft, "PV1-13", "R"))
-    elif is_high_risk(stay):
+    elif is_high_risk(draft, stay):
         proof.append(evidence(draft, "DG1-3", principal_code(stay)))
     return open_for(draft, UNBOOKED, focus_on(stay), Finding(key=key, due_at=due, reason=reason, evidence=proof))
 
@@ -147,7 +148,7 @@ def _settle_unbooked(draft: Draft, stay: Encounter, task: Task, obstacle: str | 
     elif any(follow_ups(draft, discharge_moment(draft, stay), site)):
         resolve(draft, task, told(draft, "a follow-up visit is booked"))
     elif happened(draft, "discharge-corrected", stay.encounter_id):
-        wait = 0 if is_high_risk(stay) else numbers_of(draft, stay).unbooked_check_h
+        wait = 0 if is_high_risk(draft, stay) else numbers_of(draft, stay).unbooked_check_h
         set_due(draft, UNBOOKED, task, within_business_days(discharge_moment(draft, stay) + hours(wait), 1, site))
 
 

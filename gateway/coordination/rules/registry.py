@@ -11,23 +11,57 @@ from gateway.coordination.rules.authorization import DENIED, PENDED
 from gateway.coordination.rules.coverage import INACTIVE, VERIFY
 from gateway.coordination.rules.death import DEATH
 from gateway.coordination.rules.declaration import Rule
+from gateway.coordination.rules.departure import AMA, HANDOFF, HOME_HEALTH, RECONCILIATION
 from gateway.coordination.rules.discharge import CONTACT, UNBOOKED
 from gateway.coordination.rules.followup import NO_SHOW
 from gateway.coordination.rules.identity import MERGED, UNMATCHED
+from gateway.coordination.rules.level_of_care import LEVEL, REVIEW
+from gateway.coordination.rules.measures import FMC, FUH, FUM_FUA
+from gateway.coordination.rules.notices import MESSAGE, MOON
+from gateway.coordination.rules.planning import EXPECTED, PENDING
+from gateway.coordination.rules.practitioner import (
+    ADMISSION_NOTICE,
+    EMERGENCY_NOTICE,
+    INFORMATION,
+    NO_PCP,
+    PCP_CHANGED,
+)
+from gateway.coordination.rules.window import NOT_COMPLETED, OUTSIDE
 
 RULES: tuple[Rule, ...] = (
     DEATH,  # first: what it cancels it can give back; the others then find those tasks closed
     CONTACT,
     UNBOOKED,
+    OUTSIDE,
     NO_SHOW,
+    NOT_COMPLETED,
+    ADMISSION_NOTICE,
+    INFORMATION,
+    NO_PCP,
+    RECONCILIATION,
+    HANDOFF,
+    HOME_HEALTH,
+    AMA,
+    PENDING,
+    EXPECTED,
+    MESSAGE,
+    MOON,
+    REVIEW,
+    LEVEL,
     NO_AUTH,
-    VERIFY,
-    INACTIVE,
     PENDED,
     DENIED,
+    VERIFY,
+    INACTIVE,
     READMISSION,
+    FMC,
+    FUM_FUA,
+    FUH,
     MERGED,
     UNMATCHED,
+    # Extended, off by default:
+    EMERGENCY_NOTICE,
+    PCP_CHANGED,
 )
 
 

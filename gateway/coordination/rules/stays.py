@@ -9,29 +9,25 @@ import msgspec
 
 from gateway.coordination.calendar import Site, day_counts_from, local_date
 from gateway.coordination.changes import CoordinationSettings
+from gateway.coordination.condition_groups import HRRP_DRGS, groups_of, in_family
 from gateway.coordination.draft import Draft
-from gateway.coordination.records import Appointment, Coverage, Encounter, Patient, Transition
-from gateway.coordination.rules.declaration import Focus, Rule, recorded_by, site_of
+from gateway.coordination.records import Appointment, Coverage, Encounter, Patient, Task, Transition
+from gateway.coordination.rules.declaration import Focus, Rule, evidence, recorded_by, site_of
 from gateway.coordination.rules.declaration import because as told
 from gateway.coordination.tables import OPEN_STAYS
+from gateway.coordination.tasks import Evidence
+from mappings.codes import disposition_of
 from mappings.events import Diagnosis
 
 __all__ = ["OPEN_STAYS", "recorded_by", "told"]
 
-LIVE_VISITS = frozenset({"booked", "arrived", "checked-in", "fulfilled"})
+ATTENDED = frozenset({"arrived", "checked-in", "fulfilled"})
+LIVE_VISITS = ATTENDED | {"booked"}
 _CALLED_OFF = frozenset({"cancelled", "noshow", "entered-in-error"})
 _NO_CARE_CLASSES = frozenset({"C", "N"})
 
 FARTHEST_FOLLOW_UP = 92
 """Days within which every follow-up visit starts, whatever a site sets."""
-
-HRRP_PREFIXES = (
-    *("I21",),  # acute myocardial infarction
-    *("I50", "I110", "I130", "I132"),  # heart failure
-    *("J12", "J13", "J14", "J15", "J16", "J17", "J18", "J690"),  # pneumonia
-    *("J41", "J42", "J43", "J44"),  # chronic obstructive pulmonary disease
-)
-"""ICD-10-CM prefixes of the readmissions-reduction groups told by a diagnosis (6.4); the surgical ones need a DRG."""
 
 
 def happened(draft: Draft, kind: str, record_id: str) -> Transition | None:
@@ -76,21 +72,58 @@ def discharge_moment(draft: Draft, stay: Encounter) -> datetime:
     return day_counts_from(moment, stay.discharged_precision, site_of(draft, stay.facility_id))
 
 
-def is_high_risk(stay: Encounter) -> bool:
-    """Readmission indicator (PV1-13) or a principal diagnosis of the readmissions-reduction groups."""
-    return stay.readmission or (principal_code(stay) or "").startswith(HRRP_PREFIXES)
+def is_high_risk(draft: Draft, stay: Encounter) -> bool:
+    """Readmission indicator (PV1-13), or a principal diagnosis or DRG of the readmissions-reduction groups."""
+    return (
+        stay.readmission
+        or bool(in_family(groups_of(principal_code(stay), numbers_of(draft, stay).condition_groups), "hrrp"))
+        or stay.drg in HRRP_DRGS
+    )
 
 
 def principal_code(stay: Encounter) -> str | None:
     """ICD-10 code of the principal diagnosis, upper case without the dot; None when there is none."""
-    if stay.diagnoses_json == "[]":
-        return None
-    listed = msgspec.json.decode(stay.diagnoses_json, type=list[Diagnosis])
+    listed = _diagnoses(stay)
     ranked = [row for row in listed if row.priority == 1]
     ranked += [row for type_ in ("F", "W", "A") for row in listed if row.type == type_]
     if not ranked or "9" in (ranked[0].system or ""):
         return None
-    return ranked[0].code.replace(".", "").upper()
+    return _plain(ranked[0].code)
+
+
+def codes_of(stay: Encounter) -> list[str]:
+    """All ICD-10 codes of the stay, upper case without the dot."""
+    return [_plain(row.code) for row in _diagnoses(stay) if "9" not in (row.system or "")]
+
+
+def _diagnoses(stay: Encounter) -> list[Diagnosis]:
+    return [] if stay.diagnoses_json == "[]" else msgspec.json.decode(stay.diagnoses_json, type=list[Diagnosis])
+
+
+def _plain(code: str) -> str:
+    return code.replace(".", "").upper()
+
+
+def coming_category(stay: Encounter) -> str | None:
+    """Category of the expected disposition (PV2-27)."""
+    return disposition_of(stay.expected_disposition) if stay.expected_disposition else None
+
+
+def stays_with(draft: Draft, *kinds: str) -> list[Encounter]:
+    """The stays with one of these transitions now, each once."""
+    ids = {row.aggregate_id: None for row in draft.transitions if row.kind in kinds}
+    return [draft.subject.encounters[id_] for id_ in ids if id_ in draft.subject.encounters]
+
+
+def stay_of(draft: Draft, task: Task) -> Encounter | None:
+    return draft.subject.encounters.get(task.encounter_id or "")
+
+
+def discharge_evidence(draft: Draft, stay: Encounter) -> list[Evidence]:
+    if stay.status in OPEN_STAYS:
+        return [evidence(draft, "PV2-27", stay.expected_disposition)]
+    when = stay.discharged_at.isoformat() if stay.discharged_at else None
+    return [evidence(draft, "PV1-36", stay.disposition), evidence(draft, "PV1-45", when)]
 
 
 def readmission_after(draft: Draft, stay: Encounter, by: datetime | None = None) -> Encounter | None:

@@ -33,7 +33,7 @@ Transition kinds (`aggregate`: `from_value` -> `to_value`)
     deceased                 patient: None -> "PID" or encounter id
     death-withdrawn          patient: "PID" or encounter id -> None
     deactivated, reactivated  patient: None -> None; A29, A28
-    allergies-changed        patient: None -> how many came
+    allergies-changed        patient: how many there were -> how many there are
     patient-created          patient: None -> None
     identity-conflict        patient: None -> further patient ids, joined by blanks; nothing was merged
     merged                   patient (the survivor): prior patient id -> survivor's; one per prior
@@ -49,6 +49,9 @@ Transition kinds (`aggregate`: `from_value` -> `to_value`)
     authorization-status     authorization: old status or None -> new one; equal when only the decision's lines changed
     appointment-status       appointment: old status or None -> new one
     appointment-rescheduled  appointment: old start -> new start, ISO times
+    appointment-replaced     appointment (the new one): id of its parent (SCH-23/24), cancelled in the hour before ->
+                             its own id
+    appointment-resources    appointment: resources gone -> resources left, "AIP:77" joined by blanks; S18 to S22
     state-anomaly            encounter or appointment: status -> trigger or event type that does not fit it (2.1 `!`)
 
 Event flags: late, correction, implied, historical, replayed, state-anomaly, reinstated, initial, provisional.
@@ -77,7 +80,7 @@ from gateway.coordination.transitions.coverage_answer import apply_answer
 from gateway.coordination.transitions.encounter import apply_encounter
 from gateway.coordination.transitions.identity import merge_patients
 from gateway.coordination.transitions.patient import know_patient
-from gateway.coordination.transitions.place import apply_place
+from gateway.coordination.transitions.place import apply_place, apply_slot
 from gateway.coordination.transitions.request import apply_acknowledgement, apply_request
 
 __all__ = ["apply_event"]
@@ -100,6 +103,8 @@ def apply_event(draft: Draft) -> None:
         _apply_answers(draft)
     elif event.place is not None:
         apply_place(draft)
+    elif event.slot is not None:
+        apply_slot(draft)
     elif event.type == "patient.merged":
         merge_patients(draft)
     else:

@@ -11,6 +11,7 @@ from gateway.coordination.draft import Draft, hours
 from gateway.coordination.records import Appointment, Encounter
 from gateway.coordination.scope import PatientScope
 from gateway.coordination.transitions.difference import (
+    BOOKKEEPING,
     differing,
     listed,
     person_fields,
@@ -21,6 +22,7 @@ from gateway.coordination.transitions.difference import (
     unknown_only,
 )
 from gateway.coordination.transitions.patient import mark_late
+from gateway.coordination.transitions.resources import resource_fields, resources_of, shown
 from mappings.events import AppointmentFacts
 
 SNAPSHOT = (
@@ -35,10 +37,12 @@ _STATUS_OF_TYPE = {
     "appointment.checked-in": "checked-in",
     "appointment.fulfilled": "fulfilled",
     "appointment.cancelled": "cancelled",
+    "appointment.discontinued": "cancelled",
     "appointment.deleted": "entered-in-error",
     "appointment.no-showed": "noshow",
 }
 _TYPE_OF_STATUS = {status: type_ for type_, status in _STATUS_OF_TYPE.items()} | {
+    "cancelled": "appointment.cancelled",
     "booked": "appointment.booked",
     "pending": "appointment.booked",
     "waitlist": "appointment.booked",
@@ -57,6 +61,7 @@ _NEXT = {
 }
 """Where a status may go by itself; planned ones go anywhere."""
 JOIN_WINDOW = timedelta(hours=4)
+PAIR_WINDOW = timedelta(minutes=60)
 NO_SHOW_WINDOW = timedelta(days=180)
 
 
@@ -70,9 +75,7 @@ def apply_appointment(draft: Draft) -> Appointment | None:
         return _open(draft, facts)
     if event.recorded_at < known.recorded_at:
         mark_late(draft)
-        return _complete(draft, known, facts)
-    moved = facts.start is not None and known.start_at is not None and facts.start != known.start_at
-    return _change(draft, known, facts, moved)
+    return _change(draft, known, facts)
 
 
 def find_appointment(home: PatientScope, facts: AppointmentFacts) -> Appointment | None:
@@ -103,6 +106,8 @@ def _facts_fields(known: Appointment, facts: AppointmentFacts) -> dict[str, obje
 
 def _status_said(type_: str, facts: AppointmentFacts, known: str | None) -> str:
     """The status that the message gives: of its event, or SCH-25 where that says more."""
+    if type_ == "appointment.discontinued":  # what had not begun is not done any more
+        return "fulfilled" if known == "checked-in" or facts.status == "fulfilled" else "cancelled"
     by_event = _STATUS_OF_TYPE.get(type_)
     if by_event is None:
         return facts.status or known or "booked"
@@ -126,53 +131,94 @@ def _open(draft: Draft, facts: AppointmentFacts) -> Appointment:
         recorded_at=event.recorded_at,
         created_at=draft.now,
         updated_at=draft.now,
+        status_at=event.recorded_at if _asserts(event.type, facts) else None,
+        timing_at=event.recorded_at if facts.start is not None else None,
     )
-    fresh = msgspec.structs.replace(blank, **_facts_fields(blank, facts))
+    fields = _facts_fields(blank, facts) | resource_fields(blank, facts, event.recorded_at)
+    fresh = msgspec.structs.replace(blank, **fields)
     draft.put(fresh)
-    draft.emit(_TYPE_OF_STATUS[status], fresh, appointment_data(fresh) | _further(draft, fresh))
+    draft.emit(_type_of(event.type, status), fresh, appointment_data(fresh) | _further(draft, fresh))
     draft.transition("appointment-status", fresh, None, status)
+    _replace_parent(draft, fresh)
     return fresh
 
 
-def _complete(draft: Draft, known: Appointment, facts: AppointmentFacts) -> Appointment:
-    """An older message than the newest one: only what is still unknown."""
-    fields = unknown_only(known, _facts_fields(known, facts))
-    if known.booked_at is None and draft.event.type == "appointment.booked":
-        fields["booked_at"] = draft.event.occurred_at
-    if not fields:
-        return known
+def _asserts(type_: str, facts: AppointmentFacts) -> bool:
+    """Whether the message says what the status is."""
+    return type_ in _STATUS_OF_TYPE or facts.status is not None
+
+
+def _type_of(said: str, status: str) -> str:
+    """The event of a new status; a discontinued appointment is cancelled, and told as what it is."""
+    return said if said == "appointment.discontinued" and status == "cancelled" else _TYPE_OF_STATUS[status]
+
+
+def _replace_parent(draft: Draft, fresh: Appointment) -> None:
+    """A booking that names one cancelled within the hour before as its parent is that one, moved (3.2)."""
+    parent = fresh.parent_id
+    if parent is None or fresh.status not in _PLANNED:
+        return
+    for one in draft.subject.appointments.values():
+        if one is fresh or parent not in (one.filler_id, one.placer_id) or one.cancelled_at is None:
+            continue
+        if abs(draft.event.recorded_at - one.cancelled_at) <= PAIR_WINDOW:
+            draft.transition("appointment-replaced", fresh, one.appointment_id, fresh.appointment_id)
+
+
+def _change(draft: Draft, known: Appointment, facts: AppointmentFacts) -> Appointment:
+    """A further message.  Of an older one than the newest: what is still unknown, and status and times as far as no
+    newer message spoke of them."""
+    event, at = draft.event, draft.event.recorded_at
+    newest = at >= known.recorded_at
+    fields = _facts_fields(known, facts)
+    if not newest:
+        kept = fields if known.timing_at is None or at >= known.timing_at else {}
+        times = {name: kept[name] for name in ("start_at", "end_at") if name in kept}
+        fields = unknown_only(known, fields) | times
+        if known.booked_at is None and event.type == "appointment.booked":
+            fields["booked_at"] = event.occurred_at
+    moved = known.start_at is not None and fields.get("start_at") not in (None, known.start_at)
+    if facts.start is not None and (known.timing_at is None or at >= known.timing_at):
+        fields["timing_at"] = at
+    anomaly = False
+    if _asserts(event.type, facts) and (known.status_at is None or at >= known.status_at):
+        status, anomaly = _status_fields(draft, known, facts, moved)
+        fields |= status
+    status_now, revived = str(fields.get("status", known.status)), "instance" in fields
+    rescheduled = moved and status_now in _PLANNED and not revived
+    if rescheduled:
+        fields["reschedules"] = known.reschedules + 1
+    fields |= resource_fields(known, facts, at)
+    fields = differing(known, fields)
     changes = listed(known, fields)
-    fresh = draft.update(known, None, **fields)
-    draft.emit("appointment.updated", fresh, appointment_data(fresh), changes=changes)
+    fresh = draft.update(known, None, **fields, recorded_at=max(at, known.recorded_at))
+    if anomaly and at > known.recorded_at:
+        draft.flags.append("state-anomaly")
+        draft.transition("state-anomaly", fresh, known.status, event.type)
+    if not fields.keys() <= BOOKKEEPING or resources_of(known) != resources_of(fresh):
+        _announce(draft, known, fresh, changes, rescheduled)
     return fresh
 
 
-def _change(draft: Draft, known: Appointment, facts: AppointmentFacts, moved: bool) -> Appointment:
+def _status_fields(
+    draft: Draft, known: Appointment, facts: AppointmentFacts, moved: bool
+) -> tuple[dict[str, object], bool]:
+    """(fields of the new status, does it not follow from the old one)."""
     event = draft.event
     said = _status_said(event.type, facts, known.status)
     booking = event.type in ("appointment.booked", "appointment.rescheduled")
     status, anomaly = _next_status(known.status, said, revives=booking, rebooked=booking and moved)
-    fields = _facts_fields(known, facts)
-    revived = known.status in _GONE and status not in _GONE
+    if event.type == "appointment.discontinued" and known.status == "arrived":
+        status, anomaly = "cancelled", False
+    fields: dict[str, object] = {} if anomaly else {"status_at": event.recorded_at}
     if status != known.status:
         fields["status"] = status
         if status in _PLANNED and known.status not in _PLANNED:
             fields["booked_at"] = event.occurred_at
         fields["cancelled_at"] = event.occurred_at if status == "cancelled" else None
-    if revived:
-        fields["instance"] = known.instance + 1
-    rescheduled = moved and status in _PLANNED and not revived
-    if rescheduled:
-        fields["reschedules"] = known.reschedules + 1
-    fields = differing(known, fields)
-    changes = listed(known, fields)
-    fresh = draft.update(known, None, **fields, recorded_at=event.recorded_at)
-    if anomaly and event.recorded_at > known.recorded_at:
-        draft.flags.append("state-anomaly")
-        draft.transition("state-anomaly", fresh, known.status, event.type)
-    if fields:
-        _announce(draft, known, fresh, changes, rescheduled)
-    return fresh
+        if known.status in _GONE and status not in _GONE:
+            fields["instance"] = known.instance + 1
+    return fields, anomaly
 
 
 def _next_status(known: str, said: str, *, revives: bool, rebooked: bool) -> tuple[str, bool]:
@@ -191,18 +237,25 @@ def _announce(
     draft: Draft, known: Appointment, fresh: Appointment, changes: list[dict[str, JSON]], rescheduled: bool
 ) -> None:
     data = appointment_data(fresh) | _further(draft, fresh)
+    before, after = resources_of(known), resources_of(fresh)
+    gone = {name: said for name, said in before.items() if name not in after}
     if rescheduled:
         times: dict[str, JSON] = {"old_start": stamp(known.start_at), "new_start": stamp(fresh.start_at)}
         draft.emit("appointment.rescheduled", fresh, data | times, changes=changes)
         draft.transition("appointment-rescheduled", fresh, stamp(known.start_at), stamp(fresh.start_at))
-    elif fresh.status == known.status:
-        draft.emit("appointment.updated", fresh, data, changes=changes)
-    else:
-        event = draft.emit(_TYPE_OF_STATUS[fresh.status], fresh, data, changes=changes)
+    elif fresh.status != known.status:
+        event = draft.emit(_type_of(draft.event.type, fresh.status), fresh, data, changes=changes)
         if known.status in _GONE and fresh.status not in _GONE:
             event.flags.append("reinstated")
+    elif gone and draft.event.type == "appointment.resource-cancelled":
+        lost: dict[str, JSON] = {"removed_resources": shown(gone), "resources": shown(after)}
+        draft.emit("appointment.resource-cancelled", fresh, data | lost, changes=changes)
+    else:
+        draft.emit("appointment.updated", fresh, data, changes=changes)
     if fresh.status != known.status:
         draft.transition("appointment-status", fresh, known.status, fresh.status)
+    if gone or after.keys() - before.keys():
+        draft.transition("appointment-resources", fresh, " ".join(sorted(gone)), " ".join(sorted(after)))
 
 
 def join_visit(draft: Draft, encounter: Encounter) -> None:

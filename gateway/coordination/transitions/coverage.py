@@ -30,7 +30,8 @@ Key = tuple[str, str | None, str | None]
 
 
 def apply_insurance(draft: Draft, sent: Sequence[CoverageFacts]) -> list[Coverage]:
-    """Replace the patient's set of coverages by the message's; returns the set, in the order sent.
+    """Replace the patient's set of coverages by the message's (a feed that sends some of them adds to it); returns the
+    set, in the order sent.
 
     The caller keeps away messages older than what is known of the person.  A coverage known from a 271 only
     (`priority` None) is no member of the registered set until an IN1 names it.
@@ -46,7 +47,12 @@ def apply_insurance(draft: Draft, sent: Sequence[CoverageFacts]) -> list[Coverag
         else:
             now.append(_restate(draft, known, facts, position, changes))
     staying = {one.coverage_id for one in now}
-    gone = [draft.update(one, active=False) for one in before if one.coverage_id not in staying]
+    others = [one for one in before if one.coverage_id not in staying]
+    if draft.event.partial_coverages:
+        gone: list[Coverage] = []
+        now += others
+    else:
+        gone = [draft.update(one, active=False) for one in others]
     _announce_set(draft, before if registered else None, now, gone, changes)
     return now
 

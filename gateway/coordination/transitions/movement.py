@@ -83,6 +83,8 @@ def plan_movement(draft: Draft, before: Encounter, facts: EncounterFacts, column
         fields["flags_json"], move.flagged = flags_after(before, move.column, status, event.recorded_at)
     if _came_too_early(event, move):
         fields["tombstones_json"] = with_tombstone(draft, before, column)
+    if fields.get("class_") == "observation" != before.class_:
+        fields["observation_at"] = facts.admitted_at if created and facts.admitted_at else event.occurred_at
     move.fields = differing(before, fields)
     if not created and "status" not in move.fields and event.recorded_at <= before.recorded_at:
         move.anomaly = False  # seen before, or too old to warn of

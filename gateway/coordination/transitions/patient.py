@@ -20,7 +20,10 @@ from gateway.coordination.transitions.difference import (
 )
 from mappings.events import Identifier, PatientFacts
 
-DEMOGRAPHICS = ("family", "given", "birth_date", "sex", "language", "phone", "address", "restricted")
+DEMOGRAPHICS = (
+    "family", "given", "birth_date", "sex", "language", "phone", "address", "restricted", "living_arrangement",
+    "homeless", "contact_known", "advance_directive", "identity_reliability",
+)  # fmt: skip
 NEVER_NAMES = frozenset(("SS", "AN", "VN"))
 """CX.5 of identifiers that match no patient (decision 9): social security, account and visit numbers."""
 FROM_PID = "PID"
@@ -92,6 +95,11 @@ def create_patient(draft: Draft, facts: PatientFacts, key: Identifier) -> Patien
         phone=stated(facts.phone),
         address=stated(facts.address),
         restricted=bool(facts.restricted),
+        living_arrangement=stated(facts.living_arrangement),
+        homeless=bool(facts.homeless),
+        contact_known=bool(facts.contact_known),
+        advance_directive=stated(facts.advance_directive),
+        identity_reliability=stated(facts.identity_reliability),
         lanes_json=encoded(sorted(draft.cause.lanes)),
         recorded_at=event.recorded_at,
         created_at=draft.now,

@@ -1,9 +1,9 @@
-"""Events about a place or a schedule, which are nobody's: the state of a bed (A20; domain reference 2.2)."""
+"""Events about a place or a schedule, which are nobody's: beds (A20), slots (S23, S24; domain reference 2.2, 3.2)."""
 
 from __future__ import annotations
 
 from gateway.coordination.draft import Draft
-from gateway.coordination.transitions.difference import present
+from gateway.coordination.transitions.difference import present, stamp
 from gateway.coordination.transitions.location import place_sent, place_text
 
 BED_STATUSES = {
@@ -24,3 +24,19 @@ def apply_place(draft: Draft) -> None:
     name = place_text(place_sent(place.location))
     told = {"location": name, "bed_status": BED_STATUSES.get(place.status.upper(), "other"), "code": place.status}
     draft.emit_apart("location.bed-status", "location", name or "", present(told))
+
+
+def apply_slot(draft: Draft) -> None:
+    """Tell of the slot; nothing is kept."""
+    slot = draft.event.slot
+    assert slot is not None
+    resource = slot.resource
+    told = {
+        "resource": resource.kind,
+        "resource_id": resource.id,
+        "resource_name": resource.text,
+        "start": stamp(slot.start),
+        "end": stamp(slot.end),
+        "event_reason": slot.reason,
+    }
+    draft.emit_apart(draft.event.type, "schedule", f"{resource.kind}:{resource.id}", present(told))

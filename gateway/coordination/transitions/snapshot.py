@@ -22,6 +22,9 @@ ALWAYS = (
     "expected_discharge_at",
     "expected_disposition",
     "expected_return_at",
+    "drg",
+    "length_estimate_days",
+    "advance_directive",
 )
 DISCHARGE = ("disposition", "disposition_category", "discharged_at", "discharged_precision", "planned_readmission")
 NO_DISCHARGE: dict[str, object] = {

@@ -36,8 +36,11 @@ async def store(tmp_path: Path, migrated: bytes) -> AsyncIterator[SqliteStore]:
 
 
 @pytest.fixture
-def gateway(store: SqliteStore) -> FakeGateway:
-    return FakeGateway(store)
+async def gateway(store: SqliteStore) -> AsyncIterator[FakeGateway]:
+    gateway = FakeGateway(store)
+    await gateway.webhooks.start()
+    yield gateway
+    await gateway.webhooks.stop()
 
 
 Holder = Callable[..., Any]

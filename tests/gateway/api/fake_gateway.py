@@ -14,11 +14,14 @@ from gateway.certificates import Certificates
 from gateway.coordination.changes import Command
 from gateway.coordination.records import Patient, PatientIdentifier, Task, TaskChange, Transition
 from gateway.pipeline import Conflict
+from gateway.relay import Relay
 from gateway.settings import Settings
 from gateway.store import access, queries
 from gateway.store.ports import EventRow, ItemEnd, JournalEntry, Parked, WriteSet
 from gateway.store.sqlite import SqliteStore
+from gateway.store.webhooks import Webhook, add_webhook
 from gateway.telemetry import Metrics
+from gateway.webhooks import Webhooks
 
 NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 ALL = tuple(SCOPES)
@@ -35,6 +38,8 @@ class FakeGateway:
     def __init__(self, store: SqliteStore) -> None:
         self.store = store
         self.settings = Settings(
+            gateway={"data_dir": str(store.path.parent)},  # type: ignore[arg-type]
+            webhooks={"allow": ["127.0.0.1"]},  # type: ignore[arg-type]
             facility=({"id": "main"}, {"id": "north"}),  # type: ignore[arg-type]
             channel=[
                 {"name": "adt", "kind": "mllp-listener"},
@@ -43,6 +48,8 @@ class FakeGateway:
         )
         self.metrics = Metrics()
         self.certificates = Certificates()
+        self.relays: dict[str, Relay] = {}
+        self.webhooks = Webhooks(self)  # type: ignore[arg-type]
         self.states = {"adt": "running", "adt-north": "running"}
         self.ready = True
         self.woken = 0
@@ -91,6 +98,9 @@ class FakeGateway:
             )
             for channel in self.settings.channel
         ]
+
+    def channel_state(self, name: str) -> str:
+        return self.states.get(name, "disabled")
 
     async def pause_channel(self, name: str, actor: str) -> None:
         self.states[name] = "paused"
@@ -142,6 +152,12 @@ def make_task(task_id: str, facility_id: str, **given: Any) -> Task:
     return Task(**fields | given)
 
 
+def make_webhook(name: str, **given: Any) -> Webhook:
+    """Nobody listens at its address."""
+    fields: dict[str, Any] = {"name": name, "url": "https://127.0.0.1:9/hook", "secret_id": "one"}
+    return Webhook(**fields | {"created_at": NOON, "changed_at": NOON} | given)
+
+
 def event_row(number: int, facility_id: str, journal_id: int = 0) -> EventRow:
     return EventRow(
         event_id=f"evt_{facility_id}_{number}",
@@ -187,6 +203,7 @@ async def fill(store: SqliteStore) -> None:
         async with session:
             work = [item.work_id for item in session.items]
             await session.commit(_writes(facility_id, channel, first, second, work))
+        await add_webhook(store, make_webhook(f"hook-{facility_id}", facilities=(facility_id,)))
         await access.add_audit(store, access.NewAudit(at=NOON, action="seed", object="x", facility_id=facility_id))
 
 

@@ -29,7 +29,7 @@ class Cell:
 
 ACT = {"actor": "jdoe", "reason": "seen"}
 TASK_ACT = {"actor": "jdoe", "revision": 1, "reason": "seen"}
-NOT_OURS = "main"
+NEW_WEBHOOK = {"actor": "jdoe", "name": "new", "url": "https://192.0.43.8/in"}
 
 MATRIX = [
     Cell("GET", "/metrics", "/metrics", "metrics:read", other=200),
@@ -107,6 +107,19 @@ MATRIX = [
             body={"actor": "jdoe"},
         )
         for verb in ("pause", "resume", "drain")
+    ),
+    Cell("GET", "/api/v1/webhooks", "/api/v1/webhooks", "webhooks:read", other=200),
+    Cell("GET", "/api/v1/webhooks/{name}", "/api/v1/webhooks/hook-main", "webhooks:read"),
+    Cell("POST", "/api/v1/webhooks", "/api/v1/webhooks", "webhooks:write", right=201, other=201, body=NEW_WEBHOOK),
+    *(
+        Cell(
+            "POST",
+            f"/api/v1/webhooks/{{name}}/{verb}",
+            f"/api/v1/webhooks/hook-main/{verb}",
+            "webhooks:write",
+            body={"actor": "jdoe"},
+        )
+        for verb in ("test", "rotate", "enable", "disable", "remove")
     ),
     Cell("GET", "/api/v1/ledger", "/api/v1/ledger", "ledger:read", other=200),
     Cell(

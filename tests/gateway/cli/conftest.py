@@ -85,6 +85,8 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 data_dir = "{folder}/var"
 [api]
 port = {api}
+[webhooks]
+allow = ["127.0.0.1"]
 [[facility]]
 id = "main"
 aliases = ["GENHOSP"]

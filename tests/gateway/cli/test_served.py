@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from standardwebhooks import Webhook as Verifier
 
 from tests.gateway.cli.conftest import ADMIT, NO_PATIENT, Served
+from tests.support.webhook_receiver import receiving
 
 pytestmark = pytest.mark.journey
 
@@ -64,6 +66,32 @@ def test_events_are_followed_from_store_and_api(baton: Any, served: Served) -> N
     assert "encounter.admitted" in baton("tail", "--from", "start", "--no-follow", *config).out
     assert baton("tail", "--no-follow", *config).out == ""
     assert baton("tail", "--from", "nowhere", "--no-follow", *config).code == 2
+
+
+def test_webhook_is_added_tested_rotated_and_removed(baton: Any, served: Served) -> None:
+    config = ("--config", served.config)
+    with receiving() as receiver:
+        added = baton("webhook", "add", "care-app", receiver.url, "--type", "task.*", *config, "--json").rows[0]
+        assert added["secret"].startswith("whsec_") and added["payload"] == "reference"
+        assert baton("webhook", "test", "care-app", *config).code == 0
+        _, headers, body = receiver.requests[0]
+        assert Verifier(added["secret"]).verify(body, headers)["type"] == "webhook.test"
+        send(baton, served, ADMIT.format(id="hook").replace("900700", "900799").replace("V70001", "V70099"))
+        until(lambda: len(receiver.requests) > 1)
+        assert b'"task.created"' in receiver.requests[1][2] and b"ZZCANARY" not in receiver.requests[1][2]
+        rotated = baton("webhook", "rotate", "care-app", *config)
+        assert "whsec_" in rotated.out and added["secret"] not in rotated.out
+        receiver.answers = [500]
+        assert baton("webhook", "test", "care-app", *config).code == 1
+    (row,) = baton("webhook", "list", *config, "--json").rows
+    assert row["state"] == "active" and row["confirmed"] >= 1
+    assert baton("webhook", "add", "care-app", "http://127.0.0.1:9/", *config).code == 1
+    refused = baton("webhook", "add", "inside", "https://10.0.0.1/", *config)
+    assert refused.code == 1 and "not public" in refused.err
+    assert baton("webhook", "disable", "care-app", *config).code == 0
+    assert baton("webhook", "enable", "care-app", *config).code == 0
+    assert baton("webhook", "remove", "care-app", *config).code == 0
+    assert baton("webhook", "remove", "care-app", *config).code == 1
 
 
 def test_parked_message_is_edited_and_processed(baton: Any, served: Served, tmp_path: Path) -> None:

@@ -79,6 +79,21 @@ def test_set_withdrawn_ends_the_coverage() -> None:
     assert (story.coverage.active, kinds(draft)) == (False, ["coverage-changed"])
 
 
+def test_partial_set_adds_and_ends_nothing() -> None:
+    story = covered(ACME)
+    partial = msgspec.structs.replace(adt("A08", 1, coverages=(OTHER,)), partial_coverages=True)
+    draft = story.hear(partial)
+    assert [(one.payer_id, one.active) for one in story.home.coverages.values()] == [("PAYER5", True), ("PAYER8", True)]
+    assert moves(draft, "coverage-changed") != []
+    assert story.hear(msgspec.structs.replace(adt("A08", 2, coverages=(OTHER,)), partial_coverages=True)).emitted == []
+
+
+def test_picked_values_go_along_with_every_event_of_the_message() -> None:
+    story = Story()
+    draft = story.hear(msgspec.structs.replace(adt("A01", coverages=(ACME,)), site={"case-manager": "RUIZ"}))
+    assert draft.emitted and all(event.site == {"case-manager": "RUIZ"} for event in draft.emitted)
+
+
 def test_member_id_that_comes_later_belongs_to_the_same_coverage() -> None:
     story = covered(change(member_id=None))
     story.hear(adt("A08", 1, coverages=(ACME,)))

@@ -39,6 +39,7 @@ ADT = {
 SIU = {
     "S12": "appointment.booked", "S13": "appointment.rescheduled", "S14": "appointment.updated",
     "S15": "appointment.cancelled", "S17": "appointment.deleted", "S26": "appointment.no-showed",
+    **{f"S{number}": EVENTS[f"SIU^S{number}"] for number in (16, 18, 19, 20, 21, 22)},
 }  # fmt: skip
 
 

@@ -162,6 +162,14 @@ class Bench:
             "encounter.updated", "ADT^A08", at, encounter=self.stay(visit, **facts), coverages=coverages, **extra
         )
 
+    def announce(self, trigger: str, at: str, visit: str = "V1", **facts: object):
+        """A16 and A25."""
+        type_ = {"A16": "encounter.discharge-pending", "A25": "encounter.discharge-pending-cancelled"}[trigger]
+        return self.event(type_, f"ADT^{trigger}", at, encounter=self.stay(visit, **facts))
+
+    def convert(self, at: str, class_: str, visit: str = "V1", *, trigger: str):
+        return self.event("encounter.class-changed", trigger, at, encounter=self.stay(visit, class_))
+
     def visit(self, trigger: str, at: str, start: str | None, filler: str = "F1", **facts: object):
         type_, status = {
             "S12": ("appointment.booked", "booked"),

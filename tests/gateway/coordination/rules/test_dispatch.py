@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from gateway.coordination import rules
-from gateway.coordination.changes import Cause, Ids, Override, TimerFired
+from gateway.coordination.changes import Cause, CoordinationSettings, Ids, Override, TimerFired
 from gateway.coordination.decide import decide
 from gateway.coordination.draft import Draft
 from gateway.coordination.rules.declaration import Rule
@@ -16,20 +16,30 @@ from gateway.coordination.rules.describe import rules_markdown
 from gateway.coordination.rules.registry import BY_ID, RULES, Catalogue
 from gateway.coordination.scope import Scope
 
-DECLARED = {
-    "discharge-contact-2bd", "discharge-followup-unbooked", "followup-no-show", "inpatient-admit-no-auth",
-    "verify-coverage-on-admit", "coverage-inactive-upcoming", "auth-denied", "auth-pended-aging", "readmission-30d",
+CORE = {
+    "discharge-contact-2bd", "discharge-followup-unbooked", "followup-outside-window", "followup-no-show",
+    "followup-not-completed", "notify-pcp-admission", "discharge-info-to-pcp", "no-pcp-on-file",
+    "med-reconciliation-30d", "discharge-to-facility-handoff", "discharge-home-health", "ama-discharge",
+    "discharge-pending", "expected-discharge-approaching", "medicare-notice-im", "obs-24h-moon", "obs-48h-status",
+    "level-of-care-changed", "inpatient-admit-no-auth", "auth-pended-aging", "auth-denied", "verify-coverage-on-admit",
+    "coverage-inactive-upcoming", "readmission-30d", "fmc-followup", "fum-fua-followup", "fuh-followup",
     "patient-merged-open-tasks", "death-cancels-tasks", "unmatched-message",
 }  # fmt: skip
+EXTENDED = {"notify-pcp-discharge", "pcp-changed"}
 
 
-def test_every_rule_of_the_slice_is_declared_completely() -> None:
-    assert set(BY_ID) == DECLARED and len(RULES) == len(DECLARED)
+def test_every_rule_is_declared_once_and_completely() -> None:
+    assert {rule.id for rule in RULES if not rule.extended} == CORE
+    assert {rule.id for rule in RULES if rule.extended} == EXTENDED
+    assert len(BY_ID) == len(RULES)
+    known = set(CoordinationSettings.__struct_fields__)
     for rule in RULES:
         texts = (rule.trigger, rule.task, rule.due, rule.resolves, rule.retracts, rule.escalates, rule.key, rule.basis)
         assert all(texts), rule.id
         assert rule.priority in ("routine", "urgent", "asap", "stat")
-        assert (rule.look is None) == (rule.id == "unmatched-message")
+        assert set(rule.settings) <= known, rule.id
+        acts = rule.look or rule.about or rule.ripe
+        assert (acts is None) == (rule.id == "unmatched-message"), rule.id
 
 
 def test_document_holds_every_rule() -> None:
@@ -61,14 +71,14 @@ def test_a_rule_that_raises_is_recorded_and_the_others_run(bench, with_a_failing
         cause = Cause(message_id=f"m-{len(made)}", received_at=event.recorded_at, lanes=(1,))
         made.append(decide(scope, event, cause, event.recorded_at, bench.settings, b"salt"))
     assert [(f.rule_id, f.error) for f in made[-1].failures] == [("discharge-contact-2bd", "ValueError")]
-    assert {t.rule_id for t in scope.subject.tasks.values()} == {"discharge-followup-unbooked"}
+    assert {t.rule_id for t in scope.subject.tasks.values()} >= {"discharge-followup-unbooked"}
 
 
 def test_disabled_rule_does_not_run(make_bench) -> None:
     bench = make_bench(disabled_rules=("discharge-contact-2bd",))
     bench.hear(bench.admit("2026-06-29 09:00"))
     bench.hear(bench.discharge("2026-07-02 14:10"))
-    assert bench.tasks() == []
+    assert bench.tasks("discharge-contact-2bd") == []
 
 
 def test_historical_messages_and_loading_channels_make_no_tasks(make_bench) -> None:
