@@ -86,13 +86,15 @@ def admit(inbound: Inbound, feed: IntakeFeed) -> Admission:
 
 
 def dedup_key(entry: JournalEntry, header: Header | None) -> bytes:
-    """16 bytes by decision 5: channel, MSH-3, MSH-4, MSH-10 and the SHA-256 of the bytes as received.
+    """16 bytes by decision 5: channel, MSH-3, MSH-4, MSH-10 and the SHA-256 of the bytes as received, which the entry
+    keeps.
 
     For X12 the channel and the content alone."""
     parts = [entry.channel.encode()]
     if header is not None:
         parts += (header.sending_application, header.sending_facility, header.control_id)
-    parts.append(sha256(entry.body).digest())
+    entry.digest = sha256(entry.body).digest()
+    parts.append(entry.digest)
     return blake2b(b"\0".join(parts), digest_size=16).digest()
 
 

@@ -47,6 +47,7 @@ class JournalEntry(msgspec.Struct, kw_only=True):
     message_type: str = ""  # "ADT^A01", "271"
     sender: str = ""  # MSH-3|MSH-4, or ISA06
     dedup_key: bytes | None = None  # 16 bytes, decision 5; None: never a duplicate
+    digest: bytes = b""  # SHA-256 of the body, where it was taken already
     lanes: tuple[int, ...] = ()  # empty: no work (rejected)
     rejected: str | None = None  # reason word: "no-header", "truncated" ...; ends the item at once
     acknowledgement: str = ""  # code answered: AA, CA, AR ...

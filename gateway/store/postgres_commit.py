@@ -19,7 +19,7 @@ from gateway.store.postgres_connection import PostgresConnection
 from gateway.store.postgres_load import named_by
 from gateway.store.postgres_locks import lock_number
 from gateway.store.sinks import EventSink
-from gateway.store.statements import TOGETHER, in_groups, insert_rows
+from gateway.store.statements import in_groups, insert_rows
 
 MATCHING = lock_number("matching")
 
@@ -180,11 +180,8 @@ class CommitWriter:
 
     async def _insert(self, table: Table, rows: Sequence[Sequence[Any]], conflict: str = "") -> None:
         """Many rows by few statements.  Not by arrays: for those the driver looks at the class of every value."""
-        together, rest = in_groups(rows)
-        if together:
-            await self._raw.executemany(insert_rows(table, "postgresql", TOGETHER, conflict), together)
-        if rest:
-            await self._raw.executemany(insert_rows(table, "postgresql", 1, conflict), rest)
+        for size, values in in_groups(rows, "postgresql"):
+            await self._raw.executemany(insert_rows(table, "postgresql", size, conflict), values)
 
     async def _reply(self, reply: Reply) -> None:
         number = await self._raw.fetchval(sql.NEXT_CONTROL_NUMBER, reply.partner)

@@ -52,7 +52,7 @@ def _arguments(entries: Sequence[JournalEntry], now: datetime, seen_since: datet
                 entry.control_id,
                 entry.message_type,
                 entry.sender,
-                hashlib.sha256(entry.body).digest(),
+                entry.digest or hashlib.sha256(entry.body).digest(),
                 len(entry.body),
                 None if found else entry.body,
                 entry.rejected,

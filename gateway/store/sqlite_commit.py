@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,7 +21,7 @@ from gateway.store.rows import to_sqlite_rows, to_stored_time
 from gateway.store.sinks import EventSink
 from gateway.store.sqlite_connection import SqliteConnection
 from gateway.store.sqlite_ingest import add_counts, take_ids
-from gateway.store.statements import TOGETHER, in_groups, insert_rows, moment_positions
+from gateway.store.statements import moment_positions
 
 STATE = {table.name: table for table in schema.STATE_TABLES}
 APPENDED = {table.name: table for table in schema.APPENDED_TABLES}
@@ -79,25 +78,25 @@ class CommitWriter:
             parking.retry_waiting(self._connection.core, writes.appeared, self._now)
 
     def _finish(self, work_ids: Sequence[int]) -> None:
-        ids = [(work_id,) for work_id in work_ids]
-        self._raw.executemany("DELETE FROM work WHERE work_id = ?", ids)
+        ids = json.dumps(work_ids)
+        self._raw.execute("DELETE FROM work WHERE work_id IN (SELECT value FROM json_each(?))", (ids,))
         if self._timers_queued():
-            self._raw.executemany("DELETE FROM timer_queued WHERE work_id = ?", ids)
+            self._raw.execute("DELETE FROM timer_queued WHERE work_id IN (SELECT value FROM json_each(?))", (ids,))
 
     def _timers_queued(self) -> bool:
         return self._raw.execute("SELECT 1 FROM timer_queued LIMIT 1").fetchone() is not None
 
     def _state(self, writes: WriteSet, ready: Rows) -> None:
         for table, rows in ready.state:
-            insert(self._raw, table, rows, "replace")
+            self._connection.insert(table, rows, "replace")
         if writes.deleted_timers:
-            deleted = [(timer_id,) for timer_id in writes.deleted_timers]
-            self._raw.executemany("DELETE FROM timers WHERE timer_id = ?", deleted)
+            deleted = json.dumps(writes.deleted_timers)
+            self._raw.execute("DELETE FROM timers WHERE timer_id IN (SELECT value FROM json_each(?))", (deleted,))
         changed = [*writes.deleted_timers, *(row[0] for row in writes.rows.get("timers", ()))]
         if changed and self._timers_queued():
             self._unqueue_timers(changed)
         for table, rows in ready.appended:
-            insert(self._raw, table, rows)
+            self._connection.insert(table, rows)
 
     def _unqueue_timers(self, timer_ids: Sequence[str]) -> None:
         """A timer that was set anew or cleared must not fire by what was queued for its old moment."""
@@ -113,7 +112,7 @@ class CommitWriter:
             if word == "parked":
                 continue
             rows = [(end.journal_id, end.item, word, end.reason, channel, self._at) for end in group]
-            self._counts[channel, word] += self._raw.executemany(sql.END_ONCE, rows).rowcount
+            self._counts[channel, word] += self._connection.insert(schema.item_end, rows, "ignore")
 
     def _park(self, item: Parked) -> None:
         end = (item.journal_id, item.item, "parked", item.reason, item.channel, self._at)
@@ -151,7 +150,7 @@ class CommitWriter:
             rest = (item.journal_id, item.item, item.kind, item.channel, kinds.get(item.journal_id, ""))
             tail = (to_stored_time(item.received_at), 0, False, item.payload or None)
             rows.extend((work_id, lane, *rest, *tail) for lane in sorted(set(item.lanes)) or (0,))
-        self._raw.executemany(sql.INSERT_WORK, rows)
+        self._connection.insert(schema.work, rows)
 
     def _pending(self, hop: NewWork) -> bool:
         query = "SELECT 1 FROM work WHERE kind = 'event' AND journal_id = ? AND item = ? LIMIT 1"
@@ -168,7 +167,7 @@ class CommitWriter:
         last = found[0] if found else 0
         for number, row in enumerate(rows, last + 1):
             row[0] = number
-        insert(self._raw, schema.events, rows, "ignore")
+        self._connection.insert(schema.events, rows, "ignore")
         for sink in self._sinks:
             if sink.takes_all:
                 queued = self._raw.execute(sql.QUEUE_EVENTS, (sink.name, self._at, last)).rowcount
@@ -186,13 +185,6 @@ class CommitWriter:
         row = (reply.channel, reply_id, reply.partner, 0, reply.facility_id, self._at)
         self._raw.execute(sql.INSERT_OUTBOX, row)
         self._counts[SINK + reply.channel, "committed"] += 1
-
-
-def insert(raw: sqlite3.Connection, table: Table, rows: Sequence[Sequence[Any]], conflict: str = "") -> None:
-    """Whole rows in column order."""
-    together, rest = in_groups(rows)
-    raw.executemany(insert_rows(table, "sqlite", TOGETHER, conflict), together)
-    raw.executemany(insert_rows(table, "sqlite", 1, conflict), rest)
 
 
 def _by_word(end: ItemEnd) -> tuple[str, str]:

@@ -7,12 +7,15 @@ without saying so, for example WAL on a network file system.
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import Connection, StaticPool, create_engine
+from sqlalchemy import Connection, StaticPool, Table, create_engine
 
 from gateway.store.ports import StoreUnavailable, UnsafeStore, WriteRefused
+from gateway.store.statements import in_groups, insert_rows
 
 WAIT_MS = 5000  # for another process, such as a command, that holds the write lock
 _SAFE = {"journal_mode": "wal", "synchronous": 2, "wal_autocheckpoint": 0}  # 2: FULL, a sync in every commit
@@ -39,6 +42,13 @@ class SqliteConnection:
 
     def begin(self, how: str = "") -> None:
         self.raw.execute(f"BEGIN {how}")
+
+    def insert(self, table: Table, rows: Sequence[Sequence[Any]], conflict: str = "") -> int:
+        """Whole rows in column order, by few statements; how many were written."""
+        return sum(
+            self.raw.executemany(insert_rows(table, "sqlite", size, conflict), values).rowcount
+            for size, values in in_groups(rows, "sqlite")
+        )
 
     def commit(self) -> None:
         self.raw.execute("COMMIT")

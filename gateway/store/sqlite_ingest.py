@@ -12,17 +12,16 @@ from gateway.store.ledger import Counts
 from gateway.store.limits import LIFE, PART, parts
 from gateway.store.ports import JournalEntry, Stored, StoreUnavailable
 from gateway.store.rows import to_stored_time
-from gateway.store.schema import journal
+from gateway.store.schema import item_end, journal, work
 from gateway.store.sqlite_connection import SqliteConnection, meaning
 from gateway.store.sqlite_statements import (
     ADD_COUNT,
-    INSERT_END,
     INSERT_PART,
-    INSERT_WORK,
     NEXT_IDS,
-    SEE,
+    SEEN,
+    see,
 )
-from gateway.store.statements import TOGETHER, in_groups, insert_rows
+from gateway.store.statements import in_groups
 
 
 class Batch:
@@ -41,9 +40,9 @@ class Batch:
         self._counts = Counts()
         self._copied: list[int] = []
 
-    def add(self, journal_id: int, entry: JournalEntry) -> Stored:
+    def add(self, journal_id: int, entry: JournalEntry, original: int | None) -> Stored:
+        """`original`: the row that has this unit already."""
         received_at = to_stored_time(entry.received_at)
-        original = None if entry.dedup_key is None else self._first_copy(entry.dedup_key, journal_id)
         self._counts[entry.channel, "received"] += 1
         body: bytes | None = entry.body
         if original is not None:
@@ -62,28 +61,38 @@ class Batch:
         return Stored(journal_id=journal_id, duplicate_of=original)
 
     def write(self) -> None:
-        raw = self._raw
-        together, rest = in_groups(self._journal)
-        raw.executemany(insert_rows(journal, "sqlite", TOGETHER), together)
-        raw.executemany(insert_rows(journal, "sqlite", 1), rest)
+        self._connection.insert(journal, self._journal)
+        self._connection.insert(work, self._work)
         if self._parts:
-            raw.executemany(INSERT_PART, self._parts)
-        if self._work:
-            raw.executemany(INSERT_WORK, self._work)
-        if self._ends:
-            raw.executemany(INSERT_END, self._ends)
+            self._raw.executemany(INSERT_PART, self._parts)
+        self._connection.insert(item_end, self._ends)
         add_counts(self._connection, self._counts, self._at)
         if self._copied:
             parking.retry_copies(self._connection.core, self._copied, self._now)
             delivery.answer_again(self._connection.core, self._copied, self._now)
 
-    def _first_copy(self, key: bytes, journal_id: int) -> int | None:
-        """Claim the key for this row, or say which row has it.  A key older than the window is free again."""
-        cursor = self._raw.execute(SEE, (key, journal_id, self._at, self._seen_since))
-        if cursor.rowcount:
-            return None
-        (original,) = self._raw.execute("SELECT journal_id FROM seen WHERE dedup_key = ?", (key,)).fetchone()
-        return int(original)
+    def originals(self, keyed: Sequence[tuple[bytes, int]]) -> dict[int, int]:
+        """Claim the keys of these (dedup key, journal id); journal id -> the row whose key it is already.
+
+        A key older than the window is free again.
+        """
+        found: dict[int, int] = {}
+        rows = [(key, journal_id, self._at) for key, journal_id in keyed]
+        at = 0
+        for size, groups in in_groups(rows, "sqlite"):
+            for values in groups:
+                at += size
+                if self._raw.execute(see(size), [*values, self._seen_since]).rowcount < size:
+                    found |= self._earlier(keyed[at - size : at])
+        return found
+
+    def _earlier(self, keyed: Sequence[tuple[bytes, int]]) -> dict[int, int]:
+        found: dict[int, int] = {}
+        for key, journal_id in keyed:
+            (first,) = self._raw.execute(SEEN, (key,)).fetchone()
+            if first != journal_id:
+                found[journal_id] = int(first)
+        return found
 
     def _end(self, journal_id: int, channel: str, word: str, reason: str) -> None:
         self._ends.append((journal_id, 0, word, reason, channel, self._at))
@@ -103,7 +112,7 @@ class Batch:
             entry.control_id,
             entry.message_type,
             entry.sender,
-            hashlib.sha256(entry.body).digest(),
+            entry.digest or hashlib.sha256(entry.body).digest(),
             len(entry.body),
             body,
             original,
@@ -129,18 +138,18 @@ def take_ids(connection: SqliteConnection, count: int) -> int:
 def ingest(
     connection: SqliteConnection, entries: Sequence[JournalEntry], now: datetime, life: timedelta = LIFE
 ) -> list[Stored]:
-    """Store `entries` in the open transaction.  A row that SQLite refuses costs its neighbours nothing (decision 6)."""
-    raw = connection.raw
-    raw.execute("SAVEPOINT batch")
+    """Store `entries` in the open transaction, which holds nothing else.
+
+    A row that SQLite refuses costs its neighbours nothing (decision 6).
+    """
     try:
-        stored = _store(connection, entries, now, life)
+        return _store(connection, entries, now, life)
     except Exception as error:
         if isinstance(meaning(error), StoreUnavailable):
             raise
-        raw.execute("ROLLBACK TO batch")
-        stored = [_store_alone(connection, entry, now, life) for entry in entries]
-    raw.execute("RELEASE batch")
-    return stored
+    connection.rollback()  # the transaction is this batch alone: begun anew it costs the usual case no savepoint
+    connection.begin("IMMEDIATE")
+    return [_store_alone(connection, entry, now, life) for entry in entries]
 
 
 def _store(
@@ -148,7 +157,9 @@ def _store(
 ) -> list[Stored]:
     batch = Batch(connection, now, now - life)
     first = take_ids(connection, len(entries))
-    stored = [batch.add(first + index, entry) for index, entry in enumerate(entries)]
+    numbered = list(enumerate(entries, first))
+    copies = batch.originals([(entry.dedup_key, number) for number, entry in numbered if entry.dedup_key is not None])
+    stored = [batch.add(number, entry, copies.get(number)) for number, entry in numbered]
     batch.write()
     return stored
 

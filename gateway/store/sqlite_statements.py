@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
@@ -45,8 +47,6 @@ LOAD = load_statements(JsonKeys())
 PATIENT_LANES = list(s.patients.c.keys()).index("lanes_json")
 BOOLEANS = {table.name: boolean_positions(table) for table in s.STATE_TABLES}
 INSERT_PART = insert(s.journal_part, "sqlite")
-INSERT_WORK = insert(s.work, "sqlite")
-INSERT_END = insert(s.item_end, "sqlite")
 END_ONCE = insert(s.item_end, "sqlite", ignore=True)
 INSERT_PARKED = insert(s.parked, "sqlite", "parked_id")
 INSERT_MATCH_KEY = insert(s.match_key, "sqlite", ignore=True)
@@ -60,10 +60,18 @@ NEXT_IDS = (
     "UPDATE gateway_state SET value = CAST(value AS INTEGER) + ? WHERE name = 'last_id' "
     "RETURNING CAST(value AS INTEGER)"
 )
-SEE = (  # one row changed: the key is ours; none: it is another row's
-    "INSERT INTO seen (dedup_key, journal_id, seen_at) VALUES (?, ?, ?) ON CONFLICT (dedup_key) DO UPDATE "
-    "SET journal_id = excluded.journal_id, seen_at = excluded.seen_at WHERE seen.seen_at < ?"
-)
+SEEN = "SELECT journal_id FROM seen WHERE dedup_key = ?"
+
+
+@cache
+def see(count: int) -> str:
+    """Claim `count` keys: as many rows change as keys were free."""
+    rows = ", ".join(["(?, ?, ?)"] * count)
+    return (
+        f"INSERT INTO seen (dedup_key, journal_id, seen_at) VALUES {rows} ON CONFLICT (dedup_key) DO UPDATE "  # noqa: S608
+        "SET journal_id = excluded.journal_id, seen_at = excluded.seen_at WHERE seen.seen_at < ?"
+    )
+
 
 CLAIM = compiled(
     select(

@@ -6,7 +6,7 @@ an array.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import chain
@@ -109,14 +109,20 @@ def insert_rows(table: Table, engine: str, count: int, conflict: str = "") -> st
     return text
 
 
-TOGETHER = 16
-"""Rows of one INSERT: many rows by few statements."""
+SIZES = {"postgresql": (16, 1), "sqlite": (128, 32, 8, 1)}
+"""Rows of one INSERT: many rows by few statements.  On SQLite each statement also hands the interpreter over, and a
+thread that waits to get it back waits behind the event loop."""
 
 
-def in_groups(rows: Sequence[Sequence[Any]]) -> tuple[list[list[Any]], Sequence[Sequence[Any]]]:
-    """(values of TOGETHER rows at a time, the rows left over)."""
-    whole = len(rows) - len(rows) % TOGETHER
-    return [list(chain.from_iterable(rows[at : at + TOGETHER])) for at in range(0, whole, TOGETHER)], rows[whole:]
+def in_groups(rows: Sequence[Sequence[Any]], engine: str) -> Iterator[tuple[int, list[list[Any]]]]:
+    """(rows of one statement, the values of each such statement) until all rows are in one."""
+    at = 0
+    for size in SIZES[engine]:
+        whole = (len(rows) - at) // size * size
+        if whole:
+            starts = range(at, at + whole, size)
+            yield size, [list(chain.from_iterable(rows[start : start + size])) for start in starts]
+            at += whole
 
 
 @cache

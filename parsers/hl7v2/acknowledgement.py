@@ -6,6 +6,7 @@ Nothing of the message but its header goes into an answer, so no text about a pa
 from __future__ import annotations
 
 from datetime import datetime
+from functools import lru_cache
 
 import msgspec
 
@@ -69,7 +70,7 @@ def build_acknowledgement(
     """
     marks = header.separators
     field = marks.field
-    stamp = now.strftime("%Y%m%d%H%M%S%z").encode("ascii")
+    stamp = _stamp(now)
     kind = b"ACK"
     if header.trigger_event and marks.component:
         kind = marks.component.join((b"ACK", header.trigger_event, b"ACK"))
@@ -85,6 +86,12 @@ def build_acknowledgement(
     if error is not None:
         lines[1:] = _error_lines(lines[1], header, error)
     return b"".join([line.translate(None, _FRAMING) + b"\r" for line in lines])
+
+
+@lru_cache(maxsize=16)
+def _stamp(now: datetime) -> bytes:
+    """The many answers of one commit have one time."""
+    return now.strftime("%Y%m%d%H%M%S%z").encode("ascii")
 
 
 def _encoding_characters(marks: Separators) -> bytes:
