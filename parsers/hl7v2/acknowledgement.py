@@ -5,7 +5,7 @@ Nothing of the message but its header goes into an answer, so no text about a pa
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import lru_cache
 
 import msgspec
@@ -70,7 +70,7 @@ def build_acknowledgement(
     """
     marks = header.separators
     field = marks.field
-    stamp = _stamp(now)
+    stamp = _stamp(now, now.utcoffset())
     kind = b"ACK"
     if header.trigger_event and marks.component:
         kind = marks.component.join((b"ACK", header.trigger_event, b"ACK"))
@@ -89,8 +89,8 @@ def build_acknowledgement(
 
 
 @lru_cache(maxsize=16)
-def _stamp(now: datetime) -> bytes:
-    """The many answers of one commit have one time."""
+def _stamp(now: datetime, offset: timedelta | None) -> bytes:
+    """The many answers of one commit have one time; equal moments of two zones are written differently."""
     return now.strftime("%Y%m%d%H%M%S%z").encode("ascii")
 
 
