@@ -136,12 +136,17 @@ class Ids:
         self._head = f"{int(number):011x}" if number.isdigit() else f"{0:011x}"
         self._next: dict[str, int] = {}
 
-    def new(self, prefix: str) -> str:
-        """`prefix` is a short kind: pat, enc, apt, cov, aut, tsk, tmr, trn, evt, mrg, inq."""
-        index = self._next.get(prefix, 0)
-        self._next[prefix] = index + 1
+    def new(self, prefix: str, about: str = "") -> str:
+        """`prefix` is a short kind: pat, enc, apt, cov, aut, tsk, tmr, trn, evt, mrg, inq.
+
+        `about`: what it is the id of, where one decision gives several and comes upon them in the order in which they
+        were loaded.
+        """
+        what = f"{prefix}{about}"
+        index = self._next.get(what, 0)
+        self._next[what] = index + 1
         digest = self._keyed.copy()
-        digest.update(f"{self._origin}{prefix}{index}".encode())
+        digest.update(f"{self._origin}{what}{index}".encode())
         return f"{prefix}_{self._head}{digest.hexdigest()}"
 
     def named(self, prefix: str, name: str) -> str:

@@ -221,13 +221,14 @@ class Draft:
     ) -> Transition:
         """Log that `record` went from `old` to `new`."""
         aggregate, id_field = AGGREGATES[type(record)]
+        aggregate_id = str(getattr(record, id_field))
         entry = Transition(
-            transition_id=self.ids.new("trn"),
+            transition_id=self.ids.new("trn", f"{kind}|{aggregate_id}|{old}|{new}"),
             facility_id=str(getattr(record, "facility_id")),  # noqa: B009 - Record has no such field, its kinds do
             patient_id=patient_id or self.subject.patient.patient_id,
             kind=kind,
             aggregate=aggregate,
-            aggregate_id=str(getattr(record, id_field)),
+            aggregate_id=aggregate_id,
             from_value=old,
             to_value=new,
             message_id=self.cause.message_id,
@@ -257,14 +258,15 @@ class Draft:
     ) -> Emitted:
         """Publish a canonical event about `record` (domain reference 7.2)."""
         aggregate, id_field = AGGREGATES[type(record)]
+        aggregate_id = str(getattr(record, id_field))
         patient = self.subject.patient
         event = Emitted(
-            event_id=self.ids.new("evt"),
+            event_id=self.ids.new("evt", f"{type_}|{aggregate_id}"),
             type=type_,
             facility_id=str(getattr(record, "facility_id")),  # noqa: B009
             patient_id=patient.patient_id,
             aggregate=aggregate,
-            aggregate_id=str(getattr(record, id_field)),
+            aggregate_id=aggregate_id,
             revision=int(getattr(record, "revision")),  # noqa: B009
             occurred_at=occurred_at or self.occurred_at,
             recorded_at=self.stimulus.recorded_at if isinstance(self.stimulus, CanonicalEvent) else self.now,

@@ -98,11 +98,12 @@ def open_task(draft: Draft, opening: Opening) -> Task | None:
         return None
     if draft.late and opening.due_at < draft.now - _PAST_DUE:
         priority = "urgent"
+    key = next_key(draft, opening.key)
     task = Task(
-        task_id=draft.ids.new("tsk"),
+        task_id=draft.ids.new("tsk", key),
         facility_id=opening.facility_id,
         revision=1,
-        task_key=next_key(draft, opening.key),
+        task_key=key,
         rule_id=opening.rule_id,
         rule_version=opening.rule_version,
         type=opening.type,
@@ -198,7 +199,7 @@ def set_step(draft: Draft, task: Task, step: Step | None) -> None:
 def task_timer(draft: Draft, task: Task, kind: str, at: datetime, cycle: str = "") -> Timer:
     """A new timer of a task."""
     return Timer(
-        timer_id=draft.ids.new("tmr"),
+        timer_id=draft.ids.new("tmr", f"{task.task_id}|{kind}"),
         facility_id=task.facility_id,
         patient_id=task.patient_id,
         lane=lane_of(draft),

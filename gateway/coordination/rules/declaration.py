@@ -289,9 +289,10 @@ def set_check(draft: Draft, rule: Rule, focus: Focus, kind: str, cycle: str, fir
             if timer.fire_at != fire_at:
                 draft.set_timer(msgspec.structs.replace(timer, fire_at=fire_at))
             return
+    about = "|".join((rule.id, kind, cycle, *(getattr(focus, name) or "" for name in _FOCUS_IDS)))
     draft.set_timer(
         Timer(
-            timer_id=draft.ids.new("tmr"),
+            timer_id=draft.ids.new("tmr", about),
             facility_id=focus.facility_id,
             patient_id=draft.subject.patient.patient_id,
             lane=lane_of(draft),

@@ -73,7 +73,7 @@ def set_ask_timer(draft: Draft, asked: Inquiry, kind: str, fire_at: datetime) ->
     drop_timers(draft, asked)
     draft.set_timer(
         Timer(
-            timer_id=draft.ids.new("tmr"),
+            timer_id=draft.ids.new("tmr", f"{asked.inquiry_id}|{kind}"),
             facility_id=asked.facility_id,
             patient_id=asked.patient_id,
             lane=lane_of(draft),
