@@ -22,6 +22,7 @@ from gateway.clock import Clock, system_clock
 from gateway.compute.process import ComputeProcess
 from gateway.compute.protocol import Configure, Decided
 from gateway.coordination.changes import Command
+from gateway.desk import DeskClerk
 from gateway.intake import GroupCommitIntake, IntakeFeed
 from gateway.outgoing import renderer
 from gateway.pipeline import Pipeline, PipelineSettings
@@ -110,6 +111,8 @@ class Gateway:
         self.api = ApiServer(self)
         await self.api.start()
         self.watch.start()
+        self.desk = DeskClerk(self)
+        self.desk.start()
         self.ready = True
 
     def configuration(self, salt: bytes) -> Configure:
@@ -216,6 +219,7 @@ class Gateway:
         await self.intake.close()
         await self.api.stop()
         await self.watch.stop()
+        await self.desk.stop()
         await self.scheduler.stop()
         await self.pipeline.stop()
         await self.webhooks.stop()

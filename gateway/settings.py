@@ -14,9 +14,21 @@ from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from gateway.coordination.changes import CoordinationSettings
-from gateway.settings_channels import MIB, AnyChannel, Channel, FileDrop, MllpListener, Name, Network, Port, Zone
+from gateway.coordination.people import People
+from gateway.settings_channels import (
+    MIB,
+    AnyChannel,
+    Channel,
+    FileDrop,
+    MllpListener,
+    Name,
+    Network,
+    Port,
+    Zone,
+)
 from gateway.settings_coordination import CalendarSection, CoordinationSection, rule_settings
 from gateway.settings_partners import PartnerSection
+from gateway.settings_people import CoordinatorSection, PanelSection, PeopleSection, TeamSection, people_of
 from gateway.settings_section import Section
 from gateway.settings_tls import TlsSection
 from mappings.partners import TradingPartner
@@ -212,6 +224,10 @@ class Settings(BaseSettings):
     facility: tuple[FacilitySection, ...] = (FacilitySection(id="main"),)
     channel: tuple[Channel, ...] = _DEFAULT_CHANNELS
     partner: tuple[PartnerSection, ...] = ()
+    people: PeopleSection = Field(default_factory=PeopleSection)
+    team: tuple[TeamSection, ...] = ()
+    coordinator: tuple[CoordinatorSection, ...] = ()
+    panel: tuple[PanelSection, ...] = ()
 
     @classmethod
     def settings_customise_sources(
@@ -275,6 +291,12 @@ class Settings(BaseSettings):
             given["patient_id"] = tuple(IdentifierRule(**rule.model_dump()) for rule in channel.patient_id)
             given["translate"] = tuple(Translation(**one.model_dump()) for one in channel.translate)
         return FeedProfile(channel=name, facilities=self.facilities, partners=self.partners, **given)
+
+    @property
+    def staff(self) -> People:
+        """Teams, coordinators and panels as the desk reads them."""
+        groups = dict(self.coordination.condition_groups)
+        return people_of(self.people, self.team, self.coordinator, self.panel, groups)
 
     def coordination_settings(self, name: str = "") -> CoordinationSettings:
         """Rule settings for messages of channel `name`; without a name for timers and commands (stage live)."""

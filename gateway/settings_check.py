@@ -20,6 +20,7 @@ from gateway.certificates import Severity, look_at_files
 from gateway.settings import Settings, is_loopback
 from gateway.settings_channels import KINDS, MllpListener, Webhook
 from gateway.settings_lines import Path, find_line, index_lines
+from gateway.settings_people import odd_people
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +194,8 @@ def _sense_findings(settings: Settings, line: Callable[..., int]) -> Iterator[Fi
             yield from _listener_findings(channel, index, line)
     yield from _partner_findings(settings, line)
     yield from _bus_findings(settings, line)
+    for spot, severity, text, cure in odd_people(settings.staff):
+        yield Finding(line(*spot), severity, text, cure, ".".join(map(str, spot)))
 
 
 def _listener_findings(channel: MllpListener, index: int, line: Callable[..., int]) -> Iterator[Finding]:

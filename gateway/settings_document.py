@@ -25,6 +25,7 @@ from gateway.settings_channels import FileDrop, MllpListener
 from gateway.settings_coordination import CalendarSection, CoordinationSection, OverrideSection
 from gateway.settings_feed import IdentifierRuleSettings, TranslationSettings
 from gateway.settings_partners import GuidesSection, PartnerSection, PayerSection, PolicySection, ProviderSection
+from gateway.settings_people import CoordinatorSection, PanelSection, PeopleSection, TeamSection
 from gateway.settings_tls import ListenerTlsSection, PeerSection, TlsSection
 
 SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
@@ -53,6 +54,10 @@ SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("[retention]", RetentionSection),
     ("[coordination]", CoordinationSection),
     ("[[coordination.override]]", OverrideSection),
+    ("[people]", PeopleSection),
+    ("[[team]]", TeamSection),
+    ("[[coordinator]]", CoordinatorSection),
+    ("[[panel]]", PanelSection),
 )
 
 _INTRODUCTION = """\

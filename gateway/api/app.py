@@ -24,6 +24,7 @@ from gateway.api import (
     messages,
     parked,
     patients,
+    people,
     problems,
     task_acts,
     tasks,
@@ -37,7 +38,7 @@ log = logging.getLogger("gateway.api.access")
 
 VERSION = "1"
 OPEN_PATHS = frozenset({"/healthz", "/readyz"})
-_ROUTERS = (messages, parked, tasks, task_acts, patients, events, channels, webhooks, ledger, audit)
+_ROUTERS = (messages, parked, tasks, task_acts, patients, events, channels, webhooks, ledger, audit, people)
 
 _HEADERS = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))
 

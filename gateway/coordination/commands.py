@@ -121,7 +121,8 @@ def _keep_wake(draft: Draft, task: Task) -> None:
 def _claim(draft: Draft, task: Task, command: Command) -> Act:
     _mine_or_free(task, command)
     status = task.status if task.status in ("in-progress", "on-hold") else "accepted"
-    return Act(change="claimed", fields={"owner": command.actor, "status": status, **_fresh(task, "returned")})
+    fields = {"owner": command.actor, "status": status, **_fresh(task, "returned"), **_taken(task)}
+    return Act(change="claimed", fields=fields)
 
 
 def _release(draft: Draft, task: Task, command: Command) -> Act:
@@ -172,8 +173,8 @@ def _given_back() -> dict[str, object]:
 
 def _start(draft: Draft, task: Task, command: Command) -> Act:
     _mine_or_free(task, command)
-    fields = {"owner": command.actor, "status": "in-progress", "snoozed_until": None, **_fresh(task, *_TRANSIENT)}
-    return Act(change="started", fields=fields)
+    fields = {"owner": command.actor, "status": "in-progress", "snoozed_until": None}
+    return Act(change="started", fields={**fields, **_fresh(task, *_TRANSIENT), **_taken(task)})
 
 
 def _wait(draft: Draft, task: Task, command: Command) -> Act:
@@ -274,6 +275,11 @@ def _reason_given(command: Command) -> None:
 
 def _fresh(task: Task, *ended: str) -> dict[str, object]:
     return {"business_status": None} if task.business_status in ended else {}
+
+
+def _taken(task: Task) -> dict[str, object]:
+    """Whoever takes a task from its queue keeps it, also when the one who had it before comes back."""
+    return {"covering_for": None} if task.owner is None else {}
 
 
 def _on_hold(draft: Draft, business_status: str, until: datetime | None) -> dict[str, object]:

@@ -35,6 +35,8 @@ from gateway.coordination.tasks import (
     set_step,
 )
 
+OVERDUE_RULE = "task-overdue-escalate"
+
 Look = Callable[[Draft], None]
 Fire = Callable[[Draft, TimerFired], None]
 Watched = type[Record]
@@ -240,7 +242,11 @@ def set_due(draft: Draft, rule: Rule, task: Task, due_at: datetime) -> Task:
 
 def next_step(draft: Draft, rule: Rule, task: Task, *, after: datetime | None = None) -> Step | None:
     """The first escalation step later than `after`; the earliest of all when None, even when it is past."""
-    steps = sorted(rule.steps(draft, task) if rule.steps else default_steps(draft, task), key=lambda step: step.at)
+    steps = list(rule.steps(draft, task) if rule.steps else default_steps(draft, task))
+    numbers = draft.numbers(task.facility_id)
+    if OVERDUE_RULE in numbers.enabled_rules and OVERDUE_RULE not in numbers.disabled_rules:
+        steps.append(lead_step(draft, task))
+    steps.sort(key=lambda step: step.at)
     return next((step for step in steps if after is None or step.at > after), None)
 
 
@@ -249,7 +255,12 @@ def default_steps(draft: Draft, task: Task) -> tuple[Step, ...]:
     overdue = Step(task.due_at, "due")
     if task.escalations:
         return (overdue,)
-    return (overdue, Step(within_business_days(task.due_at, 1, site_of(draft, task.facility_id)), "lead"))
+    return (overdue, lead_step(draft, task))
+
+
+def lead_step(draft: Draft, task: Task) -> Step:
+    """One business day past due: the lead of the queue."""
+    return Step(within_business_days(task.due_at, 1, site_of(draft, task.facility_id)), "lead")
 
 
 def site_of(draft: Draft, facility_id: str) -> Site:

@@ -12,6 +12,7 @@ from gateway.coordination.rules.coverage import INACTIVE, VERIFY
 from gateway.coordination.rules.death import DEATH
 from gateway.coordination.rules.declaration import Rule
 from gateway.coordination.rules.departure import AMA, HANDOFF, HOME_HEALTH, RECONCILIATION
+from gateway.coordination.rules.desk import ABSENT, OVERDUE
 from gateway.coordination.rules.discharge import CONTACT, UNBOOKED
 from gateway.coordination.rules.followup import NO_SHOW
 from gateway.coordination.rules.identity import MERGED, UNMATCHED
@@ -62,6 +63,8 @@ RULES: tuple[Rule, ...] = (
     # Extended, off by default:
     EMERGENCY_NOTICE,
     PCP_CHANGED,
+    OVERDUE,
+    ABSENT,
 )
 
 
