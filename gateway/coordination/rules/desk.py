@@ -24,7 +24,8 @@ OVERDUE = Rule(
 
 ABSENT = Rule(
     id=ABSENT_RULE,
-    trigger="The owner of an open task is marked absent or has left, where there are teams",
+    trigger="The owner of an open task is marked absent or has left. Where there are teams it runs without being "
+    "named in `enabled_rules`; `disabled_rules` ends it",
     task="None: the task goes to the substitute, else to its team, else to the fallback team",
     type="-",
     priority="-",
@@ -35,4 +36,5 @@ ABSENT = Rule(
     escalates="-",
     key="task",
     basis="Product default",
+    extended=True,
 )
