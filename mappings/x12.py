@@ -11,6 +11,7 @@ import msgspec
 from mappings.authorization import is_response, map_278_decision, patient_events
 from mappings.eligibility import map_271_coverage, patient_levels
 from mappings.events import AcknowledgementFacts, CanonicalEvent, Problem
+from mappings.partners import TradingPartner
 from mappings.profile import FeedProfile
 from mappings.reading import ItemReading, Reading, ReplyDraft
 from mappings.requests import map_270_request, map_278_request
@@ -27,7 +28,7 @@ from parsers.x12.acknowledgement import acknowledge, acknowledges
 from parsers.x12.header import Header
 from parsers.x12.hierarchy import Hierarchy
 from parsers.x12.interchange import FunctionalGroup, Interchange, read_interchanges
-from parsers.x12.structure import REJECTING, SetCheck, check_group
+from parsers.x12.structure import SetCheck, check_group
 
 _ACKNOWLEDGEMENT = "acknowledgement"  # reason of what says nothing but how something of ours arrived
 _MAX_PROBLEMS = 100  # of one item or of a body
@@ -67,9 +68,10 @@ def read_x12(body: bytes, profile: FeedProfile, received_at: datetime) -> Readin
         problems.extend(as_problem(oddity) for oddity in interchange.oddities)
         read = _read_interchange(interchange, profile, received_at)
         findings.extend(read.findings)
+        mode = _partner(interchange.header, profile).acknowledge
         replies.extend(
             ReplyDraft(kind=answer.kind, partner=interchange.header.sender, body=answer.body)
-            for answer in acknowledge(interchange, read.checks, stamp)
+            for answer in acknowledge(interchange, read.checks, stamp, mode)
         )
     if not readable:
         return Reading(items=(ItemReading(item=0, outcome="rejected", reason="no-header"),))
@@ -86,7 +88,8 @@ def inspect_interchanges(body: bytes, profile: FeedProfile) -> Iterator[Descript
         readable = True
         sent_at = _sent_at(interchange.header, profile)
         read = _read_interchange(interchange, profile, sent_at, describe=True)
-        answers = [answer.body for answer in acknowledge(interchange, read.checks, sent_at)]
+        mode = _partner(interchange.header, profile).acknowledge
+        answers = [answer.body for answer in acknowledge(interchange, read.checks, sent_at, mode)]
         yield describe_interchange(interchange, read.descriptions, answers, _outcome(read.findings))
     if not readable:
         yield describe_unknown()
@@ -100,6 +103,7 @@ def _read_interchange(
     interchange: Interchange, profile: FeedProfile, received_at: datetime, *, describe: bool = False
 ) -> InterchangeReading:
     """Check every set; map those that the envelope lets through.  One set's content is held at a time."""
+    policy = _partner(interchange.header, profile).policy
     verdict = _interchange_verdict(interchange, profile)
     heard = _Acknowledgements(interchange, profile, received_at) if not describe else None
     findings = (heard.of_interchange(verdict) if heard else []) or ([verdict] if verdict else [])
@@ -111,7 +115,7 @@ def _read_interchange(
             findings.extend((heard.of_group(group, group_verdict) if heard else []) or [group_verdict])
         checks.append([])
         descriptions.append([])
-        for check, hierarchy in check_group(group):
+        for check, hierarchy in check_group(group, policy):
             found = []
             if group_verdict is None:
                 found = _read_set(check, hierarchy, interchange.header, profile, received_at)
@@ -128,7 +132,7 @@ class _Acknowledgements:
 
     def __init__(self, interchange: Interchange, profile: FeedProfile, received_at: datetime) -> None:
         header = interchange.header
-        self._partner = profile.partner_of(header.elements[5], header.sender).id or header.sender
+        self._partner = _partner(header, profile).id or header.sender
         self._interchange = interchange
         self._facility = profile.default_facility
         self._received_at = received_at
@@ -148,6 +152,10 @@ class _Acknowledgements:
             Finding(outcome="events", event=acknowledgement_event(one, self._facility, self._received_at))
             for one in heard
         ]
+
+
+def _partner(header: Header, profile: FeedProfile) -> TradingPartner:
+    return profile.partner_of(header.elements[5], header.sender)
 
 
 def _interchange_verdict(interchange: Interchange, profile: FeedProfile) -> Finding | None:
@@ -177,9 +185,8 @@ def _read_set(
 ) -> list[Finding]:
     """The findings of one set; what was odd about the set goes with the first."""
     set_id = check.set.id
-    rejecting = [code for code in check.codes if code in REJECTING]
-    if rejecting:
-        findings = [Finding(outcome="rejected", reason=f"set:{rejecting[0]}")]
+    if check.refusal is not None:
+        findings = [Finding(outcome="rejected", reason=f"set:{check.refusal}")]
     elif set_id in _MAPPED:
         findings = _MAPPED[set_id](open_transaction(set_id, hierarchy, header, profile, received_at))
     elif check.rejected:

@@ -1,4 +1,4 @@
-"""TA1 and 999 (005010X231A1) that answer an interchange, as bytes with slots for the control numbers.
+"""TA1, 999 (005010X231A1) and 997 (004010) that answer an interchange, as bytes with slots for the control numbers.
 
 Each acknowledgement is an interchange of its own, in the sender's delimiters, addressed back to him.  `{ISA13}`,
 `{GS06}` and `{ST02}` stand where the control numbers of our stored sequence go.
@@ -6,24 +6,32 @@ Each acknowledgement is an interchange of its own, in the sender's delimiters, a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
+from itertools import groupby
 
 import msgspec
 
-from parsers.x12.header import Header
+from parsers.x12.finding import SegmentError
+from parsers.x12.header import Header, header_flaws
 from parsers.x12.interchange import FunctionalGroup, Interchange
 from parsers.x12.segments import Delimiters, number
 from parsers.x12.structure import SetCheck
 
 GUIDE = "005010X231A1"
+OLD_RELEASE = "004010"
 _ACKNOWLEDGING_GROUP = "FA"  # GS01 of 997 and 999
 _ACKNOWLEDGING_SETS = frozenset({"997", "999"})
 _SET_CODES = {"accepted": "A", "accepted-with-errors": "E", "rejected": "R"}
+_ELEMENT_ERRORS = "8"  # IK304, AK304
+# What the 997 of 004010 has no code for, in its own words: segments, then elements.
+_OLD_SEGMENT_CODES = {"I4": "2", "I6": "3", "I7": "3", "I8": "3", "I9": "2"}
+_OLD_ELEMENT_CODES = {"12": "3", "13": "3", "I6": "7", "I9": "2", "I10": "10", "I11": "1", "I12": "7", "I13": "10"}
+_OLD_SET_CODES = {"I5": "5", "I6": "5"}
 
 
 class Acknowledgement(msgspec.Struct, frozen=True, kw_only=True):
-    """One answer.  kind: TA1 | 999.  `code`: TA105, or AK901."""
+    """One answer.  kind: TA1 | 999 | 997.  `code`: TA105, or AK901."""
 
     kind: str
     code: str
@@ -31,24 +39,27 @@ class Acknowledgement(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def acknowledge(
-    interchange: Interchange, checks: Sequence[Sequence[SetCheck]], stamp: datetime
+    interchange: Interchange, checks: Sequence[Sequence[SetCheck]], stamp: datetime, mode: str = "auto"
 ) -> list[Acknowledgement]:
     """What the sender gets back.
 
-    TA1 for a broken envelope, or when ISA14 asks; a 999 for every functional group of a sound envelope; nothing for
-    an interchange that holds only acknowledgements.  `checks` has one sequence per group; `stamp` is our local time.
+    TA1 for a broken or flawed envelope, or when ISA14 asks; a 999 for every functional group of a sound envelope;
+    nothing for an interchange that holds only acknowledgements.  `checks` has one sequence per group; `stamp` is our
+    local time.  mode: auto (997 to groups of 004010, else 999) | 999 | 997 | none.
     """
     groups = interchange.groups
     answerable = [not acknowledges(group) for group in groups]
     if (groups and not any(answerable)) or (interchange.ta1 and not groups):
         return []
     answers = []
-    if interchange.error or interchange.header.elements[14] == "1":
+    if interchange.error or interchange.flaw or interchange.header.elements[14] == "1":
         answers.append(_ta1(interchange, stamp))
-    if interchange.error is None:
+    if interchange.error is None and mode != "none":
         for group, group_checks, wanted in zip(groups, checks, answerable, strict=True):
             if wanted:
-                answers.append(_implementation(interchange.header, group, group_checks, stamp))
+                old = mode == "997" or (mode == "auto" and group.version.startswith(OLD_RELEASE))
+                write = _functional if old else _implementation
+                answers.append(write(interchange.header, group, group_checks, stamp))
     return answers
 
 
@@ -67,13 +78,14 @@ def number_interchange(body: bytes, number: int) -> bytes:
 def _ta1(interchange: Interchange, stamp: datetime) -> Acknowledgement:
     header = interchange.header
     writer = _Writer(header, stamp, version=header.version if header.version == "00401" else "00501")
-    code = interchange.error or "000"
+    code = interchange.error or interchange.flaw or "000"
+    flawed = {element for _, element, _ in header_flaws(header)}
     writer.add(
         "TA1",
         f"{number(header.control_number) or 0:09d}"[-9:],
-        _digits(header.elements[9], 6, f"{stamp:%y%m%d}"),
-        _digits(header.elements[10], 4, f"{stamp:%H%M}"),
-        "R" if interchange.error else "A",
+        f"{stamp:%y%m%d}" if 9 in flawed else header.elements[9],
+        f"{stamp:%H%M}" if 10 in flawed else header.elements[10],
+        "R" if interchange.error else "E" if interchange.flaw else "A",
         code,
     )
     return Acknowledgement(kind="TA1", code=code, body=writer.close(groups=0))
@@ -83,32 +95,73 @@ def _implementation(
     header: Header, group: FunctionalGroup, checks: Sequence[SetCheck], stamp: datetime
 ) -> Acknowledgement:
     writer = _Writer(header, stamp, version="00501")
-    gs = group.header
-    writer.add("GS", "FA", gs.text(3)[:15], gs.text(2)[:15], f"{stamp:%Y%m%d}", f"{stamp:%H%M}", "{GS06}", "X", GUIDE)
-    writer.begin_set()
-    group_echo = (gs.text(1)[:2], f"{number(gs.text(6)) or 0}"[-9:], gs.text(8)[:12])
-    writer.add("AK1", *group_echo)
+    _open_group(writer, group, stamp, GUIDE)
+    writer.begin_set("ST", "999", "{ST02}", GUIDE)
+    writer.add("AK1", *_group_echo(group), group.version[:12])
     for check in checks:
-        _add_set(writer, check)
+        head = check.set.header
+        writer.add("AK2", head.text(1)[:3], head.text(2)[:9] or "0000", head.text(3)[:12])
+        for error, elements in _by_segment(check.errors):
+            # IK303 and CTX04 stay empty: element 447 has four characters, the loops of these guides have more.
+            writer.add("IK3", error.segment, f"{error.position}"[-10:], "", error.code)
+            if not elements and error.trigger:
+                writer.add_trigger(error.trigger)
+            for one in elements:
+                writer.add_element("IK4", one, one.element_code)
+                if one.trigger:
+                    writer.add_trigger(one.trigger)
+        writer.add("IK5", _SET_CODES[check.status], *check.codes[:5])
+    return _close_group(writer, group, checks, "999")
+
+
+def _functional(header: Header, group: FunctionalGroup, checks: Sequence[SetCheck], stamp: datetime) -> Acknowledgement:
+    writer = _Writer(header, stamp, version="00401")
+    _open_group(writer, group, stamp, OLD_RELEASE)
+    writer.begin_set("ST", "997", "{ST02}")
+    writer.add("AK1", *_group_echo(group))
+    for check in checks:
+        head = check.set.header
+        writer.add("AK2", head.text(1)[:3], head.text(2)[:9] or "0000")
+        for error, elements in _by_segment(check.errors):
+            code = _OLD_SEGMENT_CODES.get(error.code, error.code)
+            writer.add("AK3", error.segment, f"{error.position}"[-6:], "", code)
+            for one in elements:
+                writer.add_element("AK4", one, _OLD_ELEMENT_CODES.get(one.element_code, one.element_code))
+        writer.add("AK5", _SET_CODES[check.status], *(_OLD_SET_CODES.get(one, one) for one in check.codes[:5]))
+    return _close_group(writer, group, checks, "997")
+
+
+def _open_group(writer: _Writer, group: FunctionalGroup, stamp: datetime, version: str) -> None:
+    gs = group.header
+    address = (gs.text(3)[:15], gs.text(2)[:15])
+    writer.add("GS", "FA", *address, f"{stamp:%Y%m%d}", f"{stamp:%H%M}", "{GS06}", "X", version)
+
+
+def _group_echo(group: FunctionalGroup) -> tuple[str, str]:
+    return group.functional_id[:2], f"{number(group.control_number) or 0}"[-9:]
+
+
+def _close_group(writer: _Writer, group: FunctionalGroup, checks: Sequence[SetCheck], kind: str) -> Acknowledgement:
     code = _group_code(group, checks)
     accepted = 0 if group.errors else sum(not check.rejected for check in checks)
     declared = number(group.trailer.text(1)) if group.trailer else None
     included = len(checks) if declared is None else declared
-    writer.add("AK9", code, f"{included}"[-6:], f"{len(checks)}"[-6:], f"{accepted}"[-6:], *group.errors[:5])
+    counts = (f"{count}"[-6:] for count in (included, len(checks), accepted))
+    writer.add("AK9", code, *counts, *group.errors[:5])
     writer.end_set()
     writer.add("GE", "1", "{GS06}")
-    return Acknowledgement(kind="999", code=code, body=writer.close(groups=1))
+    return Acknowledgement(kind=kind, code=code, body=writer.close(groups=1))
 
 
-def _add_set(writer: _Writer, check: SetCheck) -> None:
-    header = check.set.header
-    writer.add("AK2", header.text(1)[:3], header.text(2)[:9] or "0000", header.text(3)[:12])
-    for error in check.errors:
-        # IK303 stays empty: element 447 has four characters, the loops of these guides have five.
-        writer.add("IK3", error.segment, f"{error.position}"[-10:], "", error.code)
-        if error.element:
-            writer.add("IK4", f"{error.element}", error.reference, error.element_code)
-    writer.add("IK5", _SET_CODES[check.status], *check.codes[:5])
+def _by_segment(errors: Sequence[SegmentError]) -> Iterator[tuple[SegmentError, list[SegmentError]]]:
+    """(error of the segment, its element errors): those of one segment go under one IK3."""
+    for _, together in groupby(errors, key=lambda error: (error.position, error.code, error.code == _ELEMENT_ERRORS)):
+        found = list(together)
+        if found[0].code == _ELEMENT_ERRORS:
+            yield found[0], [error for error in found if error.element]
+        else:
+            for error in found:
+                yield error, []
 
 
 def _group_code(group: FunctionalGroup, checks: Sequence[SetCheck]) -> str:
@@ -119,10 +172,6 @@ def _group_code(group: FunctionalGroup, checks: Sequence[SetCheck]) -> str:
     if rejected:
         return "P"
     return "E" if any(check.codes for check in checks) else "A"
-
-
-def _digits(text: str, length: int, otherwise: str) -> str:
-    return text if len(text) == length and number(text) is not None else otherwise
 
 
 class _Writer:
@@ -158,9 +207,27 @@ class _Writer:
             fields.pop()
         self.segments.append(self.delimiters.element.join(field.encode("latin-1") for field in fields))
 
-    def begin_set(self) -> None:
+    def add_element(self, segment: str, error: SegmentError, code: str) -> None:
+        """IK4 or AK4: where in the segment, which data element, what is wrong."""
+        self._add_raw(segment, self._place(error.element, error.component), error.reference, code)
+
+    def add_trigger(self, trigger: tuple[str, int, int]) -> None:
+        """CTX: the segment and element that demand what is missing."""
+        segment, position, element = trigger
+        self._add_raw("CTX", "SITUATIONAL TRIGGER", segment, f"{position}", "", f"{element}")
+
+    def _place(self, element: int, component: int) -> str:
+        inner = self.delimiters.component.decode("latin-1")
+        return f"{element}{inner}{component}" if component else f"{element}"
+
+    def _add_raw(self, *values: str) -> None:
+        """Values that are ours, with a component separator among them."""
+        joined = self.delimiters.element.decode("latin-1").join(values)
+        self.segments.append(joined.encode("latin-1").rstrip(self.delimiters.element))
+
+    def begin_set(self, *values: str) -> None:
         self.set_start = len(self.segments)
-        self.add("ST", "999", "{ST02}", GUIDE)
+        self.add(*values)
 
     def end_set(self) -> None:
         self.add("SE", f"{len(self.segments) - self.set_start + 1}", "{ST02}")

@@ -141,3 +141,24 @@ def _repetition(elements: tuple[str, ...], taken: tuple[bytes, ...]) -> bytes:
         return b""
     raw = candidate.encode("utf-8")
     return b"" if raw in taken else raw
+
+
+_FORMS = (  # element, TA105, what it must look like, what is said
+    (5, "005", re.compile(r"[0-9A-Z]{2}"), "ISA05 is no qualifier"),
+    (6, "006", re.compile(r".+"), "ISA06, the sender, is empty"),
+    (7, "007", re.compile(r"[0-9A-Z]{2}"), "ISA07 is no qualifier"),
+    (8, "008", re.compile(r".+"), "ISA08, the receiver, is empty"),
+    (9, "014", re.compile(r"\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])"), "ISA09 is no date YYMMDD"),
+    (10, "015", re.compile(r"(?:[01]\d|2[0-3])[0-5]\d"), "ISA10 is no time HHMM"),
+    (12, "017", re.compile(r"\d{5}"), "ISA12 is no version"),
+    (13, "018", re.compile(r"\d{9}"), "ISA13 is no control number of nine digits"),
+    (14, "019", re.compile(r"[01]"), "ISA14 is neither 0 nor 1"),
+    (15, "020", re.compile(r"[IPT]"), "ISA15 is neither P, T nor I"),
+)
+
+
+def header_flaws(header: Header) -> Iterator[tuple[str, int, str]]:
+    """(TA105, element, sentence) of every element of the ISA that is not what it should be."""
+    for element, code, form, text in _FORMS:
+        if not form.fullmatch(header.elements[element]):
+            yield code, element, text

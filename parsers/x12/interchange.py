@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 
 from parsers.errors import Oddity
-from parsers.x12.header import Header, find_headers
+from parsers.x12.header import Header, find_headers, header_flaws
 from parsers.x12.segments import Delimiters, Segment, number, same_number, split_segments
 
 MAX_ODDITIES = 100  # per interchange; a damaged file repeats the same oddity without end
@@ -68,9 +68,10 @@ class FunctionalGroup:
 
 
 class Interchange:
-    """ISA..IEA.  `error` is the TA105 code of the first envelope error; None: the envelope is sound."""
+    """ISA..IEA.  `error` is the TA105 code of the first envelope error; None: the envelope is sound.  `flaw` is the
+    TA105 code of what is wrong in the ISA and harms nothing (TA104 E)."""
 
-    __slots__ = ("error", "groups", "header", "oddities", "ta1", "trailer")
+    __slots__ = ("error", "flaw", "groups", "header", "oddities", "ta1", "trailer")
 
     def __init__(self, header: Header) -> None:
         self.header = header
@@ -79,6 +80,7 @@ class Interchange:
         self.ta1: list[Segment] = []
         self.oddities: list[Oddity] = []
         self.error: str | None = None
+        self.flaw: str | None = None
 
     @property
     def control_number(self) -> str:
@@ -128,10 +130,17 @@ _FLAG_TEXTS = {
 }
 
 
+_FLAG_CODES = {"isa-component-missing": "027"}  # TA105
+
+
 def _read(body: bytes, header: Header, end: int) -> Interchange:
     interchange = Interchange(header)
     for flag in header.flags:
         interchange.note("warning", flag, "ISA", _FLAG_TEXTS[flag])
+        interchange.flaw = interchange.flaw or _FLAG_CODES.get(flag)
+    for code, element, text in header_flaws(header):
+        interchange.note("warning", f"TA105*{code}", f"ISA*{element}", text)
+        interchange.flaw = interchange.flaw or code
     start = header.end
     if _wrapped(header.delimiters).search(body, start, end):
         interchange.note("warning", "wrapped-lines", "ISA", "Line breaks stand inside segments; they were removed")

@@ -30,9 +30,10 @@ def decode(raw: bytes) -> str:
 class Segment:
     """One segment.  `position` counts within the transaction set, ST = 1 (the count that SE01 and IK302 use)."""
 
-    __slots__ = ("delimiters", "elements", "id", "position")
+    __slots__ = ("content", "delimiters", "elements", "id", "position")
 
     def __init__(self, raw: bytes, delimiters: Delimiters, position: int = 0) -> None:
+        self.content = raw
         self.elements = raw.split(delimiters.element)
         self.id = decode(self.elements[0])
         self.delimiters = delimiters

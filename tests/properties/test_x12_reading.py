@@ -11,8 +11,13 @@ from hypothesis import strategies as st
 from mappings.profile import FeedProfile
 from mappings.x12 import inspect_interchanges, read_x12
 from parsers.x12.acknowledgement import number_interchange
+from parsers.x12.elements import accepts, check_segment
+from parsers.x12.guide import NAMES, Line
+from parsers.x12.guide_reading import read_guide
 from parsers.x12.interchange import read_interchanges
+from parsers.x12.segments import Delimiters, Segment
 from parsers.x12.structure import check_group
+from tests.parsers.x12.guide_samples import SAMPLES
 from tests.parsers.x12.interchanges import ACTIVE, group, interchange, isa, transaction_set
 
 PROFILE = FeedProfile(channel="payer", usage=("P", "T"))
@@ -48,6 +53,37 @@ def test_any_bytes_anywhere_are_survived(noise: bytes, cut: bytes, at: int, leng
     read_everything(noise)
     read_everything(BODY[:at] + cut + BODY[at + length :])
     read_everything(noise + BODY[:106] + noise)
+
+
+WORDS = st.one_of(
+    st.sampled_from(
+        ["", "1", "IL", "30", "D8", "RD8", "20261110", "20260230", "20261110-20261231", "HC", "0915", " ", "Y"]
+    ),
+    st.text("0123456789ABC .-^:é\x00", max_size=12),
+)
+KNOWN = [
+    line for name in NAMES for loop in read_guide(name).loops.values() for entry in loop.entries if (line := entry.line)
+]
+
+
+@settings(max_examples=200)
+@given(st.sampled_from(KNOWN), st.lists(WORDS, max_size=24))
+def test_the_quick_look_at_a_segment_never_takes_what_the_close_look_refuses(line: Line, words: list[str]) -> None:
+    raw = "*".join([line.segment, *words]).encode()
+    segment = Segment(raw, Delimiters(b"*", b":", b"^", b"~"), 1)
+    if accepts(line, segment):
+        assert list(check_segment(line, segment)) == []
+
+
+@settings(max_examples=150)
+@given(st.sampled_from(sorted(SAMPLES)), st.data())
+def test_any_segments_in_any_order_are_held_against_a_guide(name: str, data: st.DataObject) -> None:
+    segments = list(SAMPLES[name])
+    pool = [segment for sample in SAMPLES.values() for segment in sample]
+    for _ in range(data.draw(st.integers(0, 6))):
+        at = data.draw(st.integers(0, len(segments)))
+        segments[at : at + data.draw(st.integers(0, 3))] = data.draw(st.lists(st.sampled_from(pool), max_size=3))
+    read_everything(interchange(group([*segments, f"SE*{len(segments) + 1}*0001"])))
 
 
 @settings(max_examples=200)

@@ -11,6 +11,7 @@ from parsers.x12.acknowledgement import Acknowledgement, acknowledge, number_int
 from parsers.x12.interchange import read_interchanges
 from parsers.x12.oracle import second_opinion
 from parsers.x12.structure import check_group
+from tests.parsers.x12.guide_samples import ANSWER_271
 from tests.parsers.x12.interchanges import ACTIVE, eligibility, group, interchange, transaction_set
 
 STAMP = datetime(2026, 11, 10, 9, 30)
@@ -125,6 +126,96 @@ def test_pyx12_reads_every_answer_without_complaint(body: bytes) -> None:
         (back,) = read_interchanges(filled)
         assert (back.error, back.header.sender, back.header.receiver) == (None, "CCGW", "PAYER5")
         assert all(check.status == "accepted" for each in back.groups for check, _ in check_group(each))
+
+
+FAULTY = [
+    segment
+    for segment in ANSWER_271
+    if not segment.startswith(("LS", "MSG"))
+]  # fmt: skip
+FAULTY[FAULTY.index("INS*Y*18*001*25")] = "INS*Y*18*001"
+FAULTY[FAULTY.index("EB*B**98****27.5*****Y")] = "EB*B**QQ****27,5*****Y*HC:99213:X"
+
+GOLDEN_999 = [
+    "ST*999*{ST02}*005010X231A1",
+    "AK1*HB*101*005010X279A1",
+    "AK2*271*0001*005010X279A1",
+    "IK5*A",
+    "AK2*271*0002*005010X279A1",
+    "IK3*INS*16**8",
+    "IK4*4*1203*I9",
+    "CTX*SITUATIONAL TRIGGER*INS*16**3",
+    "IK3*EB*21**8",
+    "IK4*3*1365*I6",
+    "IK4*7*782*6",
+    "IK4*13:3*1339*4",
+    "IK3*LS*26**I6",
+    "CTX*SITUATIONAL TRIGGER*EB*21**1",
+    "IK5*E*5",
+    "AK9*E*2*2*2",
+    "SE*17*{ST02}",
+]
+GOLDEN_997 = [
+    "ST*997*{ST02}",
+    "AK1*HB*101",
+    "AK2*271*0001",
+    "AK5*A",
+    "AK2*271*0002",
+    "AK3*INS*16**8",
+    "AK4*4*1203*2",
+    "AK3*EB*21**8",
+    "AK4*3*1365*7",
+    "AK4*7*782*6",
+    "AK4*13:3*1339*4",
+    "AK3*LS*26**3",
+    "AK5*E*5",
+    "AK9*E*2*2*2",
+    "SE*15*{ST02}",
+]
+GUIDED = interchange(
+    group(transaction_set(ANSWER_271), transaction_set([FAULTY[0].replace("0001", "0002"), *FAULTY[1:]]))
+)
+
+
+@pytest.mark.parametrize(("mode", "golden"), [("auto", GOLDEN_999), ("999", GOLDEN_999), ("997", GOLDEN_997)])
+def test_golden_answer_names_each_fault_with_its_element_and_what_demanded_it(mode: str, golden: list[str]) -> None:
+    (found,) = read_interchanges(GUIDED)
+    checks = [[check for check, _ in check_group(each)] for each in found.groups]
+    (answer,) = acknowledge(found, checks, STAMP, mode)
+    assert lines(answer)[2:-2] == golden
+    assert second_opinion(number_interchange(answer.body, 1)) == []
+    assert acknowledge(found, checks, STAMP, "none") == []
+
+
+def test_group_of_004010_is_answered_by_a_997() -> None:
+    old = GUIDED.replace(b"005010X279A1~ST", b"004010X092A1~ST").replace(b"*005010X279A1~BHT", b"~BHT")
+    (answer,) = answers(old.replace(b"*^*00501*", b"*U*00401*"))
+    assert (answer.kind, answer.code) == ("997", "A")
+    assert lines(answer)[1].endswith("*X*004010") and b"*00401*" in answer.body[:106]
+    assert second_opinion(number_interchange(answer.body, 1)) == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "code"),
+    [
+        (b"*ZZ*PAYER5", b"*z *PAYER5", "005"),
+        (b"*ZZ*CCGW           ", b"*ZZ*               ", "008"),
+        (b"*261110*", b"*261310*", "014"),
+        (b"*0915*^", b"*2575*^", "015"),
+        (b"*0*P*:", b"*7*P*:", "019"),
+        (b"*0*P*:", b"*0*X*:", "020"),
+        (b"000000101*0", b"0000001AB*0", "018"),
+        (b"*0*P*:~", b"*0*P*~", "027"),
+    ],
+)
+def test_flaw_of_the_isa_is_told_and_harms_nothing(old: bytes, new: bytes, code: str) -> None:
+    body = eligibility(*ACTIVE).replace(old, new, 1).replace(b"IEA*1*000000101", b"IEA*1*" + (
+        b"0000001AB" if code == "018" else b"000000101"))  # fmt: skip
+    found = answers(body)
+    assert [(one.kind, one.code) for one in found] == [("TA1", code), ("999", "A")]
+    assert lines(found[0])[1].split("*")[4] == "E"
+    for answer in found:
+        assert second_opinion(number_interchange(answer.body, 1)) == []
 
 
 def test_values_cannot_break_out_of_their_element() -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from parsers.x12.finding import MAX_SEGMENT_ERRORS
 from parsers.x12.interchange import read_interchanges
-from parsers.x12.structure import MAX_SEGMENT_ERRORS, SetCheck, check_group
+from parsers.x12.structure import SetCheck, check_group
 from tests.parsers.x12.interchanges import (
     ACTIVE,
     HEADING_271,
@@ -16,6 +17,8 @@ from tests.parsers.x12.interchanges import (
     interchange,
     transaction_set,
 )
+
+MEMBER = (*SUBSCRIBER, "EB*1**30")
 
 
 def check(*sets: list[str]) -> list[SetCheck]:
@@ -35,8 +38,8 @@ def check_one(segments: list[str]) -> SetCheck:
         (transaction_set(ACTIVE, control="0002"), ("3",), "rejected"),
         (list(ACTIVE), ("2",), "rejected"),
         (transaction_set(("ST*27X*0001", *ACTIVE[1:])), ("6",), "rejected"),
-        (transaction_set(("ST*271*", *ACTIVE[1:])), ("7",), "rejected"),
-        (transaction_set(("ST*271*1234567890", *ACTIVE[1:])), ("7",), "rejected"),
+        (transaction_set(("ST*271**005010X279A1", *ACTIVE[1:])), ("7", "5"), "rejected"),
+        (transaction_set(("ST*271*1234567890*005010X279A1", *ACTIVE[1:])), ("7", "5"), "rejected"),
         (transaction_set((*ACTIVE, "ZZZ*1")), ("5",), "accepted-with-errors"),
         (transaction_set(ACTIVE[:1] + ACTIVE[2:]), ("5",), "accepted-with-errors"),
         (transaction_set(("ST*850*0001", "BEG*00", "PO1*1")), (), "accepted"),
@@ -57,9 +60,9 @@ def test_control_number_used_twice_in_a_group_warns() -> None:
     [
         ([*PAYER, "HL*2*3*21", "HL*3*2*22"], [("HL", 5, "8", 2, "7"), ("HL", 6, "8", 2, "7")], "rejected"),
         ([*PAYER, *PROVIDER, "HL*3*9*22"], [("HL", 7, "8", 2, "7")], "rejected"),
-        ([*PAYER, *PROVIDER, *SUBSCRIBER, "HL*4*9*22"], [("HL", 11, "8", 2, "7")], "accepted-with-errors"),
-        ([*PAYER, *PROVIDER, "HL**2*22"], [("HL", 7, "8", 1, "1")], "accepted-with-errors"),
-        ([*PAYER, "QQ*1", *PROVIDER, *SUBSCRIBER], [("QQ", 5, "1", 0, "")], "accepted-with-errors"),
+        ([*PAYER, *PROVIDER, *MEMBER, "HL*4*9*22"], [("HL", 12, "8", 2, "7")], "accepted-with-errors"),
+        ([*PAYER, *PROVIDER, "HL**2*22*0", *MEMBER[1:]], [("HL", 7, "8", 1, "1")], "accepted-with-errors"),
+        ([*PAYER, "QQ*1", *PROVIDER, *MEMBER], [("QQ", 5, "1", 0, "")], "accepted-with-errors"),
     ],
 )
 def test_damage_names_its_segment_and_rejects_only_an_unreadable_tree(
@@ -79,6 +82,6 @@ def test_oddities_of_a_set_hold_places_and_no_values() -> None:
     found = check_one(transaction_set([*ACTIVE, "SECRET*1"], count=99))
     assert [(one.severity, one.code, one.location) for one in found.oddities] == [
         ("warning", "IK502*4", "ST"),
-        ("warning", "IK304*1", "2000C SEC at 12"),
+        ("warning", "IK304*1", "2110C SEC at 12"),
     ]
     assert not any("TESTER" in one.text for one in found.oddities)
