@@ -5,6 +5,7 @@ Nothing of the message but its header goes into an answer, so no text about a pa
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timedelta
 from functools import lru_cache
 
@@ -34,6 +35,16 @@ _ORIGINAL = {"accept": "AA", "error": "AE", "reject": "AR", "refuse": "AR"}
 _ENHANCED = {"accept": "CA", "error": "CE", "reject": "CR", "refuse": "CE"}
 _FRAMING = b"\r\n\x0b\x1c"
 
+# What of a header may go back to its sender.  Where fields slipped, these hold content of the message: it stays here.
+_LONGEST_ID = 250  # bytes of MSH-10; the standard's longest is 199
+_LONGEST_NAME = 227  # bytes of MSH-3 to MSH-6 (HD)
+_USUAL = 100  # bytes of MSH-9.2, MSH-11 and MSH-12 together
+_EVENT = re.compile(rb"[A-Za-z][A-Za-z0-9]{2}")
+_VERSION = re.compile(rb"2(\.[0-9]{1,2}){1,3}")
+_COUNTRY = re.compile(rb"[A-Za-z]{2,3}")
+_PROCESSING = re.compile(rb"[A-Za-z]")
+_CHARACTER_SETS = re.compile(rb"[A-Za-z0-9 _./-]{1,40}")
+
 
 class AckError(msgspec.Struct, frozen=True):
     """Why a message is not accepted.  `code` of table 0357, `location` as "PID^1^3", `text` without values."""
@@ -50,39 +61,83 @@ def answer_code(header: Header, mode: str, verdict: str) -> str | None:
              AA/AE/AR · enhanced: as auto, but when both are empty the accept answer is always sent
     verdict  accept · error: the content is at fault · reject: MSH-9, -11 or -12 is · refuse: not for its content
     """
-    accept, application = (value.strip().replace(b'""', b"") for value in (header.accept_ack, header.application_ack))
+    accept, application = _conditions(header)
     plain = not accept and not application
     if mode == "original" or not header.readable or (mode == "auto" and plain):
         return None if header.message_code == b"ACK" else _ORIGINAL[verdict]
-    wanted = accept.upper() or (b"AL" if plain else b"NE")
-    if wanted == b"NE" or (wanted == b"ER" and verdict == "accept") or (wanted == b"SU" and verdict != "accept"):
+    wanted = accept or (b"AL" if plain else b"NE")
+    return _ENHANCED[verdict] if _asked_for(wanted, verdict) else None
+
+
+def application_code(header: Header, mode: str, verdict: str, wanted: str = "auto") -> str | None:
+    """The code of the application acknowledgement that follows processing; None when none is to be sent.
+
+    Never in original mode (one answer is all there is), to an ACK, or to what has no MSH.
+
+    mode, verdict  as in `answer_code`
+    wanted         auto: MSH-16 decides (empty: NE) · always · never
+    """
+    accept, application = _conditions(header)
+    plain = not accept and not application
+    if mode == "original" or (mode == "auto" and plain) or not header.readable or header.message_code == b"ACK":
         return None
-    return _ENHANCED[verdict]
+    condition = {"always": b"AL", "never": b"NE"}.get(wanted, application or b"NE")
+    return _ORIGINAL[verdict] if _asked_for(condition, verdict) else None
+
+
+def _conditions(header: Header) -> tuple[bytes, bytes]:
+    """MSH-15 and MSH-16 in upper case."""
+    return (
+        header.accept_ack.strip().replace(b'""', b"").upper(),
+        header.application_ack.strip().replace(b'""', b"").upper(),
+    )
+
+
+def _asked_for(condition: bytes, verdict: str) -> bool:
+    """Table 0155: AL always, NE never, ER on errors, SU on success; what is none of these counts as AL."""
+    return not (
+        condition == b"NE"
+        or (condition == b"ER" and verdict == "accept")
+        or (condition == b"SU" and verdict != "accept")
+    )
+
+
+class Ours(msgspec.Struct, frozen=True):
+    """What an answer says for itself: our MSH-7, MSH-10, and which answers we want (MSH-15, MSH-16; "": none named)."""
+
+    now: datetime
+    control_id: str
+    accept: str = ""
+    application: str = ""
 
 
 def build_acknowledgement(
     header: Header, code: str, *, now: datetime, control_id: str, error: AckError | None = None
 ) -> bytes:
-    """The answer's bytes, segments ended by CR, without MLLP framing.
+    """The immediate answer's bytes: see `build_answer`."""
+    return build_answer(header, code, Ours(now, control_id), error)
 
-    Version, separators and processing id are the sender's; applications and facilities change places; MSA-2 is his
-    control id as sent.  `now` is written as given, with its offset when it has one.  `control_id` is our MSH-10.
+
+def build_answer(header: Header, code: str, ours: Ours, error: AckError | None = None) -> bytes:
+    """An answer's bytes, segments ended by CR, without MLLP framing.
+
+    Version, separators and processing id are the sender's where they are such; applications and facilities change
+    places; MSA-2 is his control id as sent.  The time is written as given, with its offset when it has one.
     """
     marks = header.separators
     field = marks.field
-    stamp = _stamp(now, now.utcoffset())
-    kind = b"ACK"
-    if header.trigger_event and marks.component:
-        kind = marks.component.join((b"ACK", header.trigger_event, b"ACK"))
-    own_id = _escape(control_id, marks)
-    version = header.version_field if header.readable and not header.batch else b"2.5.1"
-    parts = [b"MSH", _encoding_characters(marks), header.receiving_application, header.receiving_facility]
-    parts += [header.sending_application, header.sending_facility, stamp, b"", kind, own_id]
-    parts += [header.processing, version]
-    msh = field.join(parts)
-    if header.character_set and not msh.isascii():
-        msh += field * 6 + header.character_set
-    lines = [msh, field.join((b"MSA", code.encode("ascii"), header.control_id))]
+    stamp = _stamp(ours.now, ours.now.utcoffset())
+    kind, processing, version = _mirrored(header)
+    parts = [b"MSH", _encoding_characters(marks)]
+    parts += [name[:_LONGEST_NAME] for name in (header.receiving_application, header.receiving_facility)]
+    parts += [name[:_LONGEST_NAME] for name in (header.sending_application, header.sending_facility)]
+    parts += [stamp, b"", kind, _escape(ours.control_id, marks), processing, version]
+    answers = [ours.accept.encode(), ours.application.encode()]
+    character_set = b"" if b"".join(parts).isascii() else _character_set(header)
+    if character_set or any(answers):
+        parts += [b"", b"", *answers, b"", character_set]
+    msh = field.join(parts).rstrip(field) if any(answers) and not character_set else field.join(parts)
+    lines = [msh, field.join((b"MSA", code.encode("ascii"), header.control_id[:_LONGEST_ID]))]
     if error is not None:
         lines[1:] = _error_lines(lines[1], header, error)
     return b"".join([line.translate(None, _FRAMING) + b"\r" for line in lines])
@@ -94,12 +149,52 @@ def _stamp(now: datetime, offset: timedelta | None) -> bytes:
     return now.strftime("%Y%m%d%H%M%S%z").encode("ascii")
 
 
+def _mirrored(header: Header) -> tuple[bytes, bytes, bytes]:
+    """MSH-9, MSH-11 and MSH-12 of the answer.  Headers of a feed say the same over and over."""
+    said = (header.separators.component, header.trigger_event, header.version_field, header.processing)
+    look = _mirror if sum(map(len, said)) < _USUAL else _mirror.__wrapped__
+    kind, processing, version = look(*said)
+    return kind, processing, version if header.readable and not header.batch else b"2.5.1"
+
+
+@lru_cache(maxsize=1024)
+def _mirror(component: bytes, event: bytes, version: bytes, processing: bytes) -> tuple[bytes, bytes, bytes]:
+    kind = component.join((b"ACK", event, b"ACK")) if component and _EVENT.fullmatch(event) else b"ACK"
+    return kind, _processing(component, processing), _version(component, version)
+
+
+def _version(component: bytes, field: bytes) -> bytes:
+    """MSH-12: the version and its country; 2.5.1 for what is no version."""
+    version, *rest = field.split(component, 2) if component else [field]
+    if not field.strip():
+        return field
+    if not _VERSION.fullmatch(version.strip()):
+        return b"2.5.1"
+    return component.join((version.strip(), *(one for one in rest[:1] if _COUNTRY.fullmatch(one))))
+
+
+def _processing(component: bytes, field: bytes) -> bytes:
+    """MSH-11: id, and mode where there is one; P for what is no id."""
+    id_, *rest = field.split(component, 2) if component else [field]
+    if not id_.strip():
+        return b""
+    if not _PROCESSING.fullmatch(id_.strip()):
+        return b"P"
+    return component.join((id_.strip(), *(one for one in rest[:1] if _PROCESSING.fullmatch(one))))
+
+
+def _character_set(header: Header) -> bytes:
+    sets = header.character_set.split(header.separators.repetition or b"~", 3)[:3]
+    return (header.separators.repetition or b"~").join(one for one in sets if _CHARACTER_SETS.fullmatch(one))
+
+
 def _encoding_characters(marks: Separators) -> bytes:
-    """MSH-2 as sent, unless its reader would not find the separators that are used here."""
+    """MSH-2 as sent, unless its reader would not find the separators that are used here, or it holds something else."""
     if not marks.odd:
         return marks.sent
     used = marks.component + marks.repetition + marks.escape + marks.subcomponent
-    return used if len(used) == 4 else marks.sent
+    plain = 1 <= len(marks.sent) <= 5 and not any(byte in b"\r\n\x00" or chr(byte).isalnum() for byte in marks.sent)
+    return used if len(used) == 4 or not plain else marks.sent
 
 
 def _error_lines(msa: bytes, header: Header, error: AckError) -> list[bytes]:

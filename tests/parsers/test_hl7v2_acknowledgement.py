@@ -4,7 +4,14 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from parsers.hl7v2.acknowledgement import AckError, answer_code, build_acknowledgement
+from parsers.hl7v2.acknowledgement import (
+    AckError,
+    Ours,
+    answer_code,
+    application_code,
+    build_acknowledgement,
+    build_answer,
+)
 from parsers.hl7v2.header import Header, scan_header
 from parsers.hl7v2.message import Message
 
@@ -44,7 +51,7 @@ def test_build_acknowledgement_uses_the_separators_of_the_sender() -> None:
 def test_build_acknowledgement_error_from_2_5_on_stands_in_err(version: bytes) -> None:
     error = AckError("101", "MSH^1^10", "MSH-10 is required")
     lines = answer(header(version), "AR", error).split(b"\r")
-    assert lines[0].endswith(b"|P|" + version)
+    assert lines[0].endswith(b"|P|" + (b"2.5.1" if version == b"junk" else version))
     assert lines[1:3] == [
         b"MSA|AR|MSG1",
         b"ERR||MSH^1^10|101^Required field missing^HL70357|E||||MSH-10 is required",
@@ -67,9 +74,66 @@ def test_build_acknowledgement_of_an_unreadable_frame_is_ar_with_defaults() -> N
     assert read.first("MSA").text(1) == "AR"  # type: ignore[union-attr]
 
 
-@pytest.mark.parametrize("control_id", [b"a.b c", b"a^b~c", b"\xff\x00\xc3", b'""', b"", b"x" * 5000, rb"a\F\b"])
+@pytest.mark.parametrize("control_id", [b"a.b c", b"a^b~c", b"\xff\x00\xc3", b'""', b"", b"x" * 199, rb"a\F\b"])
 def test_build_acknowledgement_control_id_comes_back_as_sent(control_id: bytes) -> None:
     assert Message(answer(header(control_id=control_id))).first("MSA").raw(2) == control_id  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("mark", [b"|", b"^"])
+def test_build_acknowledgement_fields_that_slipped_stay_here(mark: bytes) -> None:
+    secret = b"ZZNAME-19310713"
+    body = b"MSH|^~\\&|A|B|C|D|2026|" + secret + b"|ADT^" + secret + b"^" + secret + b"|MSG1|" + secret + b"^" + secret
+    to = scan_header(body + b"|" + secret + mark + secret + b"|||||||" + secret + b",\xff|")
+    reply = answer(to, "AE", AckError("101", "PID^1^3", "x"))
+    assert secret not in reply
+    assert b"||ACK|B1|P|2.5.1\r" in reply
+
+
+def test_build_acknowledgement_of_long_values_is_short() -> None:
+    to = scan_header(b"MSH|^~\\&|" + b"|".join([b"x" * 9000] * 4) + b"|2026||ADT^A01|" + b"y" * 9000 + b"|P|2.5")
+    assert len(answer(to)) < 1400
+
+
+def test_build_acknowledgement_separators_that_slipped_stay_here() -> None:
+    reply = answer(scan_header(b"MSH|ZZNAME^19310713|A|B|C|D|2026||ADT^A01|7|P|2.5\r"))
+    assert b"ZZNAME" not in reply and Message(reply).first("MSA").text(2) == "7"  # type: ignore[union-attr]
+
+
+def test_build_answer_says_which_answers_we_want() -> None:
+    ours = Ours(NOW, "A7.0", "AL", "NE")
+    assert build_answer(header(), "AA", ours).split(b"\r")[0].endswith(b"||ACK^A01^ACK|A7.0|P|2.5.1|||AL|NE")
+    to = scan_header("MSH|^~\\&|Ärzte|F|R|G|2026||ADT^A01|7|P|2.5||||||8859/1\r".encode("latin-1"))
+    assert build_answer(to, "AA", ours).split(b"\r")[0].endswith(b"|2.5|||AL|NE||8859/1")
+
+
+@pytest.mark.parametrize(
+    ("accept", "application", "mode", "wanted", "codes"),
+    [
+        (b"", b"", "auto", "auto", (None, None, None)),
+        (b"", b"", "auto", "always", (None, None, None)),
+        (b"AL", b"AL", "original", "always", (None, None, None)),
+        (b"", b"", "enhanced", "auto", (None, None, None)),
+        (b"", b"", "enhanced", "always", ("AA", "AE", "AR")),
+        (b"AL", b"", "auto", "auto", (None, None, None)),
+        (b"AL", b"AL", "auto", "auto", ("AA", "AE", "AR")),
+        (b"NE", b"al ", "auto", "auto", ("AA", "AE", "AR")),
+        (b"", b"ER", "auto", "auto", (None, "AE", "AR")),
+        (b"", b"SU", "auto", "auto", ("AA", None, None)),
+        (b"AL", b"NE", "auto", "always", ("AA", "AE", "AR")),
+        (b"AL", b"AL", "auto", "never", (None, None, None)),
+    ],
+)
+def test_application_code_follows_msh_16_in_enhanced_mode_only(
+    accept: bytes, application: bytes, mode: str, wanted: str, codes: tuple[str | None, ...]
+) -> None:
+    to = scan_header(b"MSH|^~\\&|A|B|C|D|2026||ADT^A01|7|P|2.5|||" + accept + b"|" + application)
+    assert tuple(application_code(to, mode, verdict, wanted) for verdict in ("accept", "error", "reject")) == codes
+
+
+def test_application_code_an_acknowledgement_and_rubbish_have_none() -> None:
+    to = scan_header(b"MSH|^~\\&|A|B|C|D|2026||ACK^A01|7|P|2.5|||AL|AL")
+    assert application_code(to, "auto", "accept", "always") is None
+    assert application_code(scan_header(b"rubbish"), "enhanced", "error", "always") is None
 
 
 def test_build_acknowledgement_values_cannot_break_segments_or_frames() -> None:
