@@ -17,7 +17,7 @@ from gateway.api.keys import ensure_admin_key
 from gateway.api.ports import ChannelStatus, Facts
 from gateway.api.server import ApiServer
 from gateway.certificates import Certificates
-from gateway.channel_kinds import Source, Surroundings, event_sinks, kind_of
+from gateway.channel_kinds import Source, Surroundings, answer_rules, event_sinks, kind_of
 from gateway.clock import Clock, system_clock
 from gateway.compute.process import ComputeProcess
 from gateway.compute.protocol import Configure, Decided
@@ -124,6 +124,7 @@ class Gateway:
                 **{channel.name: self.settings.coordination_settings(channel.name) for channel in channels},
             },
             gap_policy={channel.name: channel.gap_policy for channel in channels},
+            answering=answer_rules(channels),
             salt=salt,
             version=self.settings.version,
             packages=self._packages,

@@ -6,7 +6,7 @@ module of its own that KINDS names).  Nothing else of the gateway knows kinds by
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -17,6 +17,7 @@ from channels.ports import Destination
 from channels.tls import TlsFiles
 from gateway.certificates import Certificates
 from gateway.clock import Clock
+from gateway.compute.answering import AnswerRule
 from gateway.intake import GroupCommitIntake, IntakeFeed
 from gateway.peers import make_peer
 from gateway.settings import Settings
@@ -74,6 +75,7 @@ class ChannelKind:
     destination  opens what takes the outbox rows of the sink named like the channel; None for a kind that only receives
     events       which events the channel is sent, for a kind that is sent events; the sink has the channel's name
     feed         how intake judges and answers its units
+    answering    how processed messages are answered, for a kind that can; None: never
     """
 
     bound: Callable[[Any], object]
@@ -81,6 +83,7 @@ class ChannelKind:
     destination: Callable[[Any, Surroundings], Destination] | None = None
     feed: Callable[[Any, FeedProfile, int], IntakeFeed] = _plain_feed
     events: Callable[[Any], EventSink] | None = None
+    answering: Callable[[Any], AnswerRule | None] = lambda channel: None
 
 
 def kind_of(channel: AnyChannel) -> ChannelKind:
@@ -91,6 +94,12 @@ def event_sinks(settings: Settings) -> tuple[EventSink, ...]:
     """The channels that are sent events, and which."""
     open_ones = ((channel, kind_of(channel)) for channel in settings.channel if channel.enabled)
     return tuple(kind.events(channel) for channel, kind in open_ones if kind.events)
+
+
+def answer_rules(channels: Sequence[AnyChannel]) -> dict[str, AnswerRule]:
+    """The channels whose messages may be answered once more when they were processed, and how."""
+    rules = {channel.name: kind_of(channel).answering(channel) for channel in channels}
+    return {name: rule for name, rule in rules.items() if rule is not None}
 
 
 # -- mllp-listener -----------------------------------------------------------------------------------------------------

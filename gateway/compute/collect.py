@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+from gateway.compute.answering import ApplicationAnswers, Outcome
 from gateway.compute.protocol import Configure
 from gateway.coordination.changes import Cause, Changes, Emitted
 from gateway.coordination.draft import key_of
@@ -27,6 +29,9 @@ from gateway.envelope import render, routing_key
 from gateway.store.ports import EventRow, ItemEnd, NewWork, Parked, Reply, WorkItem, WriteSet
 from mappings.events import CanonicalEvent
 from mappings.reading import Reading
+
+_PLACE = re.compile(r"[A-Z][A-Z0-9]{2}(\^[0-9]{1,4}){0,5}")
+"""A detail that is a place in a message."""
 
 TABLES: dict[type[Record], str] = {
     Patient: "patients",
@@ -67,6 +72,7 @@ class Collector:
         self.rule_failures: list[tuple[str, str]] = []
         self.recorded: dict[str, datetime] = {}
         self._configuration = configuration
+        self._answers = ApplicationAnswers(configuration.answering, now)
         self._kept = _Part()
         self._part = _Part()
 
@@ -109,6 +115,12 @@ class Collector:
         self._part.ends.append(
             ItemEnd(journal_id=work.journal_id, item=item, end=end, reason=reason, channel=work.channel)
         )
+        self._answer(work, item, Outcome(end, reason or ""))
+
+    def _answer(self, work: WorkItem, item: int, outcome: Outcome) -> None:
+        reply = self._answers.reply(work, item, outcome, self._facility(work.channel))
+        if reply is not None:
+            self._part.replies.append(reply)
 
     def received(self, work: WorkItem, items: int) -> None:
         """A journal row was counted as one item when it came; reading may find more."""
@@ -132,6 +144,7 @@ class Collector:
                 payload=payload or (work.body if work.kind == "event" else b""),
             )
         )
+        self._answer(work, item, Outcome("parked", reason, stage, detail if _PLACE.fullmatch(detail) else ""))
 
     def unmatched(self, work: WorkItem, item: int, event: CanonicalEvent, reason: str, payload: bytes) -> None:
         """An answer whose patient is not known (yet): parked under its keys; a denial makes a task at once."""

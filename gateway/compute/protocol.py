@@ -10,6 +10,7 @@ from datetime import datetime
 
 import msgspec
 
+from gateway.compute.answering import AnswerRule
 from gateway.coordination.changes import Command, CoordinationSettings
 from gateway.coordination.records import (
     Appointment,
@@ -35,6 +36,7 @@ class Configure(msgspec.Struct, kw_only=True, tag="configure"):
     gap_policy: dict[str, str]  # channel -> gap | block
     salt: bytes
     version: int
+    answering: dict[str, AnswerRule] = msgspec.field(default_factory=dict)  # channels that may answer twice
     packages: list[str] = msgspec.field(default_factory=list)  # modules to import: site rules, and the tests' poison
 
 

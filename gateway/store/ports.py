@@ -152,6 +152,7 @@ class Reply(msgspec.Struct, kw_only=True, array_like=True):
     body: bytes
     facility_id: str
     inquiry_id: str | None = None  # of a request of ours that is followed
+    once: bool = False  # a body without slots, of which each journal row and kind has one, whatever is run again
 
 
 class WriteSet(msgspec.Struct, kw_only=True):

@@ -184,8 +184,14 @@ class CommitWriter:
             await self._raw.executemany(insert_rows(table, "postgresql", size, conflict), values)
 
     async def _reply(self, reply: Reply) -> None:
-        number = await self._raw.fetchval(sql.NEXT_CONTROL_NUMBER, reply.partner)
-        body = self._numbering(reply.body, number)
+        if reply.once:
+            known = "SELECT 1 FROM replies WHERE journal_id = $1 AND kind = $2"
+            if await self._raw.fetchval(known, reply.journal_id, reply.kind) is not None:
+                return
+            number, body = 0, reply.body
+        else:
+            number = await self._raw.fetchval(sql.NEXT_CONTROL_NUMBER, reply.partner)
+            body = self._numbering(reply.body, number)
         head = (reply.journal_id, reply.channel, reply.partner, reply.kind, reply.facility_id)
         reply_id = await self._raw.fetchval(sql.INSERT_REPLY, *head, number, body, self._now, reply.inquiry_id)
         await self._raw.execute(

@@ -178,8 +178,14 @@ class CommitWriter:
             self._counts[SINK + sink.name, "committed"] += queued
 
     def _reply(self, reply: Reply) -> None:
-        (number,) = self._raw.execute(sql.NEXT_CONTROL_NUMBER, (reply.partner,)).fetchone()
-        body = self._numbering(reply.body, number)
+        if reply.once:
+            known = "SELECT 1 FROM replies WHERE journal_id = ? AND kind = ?"
+            if self._raw.execute(known, (reply.journal_id, reply.kind)).fetchone() is not None:
+                return
+            number, body = 0, reply.body
+        else:
+            (number,) = self._raw.execute(sql.NEXT_CONTROL_NUMBER, (reply.partner,)).fetchone()
+            body = self._numbering(reply.body, number)
         head = (reply.journal_id, reply.channel, reply.partner, reply.kind, reply.facility_id)
         reply_id = self._raw.execute(sql.INSERT_REPLY, (*head, number, body, self._at, reply.inquiry_id)).lastrowid
         row = (reply.channel, reply_id, reply.partner, 0, reply.facility_id, self._at)
