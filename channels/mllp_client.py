@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from dataclasses import dataclass
+from collections import deque
+from dataclasses import dataclass, field
 
 from channels.tls import Tls, failure_word
 from parsers.errors import ParseError
@@ -22,6 +23,7 @@ class Reply:
     code: str
     control_id: str
     body: bytes
+    answers: bytes = field(default=b"", compare=False)  # MSA-2 as sent
 
     @property
     def accepted(self) -> bool:
@@ -30,6 +32,10 @@ class Reply:
 
 class PeerLost(Exception):
     """No answer: refused, closed, timed out, or bytes that are no frame.  The message may have been taken."""
+
+
+class NoAnswer(PeerLost):
+    """The message was sent, and its answer did not come."""
 
 
 class MllpClient:
@@ -46,6 +52,12 @@ class MllpClient:
         self._server_name = server_name or host
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
         self._frames = FrameReader(_MAX_REPLY)
+        self._arrived: deque[bytes] = deque()  # answers read and not looked at
+        self.unexpected = 0  # answers that were for no message then waiting
+
+    @property
+    def connected(self) -> bool:
+        return self._streams is not None
 
     async def connect(self) -> None:
         """PeerLost when there is nobody."""
@@ -62,12 +74,21 @@ class MllpClient:
         except (OSError, TimeoutError):
             raise PeerLost("no connection") from None
         self._frames = FrameReader(_MAX_REPLY)
+        self._arrived.clear()
 
     async def send(self, body: bytes) -> Reply:
         """Send one message and wait for its answer.
 
         Connects when needed.  A late answer can never be taken for that of the next message: after a time-out the
         connection is closed.
+        """
+        return await self.exchange(body, b"")
+
+    async def exchange(self, body: bytes, control_id: bytes) -> Reply:
+        """As `send`, and the answer is the one whose MSA-2 is `control_id`, as bytes (b"": the next one).
+
+        Others are counted as unexpected and left out: an application acknowledgement of an earlier message, say.
+        NoAnswer when the message may have arrived, PeerLost when there was no connection.
         """
         if self._streams is None:
             await self.connect()
@@ -77,23 +98,41 @@ class MllpClient:
             async with asyncio.timeout(self._timeout):
                 writer.write(frame(body))
                 await writer.drain()
-                return read_reply(await self._next_frame(reader))
+                while True:
+                    reply = read_reply(await self._next_frame(reader))
+                    if not control_id or reply.answers == control_id:
+                        return reply
+                    self.unexpected += 1
         except (OSError, TimeoutError):
             await self.close()
-            raise PeerLost("no answer") from None
+            raise NoAnswer("no answer") from None
         except PeerLost:
             await self.close()
             raise
 
+    async def tell(self, body: bytes) -> None:
+        """Send one message that is not answered.  PeerLost when there is no connection."""
+        if self._streams is None:
+            await self.connect()
+        assert self._streams is not None
+        try:
+            async with asyncio.timeout(self._timeout):
+                self._streams[1].write(frame(body))
+                await self._streams[1].drain()
+        except (OSError, TimeoutError):
+            await self.close()
+            raise PeerLost("not sent") from None
+
     async def _next_frame(self, reader: asyncio.StreamReader) -> bytes:
-        while True:
+        while not self._arrived:
             data = await reader.read(_READ)
             if not data:
-                raise PeerLost("closed by the peer")
+                raise NoAnswer("closed by the peer")
             for found in self._frames.feed(data):
                 if found.broken:
-                    raise PeerLost(f"the answer is {found.broken}")
-                return found.body
+                    raise NoAnswer(f"the answer is {found.broken}")
+                self._arrived.append(found.body)
+        return self._arrived.popleft()
 
     async def close(self) -> None:
         if self._streams is None:
@@ -115,4 +154,4 @@ def read_reply(body: bytes) -> Reply:
         acknowledgement = None
     if acknowledgement is None:
         return Reply("", "", body)
-    return Reply(acknowledgement.text(1), acknowledgement.text(2), body)
+    return Reply(acknowledgement.text(1), acknowledgement.text(2), body, acknowledgement.raw(2).strip())

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 LINGER_SECONDS = 0.5
 """Between the end of our side and the close."""
 
+_MOST_SENDERS = 64  # that are remembered of one connection
+
 # Why reading is paused
 PEER_SLOW, UNANSWERED, INTAKE, CHANNEL, ENDING = 1, 2, 4, 8, 16
 
@@ -46,6 +48,7 @@ class MllpConnection(asyncio.Protocol):
         self.peer = ""
         self.address = ""
         self.names: tuple[str, ...] = ()  # of the peer's certificate
+        self.senders: set[str] = set()  # MSH-3|MSH-4 of messages that were stored
         self.frames = 0
         self.last_received_at: datetime | None = None
         self.heard = 0.0  # loop time of the last bytes
@@ -197,6 +200,8 @@ class MllpConnection(asyncio.Protocol):
         """Take the answers that are due by now into the next write."""
         while self._places and (answer := self._places[0].answer) is not None:
             place = self._places.popleft()
+            if answer.sender and len(self.senders) < _MOST_SENDERS:
+                self.senders.add(answer.sender)
             if self._transport is None or self.ending_since:
                 continue
             if answer.reply is not None and not place.silent:
@@ -221,6 +226,14 @@ class MllpConnection(asyncio.Protocol):
         if self._out and self._transport is not None and not self._transport.is_closing():
             self._transport.write(self._out[0] if len(self._out) == 1 else b"".join(self._out))
         self._out.clear()
+
+    def tell(self, body: bytes) -> bool:
+        """Send a frame of our own, behind the answers that are due; False when the peer cannot take it now."""
+        if self._transport is None or self.ending_since or self._paused & PEER_SLOW:
+            return False
+        self._out.append(frame(body))
+        self._listener.flush_soon(self)
+        return True
 
     # -- ending ----------------------------------------------------------------------------------------------------
 

@@ -81,6 +81,7 @@ class MllpListener:
         self._server: asyncio.Server | None = None
         self._sweeper: asyncio.TimerHandle | None = None
         self._connections: dict[MllpConnection, None] = {}
+        self._by_peer: dict[str, MllpConnection] = {}
         self._by_address: Counter[str] = Counter()
         self._answering: dict[MllpConnection, None] = {}
         self._waiting: dict[MllpConnection, None] = {}  # for the intake
@@ -153,6 +154,17 @@ class MllpListener:
     def connections(self) -> int:
         return len(self._connections)
 
+    def find(self, peer: str, sender: str) -> MllpConnection | None:
+        """The open connection that `peer` names ("10.1.2.3:51234", then the name of its certificate); without it the
+        newest from the same address, and with the same certificate, that spoke for `sender`."""
+        place, _, name = peer.partition(" ")
+        connection = self._by_peer.get(place)
+        if connection is None:
+            address = place.rpartition(":")[0].strip("[]")
+            others = (one for one in self._connections if one.address == address and sender in one.senders)
+            connection = next((one for one in reversed(list(others)) if name in ("", *one.names[:1])), None)
+        return connection
+
     @property
     def peers(self) -> list[PeerStatus]:
         return [
@@ -194,6 +206,7 @@ class MllpListener:
         if self._server is None or (self.tls is None and not self._room(connection.address)):
             return False
         self._connections[connection] = None
+        self._by_peer[connection.peer] = connection
         self._by_address[connection.address] += 1
         if self.paused:
             connection.pause(CHANNEL)
@@ -218,6 +231,8 @@ class MllpListener:
         if connection not in self._connections:
             return
         del self._connections[connection]
+        if self._by_peer.get(connection.peer) is connection:
+            del self._by_peer[connection.peer]
         self._leave(connection.address)
         if not self._connections:
             self._all_closed.set()

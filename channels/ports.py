@@ -24,6 +24,7 @@ class Answer:
     reply: bytes | None = None
     close: bool = False
     accepted: bool = True
+    sender: str = ""  # MSH-3|MSH-4 of a stored message: whom this connection speaks for
 
 
 @dataclass(slots=True)

@@ -7,11 +7,11 @@ import hashlib
 import logging
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
 
-from channels.ports import Destination
+from channels.ports import Delivery, Destination
 from channels.rabbitmq import Queue, RabbitDestination, RabbitSettings
 from gateway.api.keys import ensure_admin_key
 from gateway.api.ports import ChannelStatus, Facts
@@ -19,6 +19,7 @@ from gateway.api.server import ApiServer
 from gateway.certificates import Certificates
 from gateway.channel_kinds import Source, Surroundings, answer_rules, event_sinks, kind_of
 from gateway.clock import Clock, system_clock
+from gateway.compute.answering import ApplicationAnswers, Outcome
 from gateway.compute.process import ComputeProcess
 from gateway.compute.protocol import Configure, Decided
 from gateway.coordination.changes import Command
@@ -32,7 +33,7 @@ from gateway.settings import Settings
 from gateway.settings_channels import AnyChannel
 from gateway.status import Status
 from gateway.store.opening import open_store
-from gateway.store.ports import WriteSet
+from gateway.store.ports import OutboxItem, Reply, WorkItem, WriteSet
 from gateway.store.progress import pending
 from gateway.telemetry import Metrics
 from gateway.watch import Watch
@@ -86,6 +87,7 @@ class Gateway:
             self._decided,
             lambda channel: self.settings.profile(channel).default_facility,
         )
+        self.pipeline.answer_parked = self._answer_parked
         self.intake = GroupCommitIntake(
             self.store,
             self.feeds(),
@@ -150,18 +152,21 @@ class Gateway:
             rabbit = RabbitSettings(bus.url, bus.exchange, queues, publish_timeout=bus.publish_timeout)
             self._relay("bus", RabbitDestination(rabbit))
         for channel in self.settings.channel:
-            destination = kind_of(channel).destination
-            if destination is not None and channel.enabled:
-                self._relay(channel.name, destination(channel, self._surroundings()))
+            kind = kind_of(channel)
+            if kind.destination is not None and channel.enabled:
+                self._relay(channel.name, kind.destination(channel, self._surroundings()), kind.render)
 
     def _surroundings(self) -> Surroundings:
-        return Surroundings(self.settings, self.store, self.intake, self.clock, self.certificates)
+        return Surroundings(self.settings, self.store, self.intake, self.clock, self.certificates, self.sources)
 
-    def _relay(self, sink: str, destination: Destination) -> None:
+    def _relay(
+        self, sink: str, destination: Destination, render: Callable[[OutboxItem], Delivery] | None = None
+    ) -> None:
+        """`render`: of a sink that is sent something else than events and files."""
         self._destinations.append(destination)
         payload = self.settings.bus_payload if sink == "bus" else "full"
         granted = all(each.restricted for each in self.store.sinks if each.name == sink)
-        render = renderer(payload, restricted=granted)
+        render = render or renderer(payload, restricted=granted)
         self.relays[sink] = Relay(
             self.store, sink, destination, render=render, times=RelayTimes(batch=self.settings.bus.batch)
         )
@@ -251,6 +256,11 @@ class Gateway:
                 relay.wake()
             self._events.set()
 
+    def _answer_parked(self, item: WorkItem, reason: str) -> Reply | None:
+        answers = ApplicationAnswers(answer_rules(self.settings.channel), self.clock())
+        facility = self.settings.profile(item.channel).default_facility
+        return answers.reply(item, item.item, Outcome("parked", reason, "compute"), facility)
+
     def disk_short(self) -> bool:
         """True when the reserve is reached (decision 26); looked at once a second at most."""
         at, short = self._disk_checked
@@ -281,6 +291,11 @@ class Gateway:
     def channel_state(self, name: str) -> str:
         channel = self.settings.find_channel(name)
         return "disabled" if channel is None or not channel.enabled else self._states.get(name, "stopped")
+
+    def answers_of(self, name: str) -> str:
+        """Which acknowledgements a channel gives, in words."""
+        channel = self.settings.find_channel(name)
+        return kind_of(channel).answers(channel) if channel is not None else ""
 
     def port_of(self, name: str) -> int:
         """The TCP port that a listener is bound to."""

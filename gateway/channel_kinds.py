@@ -6,30 +6,25 @@ module of its own that KINDS names).  Nothing else of the gateway knows kinds by
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 from channels.file_drop import FileDestination, FileDrop, FileDropSettings
-from channels.mllp_listener import MllpListener, MllpListenerSettings
-from channels.ports import Destination
-from channels.tls import TlsFiles
+from channels.ports import Delivery, Destination
+from gateway import mllp_opening
 from gateway.certificates import Certificates
 from gateway.clock import Clock
 from gateway.compute.answering import AnswerRule
 from gateway.intake import GroupCommitIntake, IntakeFeed
-from gateway.peers import make_peer
 from gateway.settings import Settings
 from gateway.settings_channels import AnyChannel
 from gateway.settings_channels import FileDrop as FileDropSection
-from gateway.settings_channels import MllpListener as MllpListenerSection
 from gateway.store.core_store import CoreStore
+from gateway.store.ports import OutboxItem
 from gateway.store.sinks import EventSink
-from mappings.codes import EVENTS
 from mappings.profile import FeedProfile
-
-END_BLOCK = {"1C0D": b"\x1c\r", "1C": b"\x1c"}
 
 
 class Source(Protocol):
@@ -60,6 +55,7 @@ class Surroundings:
     intake: GroupCommitIntake
     clock: Clock
     certificates: Certificates
+    sources: Mapping[str, Source]  # those that are open by now, by channel
 
 
 def _plain_feed(channel: Any, profile: FeedProfile, version: int) -> IntakeFeed:
@@ -75,6 +71,8 @@ class ChannelKind:
     destination  opens what takes the outbox rows of the sink named like the channel; None for a kind that only receives
     events       which events the channel is sent, for a kind that is sent events; the sink has the channel's name
     feed         how intake judges and answers its units
+    answers      the same in words, for people
+    render       how the outbox rows of the sink become deliveries, where they are neither events nor files
     answering    how processed messages are answered, for a kind that can; None: never
     """
 
@@ -84,6 +82,8 @@ class ChannelKind:
     feed: Callable[[Any, FeedProfile, int], IntakeFeed] = _plain_feed
     events: Callable[[Any], EventSink] | None = None
     answering: Callable[[Any], AnswerRule | None] = lambda channel: None
+    answers: Callable[[Any], str] = lambda channel: ""
+    render: Callable[[OutboxItem], Delivery] | None = None
 
 
 def kind_of(channel: AnyChannel) -> ChannelKind:
@@ -100,58 +100,6 @@ def answer_rules(channels: Sequence[AnyChannel]) -> dict[str, AnswerRule]:
     """The channels whose messages may be answered once more when they were processed, and how."""
     rules = {channel.name: kind_of(channel).answering(channel) for channel in channels}
     return {name: rule for name, rule in rules.items() if rule is not None}
-
-
-# -- mllp-listener -----------------------------------------------------------------------------------------------------
-
-
-def listener_settings(channel: MllpListenerSection) -> MllpListenerSettings:
-    return MllpListenerSettings(
-        name=channel.name,
-        host=channel.host,
-        port=channel.port,
-        max_frame=channel.max_frame,
-        idle_timeout=channel.idle_timeout,
-        frame_timeout=channel.frame_timeout,
-        max_connections=channel.max_connections,
-        max_connections_per_peer=channel.max_connections_per_peer,
-        end=END_BLOCK[channel.end],
-        max_unanswered=channel.max_unanswered,
-    )
-
-
-def _listener(channel: MllpListenerSection, around: Surroundings) -> Source:
-    tls = None
-    if channel.tls is not None:
-        files = TlsFiles(channel.tls.certificate, channel.tls.key, channel.tls.client_ca)
-        tls = around.certificates.open(
-            channel.name,
-            files,
-            server=True,
-            warn_days=channel.tls.warn_days,
-            handshake_timeout=channel.tls.handshake_timeout,
-        )
-    return MllpListener(listener_settings(channel), around.intake, clock=around.clock, tls=tls)
-
-
-def _listener_bound(channel: MllpListenerSection) -> object:
-    return listener_settings(channel), channel.tls
-
-
-def _listener_feed(channel: MllpListenerSection, profile: FeedProfile, version: int) -> IntakeFeed:
-    return IntakeFeed(
-        profile=profile,
-        ack_mode=channel.ack_mode,
-        unknown_event=channel.unknown_event,
-        known_events=frozenset(EVENTS),
-        versions=channel.versions,
-        require_control_id=channel.require_control_id,
-        on_store_timeout=channel.on_store_timeout,
-        hold_seconds=channel.hold_seconds,
-        config_version=version,
-        split_lanes=channel.split_lanes if channel.split_lanes > 1 else 0,
-        peers=tuple(make_peer(peer.address, peer.certificate, peer.senders) for peer in channel.peer),
-    )
 
 
 # -- file-drop ---------------------------------------------------------------------------------------------------------
@@ -177,7 +125,15 @@ def _file_destination(channel: FileDropSection, around: Surroundings) -> Destina
 
 
 KINDS: dict[str, ChannelKind] = {
-    "mllp-listener": ChannelKind(bound=_listener_bound, source=_listener, feed=_listener_feed),
+    "mllp-listener": ChannelKind(
+        bound=mllp_opening.listener_bound,
+        source=mllp_opening.open_listener,
+        destination=mllp_opening.open_answers,
+        feed=mllp_opening.listener_feed,
+        answering=mllp_opening.answer_rule,
+        answers=mllp_opening.tell_answers,
+        render=mllp_opening.answer_delivery,
+    ),
     "webhook": ChannelKind(bound=lambda section: section),  # opened by gateway.webhooks, with those of the API
     "file-drop": ChannelKind(bound=drop_settings, source=_file_drop, destination=_file_destination),
 }

@@ -229,7 +229,9 @@ class GroupCommitIntake:
                 self._say(pending, now, self._outage_answer(pending, now))
             else:
                 reply = self._reply(admission, admission.code, admission.error, now)
-                self._say(pending, now, Answer(reply, admission.close, admission.entry.rejected is None))
+                entry = admission.entry
+                sender = entry.sender if admission.header is not None and entry.rejected is None else ""
+                self._say(pending, now, Answer(reply, admission.close, entry.rejected is None, sender))
                 traffic.answered[admission.code or ""] += 1
                 self._on_answered((now - pending.inbound.received_at).total_seconds())
         if fresh:

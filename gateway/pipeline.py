@@ -22,6 +22,7 @@ from gateway.store.ports import (
     Loaded,
     LoadRequest,
     Parked,
+    Reply,
     Session,
     Store,
     StoreUnavailable,
@@ -92,6 +93,8 @@ class Pipeline:
         self._clock = clock
         self._committed = committed
         self._facility_of = facility_of
+        self.answer_parked: Callable[[WorkItem, str], Reply | None] = lambda item, reason: None
+        """What a message that the compute process could not survive is answered, where it is answered at all."""
         self._wake = asyncio.Event()
         self._stopping = False
         self._cut = False  # the batch in hand: there is more behind it, so nothing is gained by waiting
@@ -287,6 +290,8 @@ class Pipeline:
                 writes.deleted_timers = [suspect.body.decode()]
             else:
                 writes.parked = [self._parked(suspect, reason)]
+                answer = self.answer_parked(suspect, reason)
+                writes.replies = [answer] if answer is not None else []
             await session.commit(writes)
         if suspect.kind == "timer":
             log.error("timer of channel %s dropped: %s", suspect.channel, reason)

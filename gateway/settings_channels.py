@@ -11,7 +11,7 @@ from pydantic import AfterValidator, Field
 from gateway.settings_feed import FeedSection
 from gateway.settings_section import Name as Name
 from gateway.settings_section import Section as Section  # for the other modules of settings
-from gateway.settings_tls import ListenerTlsSection, PeerSection
+from gateway.settings_tls import CallbackSection, ListenerTlsSection, PeerSection
 
 MIB = 1024 * 1024
 
@@ -104,6 +104,16 @@ class MllpListener(FeedSection, ChannelSection):
     ack_mode: Literal["auto", "original", "enhanced"] = Field(
         default="auto",
         description="Which acknowledgement codes: by MSH-15 and MSH-16, always AA/AE/AR, or always CA/CE/CR.",
+    )
+    application_ack: Literal["auto", "always", "never"] = Field(
+        default="auto",
+        description="In enhanced mode, a second answer after processing: by MSH-16, to every message, or never.",
+    )
+    application_ack_hold: float = Field(
+        default=300.0, ge=0, description="Seconds that such an answer waits for a connection of its sender."
+    )
+    callback: CallbackSection | None = Field(
+        default=None, description="Send application acknowledgements there; without it, on the message's connection."
     )
     unknown_event: Literal["accept", "reject"] = Field(
         default="accept", description="An event without a mapping: store and answer AA, or answer AR 201."

@@ -21,6 +21,7 @@ from gateway.settings import Settings, is_loopback
 from gateway.settings_channels import KINDS, MllpListener, Webhook
 from gateway.settings_lines import Path, find_line, index_lines
 from gateway.settings_people import odd_people
+from gateway.settings_tls import ClientTlsSection, TlsSection
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,6 +208,15 @@ def _listener_findings(channel: MllpListener, index: int, line: Callable[..., in
         where, place = line("channel", index, "max_connections_per_peer"), f"channel.{index}.max_connections_per_peer"
         yield Finding(where, "warning", "One peer may have more connections than all.", "Lower it.", place)
 
+    if channel.application_ack == "always" and channel.ack_mode == "original":
+        where, place = line("channel", index, "application_ack"), f"channel.{index}.application_ack"
+        cure = 'Set `ack_mode = "enhanced"`, or leave `application_ack` out.'
+        yield Finding(where, "error", "In original mode there is one answer, never two.", cure, place)
+    back = channel.callback
+    if back is not None and not is_loopback(back.host) and not back.allow_plaintext and back.tls is None:
+        where, place = line("channel", index, "callback", "host"), f"channel.{index}.callback.host"
+        cure = "Add [channel.callback.tls], or set `allow_plaintext = true` where the network itself is protected."
+        yield Finding(where, "error", "Answers without TLS would leave this machine.", cure, place)
     for at, peer in enumerate(channel.peer):
         if peer.certificate and (channel.tls is None or not channel.tls.client_ca):
             where, place = line("channel", index, "peer", at), f"channel.{index}.peer.{at}.certificate"
@@ -298,14 +308,16 @@ def _host_findings(settings: Settings) -> Iterator[Finding]:
 
 
 def _tls_findings(settings: Settings) -> Iterator[Finding]:
-    sections = {"api.tls": settings.api.tls}
+    sections: dict[str, TlsSection | ClientTlsSection | None] = {"api.tls": settings.api.tls}
     for index, channel in enumerate(settings.channel):
         if isinstance(channel, MllpListener) and channel.enabled:
             sections[f"channel.{index}.tls"] = channel.tls
+            sections[f"channel.{index}.callback.tls"] = channel.callback.tls if channel.callback else None
     for key, section in sections.items():
         if section is not None:
-            files = TlsFiles(section.certificate, section.key, getattr(section, "client_ca", ""))
-            for severity, text, cure in look_at_files(files, server=True, warn_days=section.warn_days):
+            server = isinstance(section, TlsSection)
+            files = TlsFiles(section.certificate, section.key, getattr(section, "client_ca" if server else "ca", ""))
+            for severity, text, cure in look_at_files(files, server=server, warn_days=section.warn_days):
                 yield Finding(0, severity, text, cure, key)
 
 

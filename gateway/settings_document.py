@@ -26,7 +26,7 @@ from gateway.settings_coordination import CalendarSection, CoordinationSection, 
 from gateway.settings_feed import IdentifierRuleSettings, TranslationSettings
 from gateway.settings_partners import GuidesSection, PartnerSection, PayerSection, PolicySection, ProviderSection
 from gateway.settings_people import CoordinatorSection, PanelSection, PeopleSection, TeamSection
-from gateway.settings_tls import ListenerTlsSection, PeerSection, TlsSection
+from gateway.settings_tls import CallbackSection, ClientTlsSection, ListenerTlsSection, PeerSection, TlsSection
 
 SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("[gateway]", GatewaySection),
@@ -39,6 +39,8 @@ SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("[[calendar]]", CalendarSection),
     ('[[channel]] with kind = "mllp-listener"', MllpListener),
     ("[channel.tls] of a listener", ListenerTlsSection),
+    ("[channel.callback]", CallbackSection),
+    ("[channel.callback.tls]", ClientTlsSection),
     ("[[channel.peer]]", PeerSection),
     ("[[channel.patient_id]]", IdentifierRuleSettings),
     ("[[channel.translate]]", TranslationSettings),

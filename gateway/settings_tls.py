@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ipaddress import ip_network
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -43,6 +43,37 @@ class ListenerTlsSection(TlsSection):
         default="", description="PEM file: authorities that sign the peers' certificates; empty: none is asked for."
     )
     handshake_timeout: float = Field(default=10.0, gt=0, description="Seconds in which a peer must have shaken hands.")
+
+
+class ClientTlsSection(Section):
+    """TLS of connections that we open: 1.2 or later, and the peer's certificate is always verified."""
+
+    ca: str = Field(
+        default="", description="PEM file: authorities that sign the peer's certificate; empty: those of this machine."
+    )
+    certificate: str = Field(default="", description="PEM file: our certificate, where the peer asks for one.")
+    key: str = Field(default="", description="PEM file: its private key, not encrypted.")
+    server_name: str = Field(default="", description="Name the peer's certificate must have; empty: `host`.")
+    warn_days: int = Field(default=30, ge=0, description="Days before a certificate's end from which it is noticed.")
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if bool(self.certificate) != bool(self.key):
+            raise ValueError("certificate and key go together")
+        return self
+
+
+class CallbackSection(Section):
+    """Where application acknowledgements go, when not back over the connection of their message."""
+
+    host: str = Field(min_length=1, description="The peer's address.")
+    port: int = Field(ge=1, le=65535, description="His TCP port.")
+    timeout: float = Field(default=30.0, gt=0, description="Seconds to wait for a connection, or for his answer.")
+    accept_ack: Literal["AL", "NE"] = Field(
+        default="AL", description="Our MSH-15: `AL` waits for his accept acknowledgement, `NE` does not."
+    )
+    allow_plaintext: bool = Field(default=False, description="Must be `true` to send off loopback without TLS.")
+    tls: ClientTlsSection | None = Field(default=None, description="Connect with TLS; without it in the clear.")
 
 
 class PeerSection(Section):

@@ -113,6 +113,7 @@ class Status:
                     oldest_pending_at=known.get("oldest_pending_at"),
                     counts=counts,
                     last_error="gave-up" if traffic.gave_up else None,
+                    answers=gateway.answers_of(channel.name),
                 )
             )
         return found

@@ -168,3 +168,6 @@ class ChannelView(BaseModel):
     oldest_pending_at: datetime | None
     counts: dict[str, int] = Field(examples=[{"processed": 120, "parked": 1, "in_flight": 0}])
     last_error: str | None
+    answers: str = Field(
+        description="Which acknowledgements it gives.", examples=["AA, AE or AR; by MSH-15 and MSH-16 CA, then AA"]
+    )

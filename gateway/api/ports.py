@@ -48,6 +48,7 @@ class ChannelStatus:
     oldest_pending_at: datetime | None = None
     counts: Mapping[str, int] = field(default_factory=dict)  # ends by word, and in_flight
     last_error: str | None = None  # a word, never a value
+    answers: str = ""  # which acknowledgements it gives, in words
 
 
 class GatewayPort(Protocol):

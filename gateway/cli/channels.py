@@ -37,7 +37,7 @@ def show_channel(name: Name, config: Config = None, as_json: Json = False) -> No
     """One channel."""
     client = ApiClient(read_settings(config))
     row = ask_api(lambda: client.get(f"/api/v1/channels/{quote(name, safe='')}"))
-    show([row], [*COLUMNS, "oldest_pending_at", "last_error"], as_json=as_json)
+    show([row], [*COLUMNS, "oldest_pending_at", "last_error", "answers"], as_json=as_json)
 
 
 def pause(name: Name, actor: ActorOption = None, config: Config = None, as_json: Json = False) -> None:

@@ -231,6 +231,8 @@ class OutboxItem(msgspec.Struct, kw_only=True, array_like=True):
     facility_id: str
     body: bytes
     restricted: bool = False
+    peer: str = ""  # of an acknowledgement: who sent the message (journal.peer), and for whom (journal.sender)
+    sender: str = ""
 
 
 class Store(Protocol):

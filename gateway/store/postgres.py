@@ -194,7 +194,7 @@ class PostgresStore(CoreStore):
         with translated():
             async with self._sink_locks.of(sink) as raw:
                 rows = await raw.fetch(pending, sink, limit) if raw is not None else []
-        return [OutboxItem(**dict(zip(OutboxItem.__struct_fields__, row, strict=True))) for row in rows]
+        return [OutboxItem(**dict(zip(OutboxItem.__struct_fields__, row, strict=False))) for row in rows]
 
     async def outbox_settle(self, sink: str, outcomes: Sequence[tuple[int, str]]) -> None:
         now = self.clock()

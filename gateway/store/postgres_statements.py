@@ -203,8 +203,10 @@ SELECT o.sink, o.sequence, e.event_id, o.key, e.routing_key, e.type, o.facility_
 FROM outbox o JOIN events e ON e.seq = o.sequence WHERE o.sink = $1 ORDER BY o.sequence LIMIT $2
 """
 PENDING_REPLIES = """
-SELECT o.sink, o.sequence, 'r-' || o.sequence, o.key, '', r.kind, o.facility_id, r.body, false
-FROM outbox o JOIN replies r ON r.reply_id = o.sequence WHERE o.sink = $1 ORDER BY o.sequence LIMIT $2
+SELECT o.sink, o.sequence, 'r-' || o.sequence, o.key, '', r.kind, o.facility_id, r.body, false,
+    COALESCE(j.peer, ''), COALESCE(j.sender, '')
+FROM outbox o JOIN replies r ON r.reply_id = o.sequence LEFT JOIN journal j ON j.journal_id = r.journal_id
+WHERE o.sink = $1 ORDER BY o.sequence LIMIT $2
 """
 UNDELIVERED = """
 INSERT INTO undelivered (sink, sequence, key, lane, facility_id, queued_at, outcome, settled_at)

@@ -151,7 +151,7 @@ class SqliteStore(CoreStore):
 
         def query(connection: SqliteConnection) -> list[OutboxItem]:
             rows = connection.raw.execute(pending, (sink, limit))
-            return [OutboxItem(**dict(zip(OutboxItem.__struct_fields__, row, strict=True))) for row in rows]
+            return [OutboxItem(**dict(zip(OutboxItem.__struct_fields__, row, strict=False))) for row in rows]
 
         return await self.reading(query)
 

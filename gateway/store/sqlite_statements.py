@@ -121,8 +121,9 @@ PENDING_EVENTS = (
     "FROM outbox o JOIN events e ON e.seq = o.sequence WHERE o.sink = ? ORDER BY o.sequence LIMIT ?"
 )
 PENDING_REPLIES = (
-    "SELECT o.sink, o.sequence, 'r-' || o.sequence, o.key, '', r.kind, o.facility_id, r.body, 0 "
-    "FROM outbox o JOIN replies r ON r.reply_id = o.sequence WHERE o.sink = ? ORDER BY o.sequence LIMIT ?"
+    "SELECT o.sink, o.sequence, 'r-' || o.sequence, o.key, '', r.kind, o.facility_id, r.body, 0, "
+    "COALESCE(j.peer, ''), COALESCE(j.sender, '') FROM outbox o JOIN replies r ON r.reply_id = o.sequence "
+    "LEFT JOIN journal j ON j.journal_id = r.journal_id WHERE o.sink = ? ORDER BY o.sequence LIMIT ?"
 )
 QUEUE_TIMER = (  # not when it was set anew, cleared or queued since it was read
     "INSERT INTO work (work_id, lane, journal_id, item, kind, channel, source_kind, received_at, attempts, replayed, "

@@ -11,6 +11,7 @@ import msgspec
 
 from channels.ports import Inbound
 from gateway.admission import IntakeFeed, admit
+from gateway.compute.answering import AnswerRule
 from gateway.compute.protocol import Act, Configure, Decide, Decided, Read, ReadDone
 from gateway.compute.steps import Steps
 from gateway.coordination.changes import CoordinationSettings
@@ -52,7 +53,14 @@ class LocalCompute:
 class LocalPipeline:
     """`send` stores a body and lets everything that follows from it happen."""
 
-    def __init__(self, folder: Path, *, gap_policy: str = "gap", clock: Callable[[], datetime] = lambda: NOW) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        gap_policy: str = "gap",
+        clock: Callable[[], datetime] = lambda: NOW,
+        answering: AnswerRule | None = None,
+    ) -> None:
         url = f"sqlite:///{folder / 'baton.db'}"
         migrate(url)
         self.store = SqliteStore(folder / "baton.db", clock=clock, numbering=number_interchange)
@@ -65,6 +73,7 @@ class LocalPipeline:
             profiles={"adt": self.profile},
             coordination={"": CoordinationSettings()},
             gap_policy={"adt": gap_policy},
+            answering={"adt": answering} if answering else {},
             salt=b"s" * 32,
             version=1,
         )

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from gateway.compute.answering import AnswerRule
 from mappings import registry
 from mappings.reading import Reading
+from parsers.hl7v2.message import Message
 from tests.support.local_pipeline import LocalPipeline
 
 ADMIT = (
@@ -104,3 +106,25 @@ async def test_gap_discarded_message_releases_its_followers(blocking: LocalPipel
     assert await blocking.rows("parked", "reason") == []
     assert await blocking.rows("patients", "phone", "gap_since") == [("5550001", None)]
     assert (await blocking.store.ledger()).balanced
+
+
+async def test_gap_follower_is_answered_when_it_is_folded_in_and_not_before(tmp_path: Path, broken: set[bytes]) -> None:
+    local = LocalPipeline(tmp_path, gap_policy="block", answering=AnswerRule())
+    await local.store.open()
+
+    def asking(control_id: str, event: str = "A08", phone: str = "") -> bytes:
+        return message(control_id, event, phone).replace(b"|2.5.1\r", b"|2.5.1|||AL|AL\r", 1)
+
+    async def answered() -> list[str]:
+        codes = [Message(item.body).first("MSA") for item in await local.store.outbox_claim("adt", 9)]
+        return [f"{code.text(1)} {code.text(2)}" for code in codes if code is not None]
+
+    await local.send(asking("A1", "A01"))
+    broken.add(b"B2")
+    await local.send(asking("B2", phone="5550000"), asking("C3", phone="5550001"))
+    assert await answered() == ["AA A1", "AE B2"]
+    broken.clear()
+    assert await local.store.retry_parked((await local.rows("parked", "parked_id"))[0][0], "ana")
+    await local.settle()
+    assert await answered() == ["AA A1", "AE B2", "AA C3"]
+    await local.store.close()
