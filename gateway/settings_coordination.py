@@ -135,6 +135,10 @@ class CoordinationSection(Section):
         default=("PROCEDURE", "PROC", "SURGERY", "REFERRAL", "SPEC"),
         description="Codes of SCH-7, SCH-8 or AIS-3 that mean a procedure or a referral visit.",
     )
+    provider_cancel_reasons: tuple[str, ...] = Field(
+        default=("PROVIDER", "PROV", "CLINIC", "RESOURCE"),
+        description="Codes of SCH-6 that mean that the provider cancelled.",
+    )
     condition_groups: dict[str, tuple[str, ...]] = Field(
         default={}, description="ICD-10-CM prefixes by group, in place of those in docs/rules.md."
     )

@@ -238,6 +238,7 @@ class CoordinationSettings(msgspec.Struct, frozen=True, kw_only=True):
     higher_care_units: tuple[str, ...] = ()  # points of care that are intensive or step-down care
     medicare_plan_types: tuple[str, ...] = ("MA", "MB", "HN", "MEDICARE", "MCR")
     specialist_types: tuple[str, ...] = ("PROCEDURE", "PROC", "SURGERY", "REFERRAL", "SPEC")
+    provider_cancel_reasons: tuple[str, ...] = ("PROVIDER", "PROV", "CLINIC", "RESOURCE")
     condition_groups: Mapping[str, tuple[str, ...]] = msgspec.field(default_factory=dict)  # replace those of ours
     quiet_mrns: tuple[str, ...] = ()  # "T100" or "T100-T199": patients that make no tasks
     quiet_names: tuple[str, ...] = ()  # family names of test patients

@@ -32,13 +32,13 @@ def look_no_show(draft: Draft) -> None:
     for visit in draft.touched(Appointment):
         moved = happened(draft, "appointment-status", visit.appointment_id)
         if moved is not None and visit.status == "noshow" and not is_dead(draft.subject.patient):
-            stay = _stay_followed_by(draft, visit)
+            stay = stay_followed_by(draft, visit)
             if stay is not None:
                 _open(draft, visit, stay)
 
 
 def _open(draft: Draft, visit: Appointment, stay: Encounter) -> None:
-    key = NO_SHOW.key_of(scope_of(visit), _version(visit))
+    key = NO_SHOW.key_of(scope_of(visit), version_of(visit))
     before = newest(draft, key)
     if before is not None and not was_retracted(before):
         return
@@ -83,7 +83,7 @@ def _rebooked_since(draft: Draft, missed: Appointment, task: Task) -> bool:
     )
 
 
-def _stay_followed_by(draft: Draft, visit: Appointment) -> Encounter | None:
+def stay_followed_by(draft: Draft, visit: Appointment) -> Encounter | None:
     """The latest discharge home, when this visit is the earliest one standing for it."""
     stays = [
         stay
@@ -105,7 +105,7 @@ def _left(stay: Encounter) -> datetime:
     return stay.discharged_at
 
 
-def _version(visit: Appointment) -> str:
+def version_of(visit: Appointment) -> str:
     """v{start}: a start that returns after another one is a new cycle, so the count of moves belongs to it."""
     start = visit.start_at.strftime("%Y%m%dT%H%MZ") if visit.start_at else "none"
     return f"v{start}.{visit.reschedules}"

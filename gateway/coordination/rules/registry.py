@@ -7,26 +7,35 @@ from collections.abc import Iterable, Sequence
 from gateway.coordination.records import Record
 from gateway.coordination.rules import death
 from gateway.coordination.rules.admission import NO_AUTH, READMISSION
+from gateway.coordination.rules.answers import CALL, INFORMATION, PARTIAL, REJECTED
 from gateway.coordination.rules.authorization import DENIED, PENDED
+from gateway.coordination.rules.booking import CANCELLED, MISSED, RESOURCE
+from gateway.coordination.rules.conflict import CONFLICT
 from gateway.coordination.rules.coverage import INACTIVE, VERIFY
 from gateway.coordination.rules.death import DEATH
 from gateway.coordination.rules.declaration import Rule
 from gateway.coordination.rules.departure import AMA, HANDOFF, HOME_HEALTH, RECONCILIATION
 from gateway.coordination.rules.desk import ABSENT, OVERDUE
 from gateway.coordination.rules.discharge import CONTACT, UNBOOKED
+from gateway.coordination.rules.eligibility import REJECTED as ELIGIBILITY_REJECTED
+from gateway.coordination.rules.emergency import FREQUENT
 from gateway.coordination.rules.followup import NO_SHOW
 from gateway.coordination.rules.identity import MERGED, UNMATCHED
+from gateway.coordination.rules.insurance import CHANGED, ENDING, OTHER_PAYER, SELF_PAY
 from gateway.coordination.rules.level_of_care import LEVEL, REVIEW
 from gateway.coordination.rules.measures import FMC, FUH, FUM_FUA
 from gateway.coordination.rules.notices import MESSAGE, MOON
-from gateway.coordination.rules.planning import EXPECTED, PENDING
+from gateway.coordination.rules.period import DAYS, EXPIRING, UNITS
+from gateway.coordination.rules.planning import EXPECTED
+from gateway.coordination.rules.planning import PENDING as DISCHARGE_PENDING
 from gateway.coordination.rules.practitioner import (
     ADMISSION_NOTICE,
     EMERGENCY_NOTICE,
-    INFORMATION,
     NO_PCP,
     PCP_CHANGED,
 )
+from gateway.coordination.rules.practitioner import INFORMATION as DISCHARGE_INFORMATION
+from gateway.coordination.rules.request import REQUEST
 from gateway.coordination.rules.window import NOT_COMPLETED, OUTSIDE
 
 RULES: tuple[Rule, ...] = (
@@ -37,28 +46,46 @@ RULES: tuple[Rule, ...] = (
     NO_SHOW,
     NOT_COMPLETED,
     ADMISSION_NOTICE,
-    INFORMATION,
+    DISCHARGE_INFORMATION,
     NO_PCP,
     RECONCILIATION,
     HANDOFF,
     HOME_HEALTH,
     AMA,
-    PENDING,
+    DISCHARGE_PENDING,
     EXPECTED,
     MESSAGE,
     MOON,
     REVIEW,
     LEVEL,
     NO_AUTH,
+    DAYS,
+    REQUEST,
     PENDED,
+    INFORMATION,
     DENIED,
+    PARTIAL,
+    CALL,
+    REJECTED,
+    EXPIRING,
+    UNITS,
     VERIFY,
     INACTIVE,
+    ENDING,
+    ELIGIBILITY_REJECTED,
+    CHANGED,
+    OTHER_PAYER,
+    SELF_PAY,
     READMISSION,
+    FREQUENT,
     FMC,
     FUM_FUA,
     FUH,
+    MISSED,
+    CANCELLED,
+    RESOURCE,
     MERGED,
+    CONFLICT,
     UNMATCHED,
     # Extended, off by default:
     EMERGENCY_NOTICE,

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
+import msgspec
 import pytest
 
 from gateway.coordination.changes import Cause, Changes, Command, Considered, CoordinationSettings, TimerFired
 from gateway.coordination.decide import decide
-from gateway.coordination.records import Task, Timer
+from gateway.coordination.draft import AGGREGATES, key_of
+from gateway.coordination.records import Record, Task, Timer
 from gateway.coordination.scope import PatientScope, Scope
 from mappings.events import (
     AppointmentFacts,
@@ -66,6 +69,16 @@ class Bench:
     def skip(self, until: str) -> None:
         """The gateway is down until then: nothing fires."""
         self.now = local(until)
+
+    def know(self, record: Record, **fields: object) -> None:
+        """Set fields of a record as an earlier message left them."""
+        table = getattr(self.subject, f"{AGGREGATES[type(record)][0]}s")
+        table[key_of(record)[0]] = msgspec.structs.replace(record, **fields)
+
+    def only(self, table: str) -> Any:
+        """The patient's one row of a table, "coverages"."""
+        (found,) = getattr(self.subject, table).values()
+        return found
 
     def fire(self, timer: Timer, *, late: bool = False) -> Changes:
         return self._decide(TimerFired(timer=timer, late=late))

@@ -1,0 +1,172 @@
+"""appointment-no-show, appointment-cancelled-no-rebook, appointment-resource-lost, ed-frequent-use, identity-conflict:
+scenarios 9, 15 and 16 of domain reference 9."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from mappings.events import AppointmentFacts, Identifier, PatientFacts, ResourceFacts
+
+MISSED, CANCELLED, RESOURCE = "appointment-no-show", "appointment-cancelled-no-rebook", "appointment-resource-lost"
+FREQUENT, CONFLICT = "ed-frequent-use", "identity-conflict"
+CLINIC = {"service": "CARD", "reason": "CHECK", "type": "NEW"}
+
+
+def test_scenario_15_no_show_is_taken_back_by_the_arrival(bench) -> None:
+    bench.hear(bench.visit("S12", "2026-07-01 09:00", "2026-07-06 10:00", **CLINIC))
+    bench.hear(bench.visit("S26", "2026-07-06 10:30", "2026-07-06 10:00", **CLINIC))
+    task = bench.task(MISSED)
+    assert (task.due_at, task.priority) == (bench.local("2026-07-08 23:59:59"), "routine")
+    bench.hear(bench.visit("S14", "2026-07-06 10:50", "2026-07-06 10:00", **(CLINIC | {"status": "arrived"})))
+    assert bench.task(MISSED).business_status == "retracted"
+
+
+def test_missed_procedure_is_urgent_and_a_new_booking_resolves(bench) -> None:
+    proc = CLINIC | {"type": "PROC"}
+    bench.hear(bench.visit("S12", "2026-07-01 09:00", "2026-07-06 10:00", **proc))
+    bench.hear(bench.visit("S26", "2026-07-06 10:30", "2026-07-06 10:00", **proc))
+    assert bench.task(MISSED).priority == "urgent"
+    bench.hear(bench.visit("S12", "2026-07-06 11:00", "2026-07-13 10:00", "F2", **proc))
+    assert bench.task(MISSED).business_status == "auto-resolved"
+
+
+def test_third_no_show_goes_to_case_management(bench) -> None:
+    for number, day in enumerate(("06", "13", "20"), 1):
+        start = f"2026-07-{day} 10:00"
+        bench.hear(
+            bench.visit(
+                "S12",
+                f"2026-07-0{number} 09:00",
+                start,
+                f"F{number}",
+                **(CLINIC | {"service": f"S{number}", "type": f"T{number}"}),
+            )
+        )
+    for number, day in enumerate(("06", "13", "20"), 1):
+        start = f"2026-07-{day} 10:00"
+        facts = CLINIC | {"service": f"S{number}", "type": f"T{number}"}
+        bench.hear(bench.visit("S26", f"2026-07-{day} 10:30", start, f"F{number}", **facts))
+    bench.wait("2026-07-20 10:31")
+    assert bench.tasks(MISSED)[-1].queue == "case-management"
+
+
+def test_missed_follow_up_belongs_to_its_own_rule(bench) -> None:
+    bench.hear(bench.admit("2026-06-29 09:00"))
+    bench.hear(bench.discharge("2026-07-02 14:10"))
+    bench.hear(bench.visit("S12", "2026-07-02 15:00", "2026-07-07 10:00"))
+    bench.hear(bench.visit("S26", "2026-07-07 10:30", "2026-07-07 10:00"))
+    assert bench.tasks(MISSED) == [] and bench.task("followup-no-show").open
+
+
+def test_cancel_by_the_provider_without_a_new_booking(bench) -> None:
+    bench.hear(bench.visit("S12", "2026-07-01 09:00", "2026-07-20 10:00", **CLINIC))
+    bench.hear(bench.visit("S15", "2026-07-02 09:00", "2026-07-20 10:00", event_reason="PROVIDER", **CLINIC))
+    bench.wait("2026-07-03 08:59")
+    assert bench.tasks(CANCELLED) == []
+    bench.wait("2026-07-03 09:00")
+    assert (bench.task(CANCELLED).due_at, bench.task(CANCELLED).priority) == (
+        bench.local("2026-07-07 23:59:59"),
+        "routine",
+    )
+    bench.hear(bench.visit("S12", "2026-07-06 09:00", "2026-07-27 10:00", "F2", **CLINIC))
+    assert bench.task(CANCELLED).business_status == "auto-resolved"
+
+
+@pytest.mark.parametrize(
+    ("facts", "opens"), [({"reason": "FOLLOWUP"}, True), ({"type": "REFERRAL"}, True), ({}, False)]
+)
+def test_cancel_by_the_patient_matters_for_follow_up_and_referral(bench, facts: dict, opens: bool) -> None:
+    bench.hear(bench.visit("S12", "2026-07-01 09:00", "2026-07-20 10:00", **(CLINIC | facts)))
+    bench.hear(bench.visit("S15", "2026-07-02 09:00", "2026-07-20 10:00", **(CLINIC | facts)))
+    bench.wait("2026-07-03 10:00")
+    assert bool(bench.tasks(CANCELLED)) is opens
+
+
+def test_scenario_16_cancel_and_a_booking_that_names_it_are_a_reschedule(bench) -> None:
+    bench.hear(bench.visit("S12", "2026-07-01 09:00", "2026-07-20 10:00"))
+    bench.hear(bench.visit("S15", "2026-07-02 09:00", "2026-07-20 10:00"))
+    bench.hear(bench.visit("S12", "2026-07-02 09:40", "2026-09-20 10:00", "F2", parent_id="F1"))
+    bench.wait("2026-07-05 10:00")
+    assert bench.tasks(CANCELLED) == []
+
+
+def test_booking_of_the_same_service_made_before_the_cancel_counts(bench) -> None:
+    bench.hear(bench.visit("S12", "2026-07-01 09:00", "2026-07-20 10:00", service="CARD"))
+    bench.hear(bench.visit("S12", "2026-07-01 09:10", "2026-07-27 10:00", "F2", service="CARD"))
+    bench.hear(bench.visit("S15", "2026-07-02 09:00", "2026-07-20 10:00", service="CARD"))
+    bench.wait("2026-07-05 10:00")
+    assert bench.tasks(CANCELLED) == []
+
+
+def resources(bench, trigger: str, at: str, *rows: ResourceFacts):
+    made = AppointmentFacts(filler_id="F1", resources=rows, resources_complete=False)
+    type_ = "appointment.resource-cancelled" if trigger == "S20" else "appointment.updated"
+    return bench.event(type_, f"SIU^{trigger}", at, appointment=made)
+
+
+def test_appointment_without_its_clinician_needs_another(bench) -> None:
+    doctor = ResourceFacts(kind="AIP", id="77")
+    room = ResourceFacts(kind="AIS", id="CARD")
+    bench.hear(bench.visit("S12", "2026-07-01 09:00", "2026-07-20 10:00", resources=(doctor, room), **CLINIC))
+    bench.hear(resources(bench, "S20", "2026-07-02 09:00", msgspec.structs.replace(doctor, removed=True)))
+    task = bench.task(RESOURCE)
+    assert (task.due_at, task.priority) == (bench.local("2026-07-06 23:59:59"), "urgent")
+    bench.hear(resources(bench, "S18", "2026-07-02 11:00", doctor))
+    assert bench.task(RESOURCE).business_status == "auto-resolved"
+
+
+# -- emergency visits --------------------------------------------------------------------------------------------------
+
+
+def test_scenario_9_fourth_visit_in_a_year_asks_once_in_90_days(bench) -> None:
+    for number, day in enumerate(("2025-09-01", "2025-12-01", "2026-03-01", "2026-06-01"), 1):
+        bench.hear(bench.register(f"{day} 09:00", f"V{number}"))
+    task = bench.task(FREQUENT)
+    assert task.priority == "urgent" and task.due_at == bench.local("2026-06-03 23:59:59")
+    bench.hear(bench.register("2026-07-01 09:00", "V5"))
+    assert len(bench.tasks(FREQUENT)) == 1
+    bench.hear(bench.register("2026-09-10 09:00", "V6"))
+    assert len(bench.tasks(FREQUENT)) == 2
+
+
+def test_return_within_72_hours_is_asap_and_taken_back_with_the_visit(bench) -> None:
+    bench.hear(bench.register("2026-07-01 09:00", "V1"))
+    bench.hear(bench.register("2026-07-03 09:00", "V2"))
+    task = bench.task(FREQUENT)
+    assert task.priority == "asap" and "72h" in task.task_key
+    bench.hear(bench.cancel_admit("2026-07-03 10:00", "V2"))
+    assert bench.task(FREQUENT).business_status == "retracted"
+
+
+# -- two people in one record ------------------------------------------------------------------------------------------
+
+
+def person(family: str, born: str, **facts: object) -> PatientFacts:
+    key = Identifier(value="1001", authority="GH", type="MR")
+    return PatientFacts(key=key, family=family, birth_date=born, **facts)
+
+
+def test_number_used_again_for_another_person_is_a_conflict(bench) -> None:
+    for at, who in (("09:00", person("DOE", "1948-02-17")), ("10:00", person("ROE", "1990-03-04"))):
+        bench.hear(bench.event("patient.updated", "ADT^A31", f"2026-07-01 {at}", patient=who))
+    task = bench.task(CONFLICT)
+    assert (task.priority, task.due_at, task.queue) == ("asap", bench.local("2026-07-01 14:00"), "records")
+    assert "ROE" not in task.reason + task.evidence_json
+
+
+def test_marriage_and_default_values_are_no_conflict(bench) -> None:
+    for at, who in (
+        ("09:00", person("DOE", "1948-02-17")),
+        ("10:00", person("ROE", "1948-02-17", identity_reliability="US")),
+    ):
+        bench.hear(bench.event("patient.updated", "ADT^A31", f"2026-07-01 {at}", patient=who))
+    assert bench.tasks(CONFLICT) == []
+
+
+def test_payer_that_knows_the_member_differently_is_a_conflict(bench) -> None:
+    from mappings.payer_facts import Rejection
+
+    bench.hear(bench.event("patient.updated", "ADT^A31", "2026-07-01 08:00", coverages=bench.insurance()))
+    bench.hear(bench.eligibility("2026-07-01 09:00", "rejected", rejections=(Rejection(reason="71", loop="2100C"),)))
+    assert bench.task(CONFLICT).open
