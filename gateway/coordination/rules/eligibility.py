@@ -61,7 +61,7 @@ def checks_of_outage(draft: Draft, coverage: Coverage) -> Sequence[Check] | None
     rejections = _rejections(coverage)
     if not rejections or not _is_outage(rejections):
         return []
-    if happened(draft, "eligibility-rejected", coverage.coverage_id) is None:
+    if not any(happened(draft, kind, coverage.coverage_id) for kind in ("payer-down", "eligibility-rejected")):
         return None
     known = [timer for timer in draft.subject.timers.of_rule(REJECTED.id) if timer.coverage_id == coverage.coverage_id]
     if known:
@@ -108,6 +108,8 @@ def _correction(draft: Draft, coverage: Coverage, rejections: Sequence[Rejection
 
 
 def _queue(rejection: Rejection) -> str | None:
+    if rejection.who:
+        return rejection.who
     if rejection.kind in _INTEGRATION:
         return "integration"
     return "authorization" if rejection.kind in _AUTHORIZATION else None
