@@ -17,6 +17,7 @@ from pydantic_core import ErrorDetails
 from channels.egress import EgressRefused, parse_url
 from channels.tls import TlsFiles
 from gateway.certificates import Severity, look_at_files
+from gateway.notifications import notified
 from gateway.settings import Settings, is_loopback
 from gateway.settings_channels import KINDS, MllpListener, Webhook
 from gateway.settings_lines import Path, find_line, index_lines
@@ -235,6 +236,10 @@ def _webhook_findings(channel: Webhook, index: int, settings: Settings, line: Ca
         where, place = line("channel", index, "facilities"), f"channel.{index}.facilities"
         cure = "Use some of: " + ", ".join(facilities) + "."
         yield Finding(where, "error", "There is no facility of this id.", cure, place)
+    if channel.format == "fhir-notification" and not notified(channel.types):
+        where, place = line("channel", index, "types"), f"channel.{index}.types"
+        cure = "Leave `types` out, or name encounter.admitted or encounter.discharged."
+        yield Finding(where, "error", "None of these types makes a notification.", cure, place)
     if channel.format == "fhir-notification" and channel.payload != "full":
         where, place = line("channel", index, "payload"), f"channel.{index}.payload"
         yield Finding(where, "error", "Notifications hold patient data.", 'Set `payload = "full"`.', place)

@@ -20,6 +20,7 @@ from channels.egress import EgressPolicy, parse_url, pinned
 from channels.ports import Delivery
 from channels.standard_webhooks import show_secret
 from channels.webhook import WebhookDestination, WebhookSettings, word_of
+from gateway.notifications import NotificationDestination, notified
 from gateway.outgoing import renderer
 from gateway.relay import Relay, RelayTimes
 from gateway.settings_channels import Webhook as WebhookSection
@@ -185,7 +186,12 @@ class Webhooks:
     def _start_one(self, row: Webhook) -> None:
         destination = self._destination(row)
         render = renderer(row.payload, restricted=row.restricted)
-        relay = Relay(self._gateway.store, row.name, destination, render=render, times=TIMES)
+        taker = (
+            NotificationDestination(self._gateway.store, destination, row.url)
+            if row.format == "fhir-notification"
+            else destination
+        )
+        relay = Relay(self._gateway.store, row.name, taker, render=render, times=TIMES)
         self._open[row.name] = _Open(row, relay, destination)
         self._gateway.relays[row.name] = relay
         relay.start()
@@ -245,7 +251,8 @@ class Webhooks:
 
 def _sink(row: Webhook) -> EventSink:
     facilities = None if row.facilities is None else frozenset(row.facilities)
-    return EventSink(row.name, row.types, facilities, row.restricted)
+    types = notified(row.types) if row.format == "fhir-notification" else row.types
+    return EventSink(row.name, types, facilities, row.restricted)
 
 
 def _row_of(section: WebhookSection, before: Webhook | None, now: datetime) -> Webhook:

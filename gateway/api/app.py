@@ -19,6 +19,7 @@ from gateway.api import (
     audit,
     channels,
     events,
+    fhir,
     health,
     ledger,
     messages,
@@ -31,6 +32,7 @@ from gateway.api import (
     webhooks,
 )
 from gateway.api.auth import SCOPES, GuardedRoute, authenticate, needs
+from gateway.api.fhir_errors import as_operation_outcomes, is_fhir
 from gateway.api.ports import GatewayPort
 from gateway.store.ports import StoreUnavailable
 
@@ -38,7 +40,7 @@ log = logging.getLogger("gateway.api.access")
 
 VERSION = "1"
 OPEN_PATHS = frozenset({"/healthz", "/readyz"})
-_ROUTERS = (messages, parked, tasks, task_acts, patients, events, channels, webhooks, ledger, audit, people)
+_ROUTERS = (messages, parked, tasks, task_acts, patients, events, channels, webhooks, ledger, audit, people, fhir)
 
 _HEADERS = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))
 
@@ -119,7 +121,7 @@ class _Front:
             await send(message)
 
         try:
-            await self._admit(scope, receive, noting)
+            await self._admit(scope, receive, as_operation_outcomes(noting) if is_fhir(scope["path"]) else noting)
         finally:
             _log_access(scope, status, time.monotonic() - started)
 

@@ -14,6 +14,7 @@ from channels.egress import EgressRefused
 from gateway.api.auth import credential_of, facilities_of, gateway_of, needs, new_router, record
 from gateway.api.models import Actor, Asked, ChannelAct, Ident, Page
 from gateway.api.problems import Problem, ProblemDocument, not_found
+from gateway.notifications import notified
 from gateway.settings_channels import EventPattern
 from gateway.store.ledger import Balance
 from gateway.store.webhooks import NameTaken, Webhook, list_webhooks
@@ -192,6 +193,8 @@ def _check_grants(request: Request, new: NewWebhook) -> None:
         raise Problem(403, "forbidden", "payload `full` needs a key with events:read.")
     if new.restricted and "restricted:read" not in scopes:
         raise Problem(403, "forbidden", "`restricted` needs a key with restricted:read.")
+    if new.format == "fhir-notification" and not notified(tuple(new.types)):
+        raise Problem(422, "invalid-request", "Notifications are made of encounter.admitted and encounter.discharged.")
     if new.format == "fhir-notification" and new.payload != "full":
         raise Problem(422, "invalid-request", "format `fhir-notification` needs payload `full`.")
 

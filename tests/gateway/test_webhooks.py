@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from fhirclient.models.bundle import Bundle
 from sqlalchemy import select
 from standardwebhooks import Webhook as Verifier
 
@@ -25,7 +26,7 @@ from gateway.store.sqlite import SqliteStore
 from gateway.store.webhooks import NameTaken, Webhook, list_webhooks
 from gateway.webhook_secrets import KeyUnreadable, derive, ensure_key
 from gateway.webhooks import Webhooks
-from tests.gateway.store.samples import event, write
+from tests.gateway.store.samples import encounter, event, patient, rows, write
 from tests.support.webhook_receiver import Receiver, receiving
 
 NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
@@ -52,9 +53,16 @@ def receiver() -> Iterator[Receiver]:
         yield found
 
 
+@pytest.fixture(scope="module")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    path = tmp_path_factory.mktemp("migrated") / "baton.db"
+    migrate(f"sqlite:///{path}")
+    return path.read_bytes()
+
+
 @pytest.fixture
-async def ground(tmp_path: Path) -> AsyncIterator[Ground]:
-    await asyncio.to_thread(migrate, f"sqlite:///{tmp_path}/baton.db")
+async def ground(tmp_path: Path, migrated: bytes) -> AsyncIterator[Ground]:
+    (tmp_path / "baton.db").write_bytes(migrated)
     store = SqliteStore(tmp_path / "baton.db", clock=lambda: NOON, sinks=())
     await store.open()
     yield Ground(store, settings_of(tmp_path))
@@ -133,6 +141,40 @@ def test_minimal_form_has_id_type_and_due_and_nothing_else_that_is_said() -> Non
     kept = {"event_id", "type", "schema_version", "emitted_at", "aggregate", "facility", "privacy", "due_at"}
     assert set(found["data"]) == kept and found["data"]["privacy"] == "restricted"
     assert (found["subject"], found["partitionkey"], found["correlationid"]) == ("tsk_1", "tsk_1", "evt_7")
+
+
+async def test_notification_of_an_admission_is_a_fhir_message_and_a_restricted_one_needs_the_grant(
+    ground: Ground, webhooks: Webhooks, receiver: Receiver
+) -> None:
+    await webhooks.add(row(receiver.url, payload="full", format="fhir-notification"))
+    await write(
+        ground.store,
+        rows=rows(
+            patient("pat_1", family="TESTER"), encounter("enc_1", "pat_1"), encounter("enc_2", "pat_1", restricted=True)
+        ),
+        events=[
+            stay_event(1, "encounter.admitted", "enc_1"),
+            stay_event(2, "encounter.updated", "enc_1"),
+            stay_event(3, "encounter.discharged", "enc_2", restricted=True),
+        ],
+    )
+    ground.relays["care-app"].wake()
+    await until(lambda: sum(ground.relays["care-app"].settled.values()) == 2)
+    ((_, headers, body),) = receiver.requests
+    assert headers["content-type"] == "application/fhir+json"
+    found = json.loads(body)
+    Bundle(found, strict=True)
+    kinds = [entry["resource"]["resourceType"] for entry in found["entry"]]
+    assert kinds == ["MessageHeader", "Encounter", "Patient"] and found["type"] == "message"
+    sink = (await ground.store.ledger()).sinks["care-app"]
+    assert sink.balanced and sink.words == {"confirmed": 1, "unrouted": 1, "parked": 0}
+
+
+def stay_event(number: int, type_: str, encounter_id: str, **more: Any) -> Any:
+    data = {"patient": {"id": "pat_1"}, "aggregate": {"kind": "encounter", "id": encounter_id, "revision": 1}}
+    data |= {"emitted_at": "2026-03-02T12:00:00Z", "event_id": f"evt_{number}", "type": type_, "schema_version": "1"}
+    body = {"id": f"evt_{number}", "type": type_, "data": data | {"facility": "GH"}}
+    return event(f"evt_{number}", type=type_, body=msgspec.json.encode(body), **more)
 
 
 async def test_rotation_signs_with_both_secrets_until_the_grace_is_over(

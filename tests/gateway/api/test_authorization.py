@@ -10,6 +10,7 @@ import pytest
 
 from gateway.api.app import create_app, guarded_routes
 from gateway.api.auth import SCOPES
+from gateway.api.fhir_render import SCOPE_OF_KIND
 from gateway.store import access
 
 
@@ -29,6 +30,7 @@ class Cell:
 
 ACT = {"actor": "jdoe", "reason": "seen"}
 TASK_ACT = {"actor": "jdoe", "revision": 1, "reason": "seen"}
+SEEDED = {"Task": "tsk-main", "Patient": "pat-main"}
 NEW_WEBHOOK = {"actor": "jdoe", "name": "new", "url": "https://192.0.43.8/in"}
 
 MATRIX = [
@@ -151,6 +153,31 @@ MATRIX = [
         right=404,
         body={"actor": "jdoe"},
     ),
+    Cell("GET", "/fhir/metadata", "/fhir/metadata", "", other=200),
+    *(
+        cell
+        for kind, scope in SCOPE_OF_KIND.items()
+        for cell in (
+            Cell("GET", f"/fhir/{kind}", f"/fhir/{kind}", scope, other=200),
+            Cell("POST", f"/fhir/{kind}/_search", f"/fhir/{kind}/_search", scope, right=415, other=415, body={}),
+            Cell(
+                "GET",
+                f"/fhir/{kind}/{{id}}",
+                f"/fhir/{kind}/{SEEDED.get(kind, 'cov-01')}",
+                scope,
+                right=200 if kind in SEEDED else 404,
+            ),
+        )
+    ),
+    Cell("PUT", "/fhir/Task/{id}", "/fhir/Task/tsk-main", "tasks:write", right=428, body={}),
+    Cell(
+        "PATCH",
+        "/fhir/Task/{id}",
+        "/fhir/Task/tsk-main",
+        "tasks:write",
+        right=428,
+        headers={"Content-Type": "application/json-patch+json"},
+    ),
     Cell("GET", "/api/v1/audit", "/api/v1/audit", "audit:read", other=200),
 ]
 IDS = [f"{cell.method} {cell.template}" for cell in MATRIX]
@@ -181,7 +208,8 @@ async def test_route_without_a_key_answers_401(client: httpx.AsyncClient, cell: 
     for headers in ({}, {"Authorization": "Bearer baton_wrong"}, {"Authorization": "Basic YTpi"}):
         answer = await ask(client, cell, headers)
         assert answer.status_code == 401
-        assert answer.headers["content-type"] == "application/problem+json"
+        fhir = cell.path.startswith("/fhir")
+        assert answer.headers["content-type"] == ("application/fhir+json" if fhir else "application/problem+json")
         assert answer.headers["www-authenticate"] == "Bearer"
 
 
