@@ -6,9 +6,9 @@ are named `urn:uuid:`, made from our ids, so that the same event gives the same 
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from typing import Any
-from uuid import NAMESPACE_URL, uuid5
 
 from mappings.fhir.elements import Resource, kept
 
@@ -48,7 +48,9 @@ def message(
 
 
 def _uuid(name: str) -> str:
-    return str(uuid5(NAMESPACE_URL, f"urn:baton:{name}"))
+    """A UUID of version 8 (RFC 9562): made of a digest, so that the same name gives the same one."""
+    digest = hashlib.sha256(f"urn:baton:{name}".encode()).hexdigest()
+    return f"{digest[:8]}-{digest[8:12]}-8{digest[13:16]}-a{digest[17:20]}-{digest[20:32]}"
 
 
 def _urn(part: Resource) -> str:
