@@ -1,4 +1,4 @@
-"""ADT: one visit or one person (domain reference 2.2).  What joins or separates records is `mappings.merging`."""
+"""ADT: one visit or one person (domain reference 2.2).  What joins or separates records is `mappings.identity`."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from mappings.allergies import read_allergies
 from mappings.codes import EVENTS, encounter_event
 from mappings.encounter import read_encounter
 from mappings.events import CanonicalEvent, EncounterFacts, PatientFacts, PlaceFacts
+from mappings.identity import IDENTITY, read_identity
 from mappings.insurance import read_coverages
-from mappings.merging import read_merges
 from mappings.patient import read_patient
 from mappings.reading import ItemReading
 from mappings.source import Source
@@ -26,8 +26,8 @@ PLANNED = frozenset(("ADT^A05", "ADT^A14", "ADT^A15", "ADT^A16"))
 
 def read_adt(source: Source, trigger: str) -> ItemReading:
     """One message -> its events, or parked `no-patient-id` (`no-location` for a bed that nobody can tell)."""
-    if trigger == "ADT^A40":
-        return read_merges(source, trigger, occurred_at(source, trigger, None))
+    if trigger in IDENTITY:
+        return read_identity(source, trigger, occurred_at(source, trigger, None))
     if trigger == "ADT^A20":
         return _read_bed(source, trigger)
     if trigger == "ADT^A17":

@@ -247,6 +247,18 @@ class PlaceFacts(Facts, frozen=True, kw_only=True):
     status: str  # table 0116 as sent: C, H, I, K, O, U
 
 
+class IdentityFacts(Facts, frozen=True, kw_only=True):
+    """MRG against PID and PV1: what an identity event names besides the patients (domain reference 2.3)."""
+
+    moved: tuple[Identifier, ...] = ()  # A43: identifiers that go to the patient
+    old: Identifier | None = None  # A46 to A48: an identifier and what it is now
+    new: Identifier | None = None
+    old_account: str | None = None  # MRG-3
+    account: str | None = None  # PID-18
+    old_visit: Identifier | None = None  # MRG-5; of A51 MRG-6
+    visit: Identifier | None = None  # PV1-19; of A51 PV1-50
+
+
 class CanonicalEvent(Facts, frozen=True, kw_only=True):
     """One thing that a message says happened.  `type` is `<family>.<event>` of domain reference 7.2."""
 
@@ -262,7 +274,8 @@ class CanonicalEvent(Facts, frozen=True, kw_only=True):
     appointment: AppointmentFacts | None = None
     place: PlaceFacts | None = None
     slot: SlotFacts | None = None
-    prior: tuple[PatientFacts, ...] = ()  # identity events: the records retired into `patient`
+    prior: tuple[PatientFacts, ...] = ()  # identity events: the records retired into `patient`, or the other patient
+    identity: IdentityFacts | None = None
     member: MemberFacts | None = None
     eligibility: EligibilityFacts | None = None
     authorization: AuthorizationFacts | None = None

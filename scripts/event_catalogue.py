@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from scripts.event_parts import MOMENT, NUMBER, TEXT, TEXTS, YES_NO, EventType, Schema, items, optional_text
 from scripts.event_parts import about as _about
+from scripts.identity_events import IDENTITY_FIELDS, IDENTITY_TYPES
 from scripts.payer_events import ANSWER_MORE, BENEFITS, DECIDED_MORE, DECISIONS, PAYER_FIELDS, PAYER_TYPES, REJECTIONS
 
 RESOURCES = items(("kind", "id"), kind=TEXT, id=TEXT, text=TEXT, type=TEXT, start=TEXT)
@@ -32,6 +33,7 @@ FIELDS: dict[str, tuple[Schema, str]] = {
     "prior": (TEXTS, "our ids of the patients retired into him"),
     "prior_identifier": (TEXT, "authority|value of the retired record"),
     "moved": ({"type": "object", "additionalProperties": TEXTS}, "table -> ids that went to the survivor"),
+    **IDENTITY_FIELDS,
     # encounter
     "visit_number": (TEXT, "PV1-19"),
     "class": (TEXT, "inpatient, outpatient, emergency, observation, preadmit, recurring, obstetrics, unknown"),
@@ -244,9 +246,10 @@ EVENT_TYPES: tuple[EventType, ...] = (
     _about(
         "patient",
         "merged",
-        "A40: one per retired record that was known; what was his is the survivor's now",
+        "A40 and its older kin: one per retired record that was known; what was his is the survivor's now",
         ("survivor", "prior", "prior_identifier", "moved"),
     ),
+    *IDENTITY_TYPES,
     _about("patient", "deactivated", "A29: the record is not to be used; nothing is deleted", _PERSON, _PERSON_MORE),
     _about(
         "patient",

@@ -38,4 +38,5 @@ def optional_text(schema: Schema) -> Schema:
 
 
 def about(kind: str, name: str, when: str, required: tuple[str, ...], more: tuple[str, ...] = ()) -> EventType:
-    return EventType(f"{kind}.{name}", when, (kind,), required, more)
+    record = "patient" if kind == "account" else kind  # an account has no record of its own
+    return EventType(f"{kind}.{name}", when, (record,), required, more)

@@ -220,7 +220,8 @@ class Collector:
         self._append("merges", changes.merges)
         patient = scope.subject.patient if scope.subject is not None else None
         for emitted in changes.emitted:
-            self._event(emitted, cause, trigger, patient)
+            other = scope.others.get(emitted.patient_id)
+            self._event(emitted, cause, trigger, other.patient if other is not None else patient)
         self.rule_failures.extend((failure.rule_id, failure.error) for failure in changes.failures)
 
     def _append(self, table: str, rows: Sequence[Record]) -> None:

@@ -259,7 +259,7 @@ class Draft:
         """Publish a canonical event about `record` (domain reference 7.2)."""
         aggregate, id_field = AGGREGATES[type(record)]
         aggregate_id = str(getattr(record, id_field))
-        patient = self.subject.patient
+        patient = self._patient_of(record)
         event = Emitted(
             event_id=self.ids.new("evt", f"{type_}|{aggregate_id}"),
             type=type_,
@@ -279,11 +279,18 @@ class Draft:
         self.emitted.append(event)
         return event
 
+    def _patient_of(self, record: Record) -> Patient:
+        """Whose event it is: the subject's, unless the record is another patient's of the scope."""
+        subject = self.subject.patient
+        owner = getattr(record, "patient_id", subject.patient_id)
+        home = self.scope.others.get(owner) if owner != subject.patient_id else None
+        return home.patient if home is not None else subject
+
     def emit_apart(self, type_: str, kind: str, name: str, data: dict[str, JSON]) -> Emitted:
         """Publish an event that is no patient's, about the place or resource `name` of the event's facility.  Its id is
         a digest of the name, its revision the recorded second: nothing counts such events."""
         event = Emitted(
-            event_id=self.ids.new("evt"),
+            event_id=self.ids.new("evt", f"{type_}|{name}"),
             type=type_,
             facility_id=self.event.facility,
             patient_id="",

@@ -43,6 +43,7 @@ class Patient(Record, kw_only=True):
     created_at: datetime
     updated_at: datetime
     allergies_json: str = "{}"  # transitions.keyed_set.KeyedSet of AL1 and IAM
+    links_json: str = "[]"  # ids of patients linked by A24: searched across, nothing shared
     living_arrangement: str | None = None  # PD1-2: A alone, F family, I institution, R relative, S spouse
     homeless: bool = False  # PID-11.7 = HL, or the address says so
     contact_known: bool = False  # an NK1 with a phone, or an emergency contact or next of kin
@@ -111,6 +112,7 @@ class Encounter(Record, kw_only=True):
     pending_location: str | None = None  # unit-room-bed of an announced transfer
     consulting_id: str | None = None
     consulting_name: str | None = None
+    merged_into: str | None = None  # encounter_id of the stay that this one became (A42)
     observation_at: datetime | None = None  # start of the newest observation
     drg: str | None = None  # DRG-1
     length_estimate_days: int | None = None  # PV2-10
@@ -386,7 +388,8 @@ class Transition(Record, kw_only=True):
 
 
 class Merge(Record, kw_only=True):
-    """Reversible merge journal (domain reference 2.3 e)."""
+    """Reversible journal of merges and moves (domain reference 2.3 e).  `trigger` of the row that undoes one:
+    "undo:<merge_id>"."""
 
     merge_id: str
     facility_id: str

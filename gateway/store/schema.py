@@ -32,7 +32,7 @@ from gateway.coordination import records
 from gateway.store.columns import BIGINT, UtcDateTime, record_columns, words
 from gateway.store.ports import EventRow
 
-REVISION = "0007"
+REVISION = "0008"
 """The newest migration: it leaves these tables."""
 
 

@@ -49,7 +49,7 @@ class Header(msgspec.Struct, gc=False):
     application_ack: bytes = b""  # MSH-16
     character_set: bytes = b""  # MSH-18, whole
     patient_ids: tuple[PatientId, ...] = ()  # PID-3 of the first PID
-    prior_ids: tuple[PatientId, ...] = ()  # MRG-1 of every MRG
+    prior_ids: tuple[PatientId, ...] = ()  # MRG-1 of every MRG, else MRG-4 and MRG-2
     other_patient_ids: tuple[PatientId, ...] = ()  # PID-3 of further PIDs (A17, A24, A37, A40 with several patients)
 
 
@@ -105,11 +105,20 @@ def _components(field: bytes, separator: bytes) -> tuple[bytes, bytes, bytes]:
 def _identifiers(
     head: bytes, end: int, terminator: bytes, separators: Separators
 ) -> tuple[tuple[PatientId, ...], tuple[PatientId, ...], tuple[PatientId, ...]]:
-    """(ids of the first PID, ids of every MRG, ids of further PIDs)."""
+    """(ids of the first PID, ids of every MRG, ids of further PIDs).
+
+    MRG-4 and MRG-2 where there is no MRG-1, and PID-2 where a message with MRG has no PID-3."""
     mark = separators.field
     patients = _segment_fields(head, end, terminator, b"PID" + mark, 3)
     merged = _segment_fields(head, end, terminator, b"MRG" + mark, 1)
-    prior = tuple(each for field in merged for each in _read_ids(field, separators)) if merged else ()
+    prior: tuple[PatientId, ...] = ()
+    if merged:
+        prior = tuple(each for field in merged for each in _read_ids(field, separators))
+        for number in () if prior else (4, 2):  # events on the external or alternate id (A39, A46, A48)
+            fields = _segment_fields(head, end, terminator, b"MRG" + mark, number)
+            prior += tuple(each for field in fields for each in _read_ids(field, separators))
+        if not any(patients):
+            patients = _segment_fields(head, end, terminator, b"PID" + mark, 2)
     if not patients:
         return (), prior[:MAX_IDENTIFIERS], ()
     further = tuple(each for field in patients[1:] for each in _read_ids(field, separators))

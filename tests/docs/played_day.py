@@ -88,6 +88,32 @@ _FURTHER_VISITS: tuple[tuple[str, dict[str, str]], ...] = (
 )
 
 
+def _further_identities() -> list[tuple[str, str, str]]:
+    """Two new people and their stays: linked, renumbered, moved and joined."""
+    ivy = "PID|1||903001^^^GENHOSP^MR||IDENT^IVY||19610101|F" + "|" * 10 + "ACC1"
+    jon = "PID|1||903002^^^GENHOSP^MR||IDENT^JON||19620101|M" + "|" * 10 + "ACC2"
+    visit = "PV1|1|I|4E" + "|" * 16 + "{}^^^GENHOSP^VN"
+    ivy_other = "903001^^^GENHOSP^MR"
+    told = [
+        ("A01", (ivy, visit.format("W1"))),
+        ("A01", (jon, visit.format("W2"))),
+        ("A24", (ivy, jon)),
+        ("A37", (ivy, jon)),
+        ("A49", (ivy.replace("ACC1", "ACC9"), "MRG|||ACC1")),
+        ("A41", (ivy, "MRG|||ACC9")),
+        ("A50", (ivy, "MRG|||||W1^^^GENHOSP", visit.format("W3"))),
+        ("A44", (jon, f"MRG|{ivy_other}||ACC1")),
+        ("A42", (jon, "MRG|||||W3^^^GENHOSP", visit.format("W2"))),
+        ("A45", (ivy, "MRG|903002^^^GENHOSP^MR||||W2^^^GENHOSP", visit.format("W2"))),
+        ("A47", (ivy.replace("903001", "903009"), f"MRG|{ivy_other}")),
+        ("A43", (jon, f"MRG|{ivy_other}")),
+    ]
+    return [
+        (f"D+2 11:{minute}", "adt", _adt(trigger, f"D+2 11:{minute}", *lines).replace("MORE", f"IDN{minute}"))
+        for minute, (trigger, lines) in enumerate(told, 20)
+    ]
+
+
 def _schedule(trigger: str, at: str, *rows: str) -> str:
     """A message about one further appointment of Carla's, or about a slot."""
     slot = trigger in ("S23", "S24")
@@ -227,6 +253,7 @@ def further_messages() -> list[tuple[str, str, str]]:
         ("D+2 10:58", "payers", _notified("D+2 10:58", 914)),
         *_further_visits(),
         *_further_bookings(),
+        *_further_identities(),
     ]
 
 

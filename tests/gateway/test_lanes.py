@@ -78,3 +78,19 @@ def test_payer_lane_ignores_padding() -> None:
 def test_lanes_of_message_about_several_patients_names_them_all() -> None:
     header = scan_header(MSH + b"PID|1||1^^^A^MR\rMRG|2^^^B^MR\rPID|2||3^^^C^MR\rMRG|4^^^D^MR\r")
     assert lanes_of(header, PROFILE) == tuple(sorted(patient_lane(each, "") for each in "ABCD"))
+
+
+@pytest.mark.parametrize(
+    ("rows", "named"),
+    [
+        (b"PID|1||7^^^A^MR\rPV1||I\rPID|2||8^^^B^MR\rPV1||I\r", "AB"),  # A17, A24, A37
+        (b"PID|1||7^^^A^MR\rMRG|8^^^B^MR||K1\r", "AB"),  # A43 to A45, A47
+        (b"PID|1|7^^^A\rMRG||||8^^^B\r", "AB"),  # A39 on the external id
+        (b"PID|1||7^^^A^MR\rMRG||||8^^^B\r", "AB"),  # A46
+        (b"PID|1||7^^^A^MR\rMRG||8^^^B\r", "AB"),  # A48
+        (b"PID|1||7^^^A^MR\rMRG|||K1\r", "A"),  # A41, A49
+    ],
+)
+def test_lanes_of_an_identity_event_are_those_of_both_sides(rows: bytes, named: str) -> None:
+    header = scan_header(MSH + rows)
+    assert lanes_of(header, PROFILE) == tuple(sorted(patient_lane(each, "") for each in named))

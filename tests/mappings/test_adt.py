@@ -380,7 +380,7 @@ def test_a40_without_a_pid_is_parked() -> None:
 @pytest.mark.parametrize("rows", [(), ("MRG|",), ("MRG|900123^^^HOSP^MR",), ("MRG|1^^^USSSA^SS",)])
 def test_a40_without_another_record_is_parked(rows: tuple[str, ...]) -> None:
     item = read(message("ADT^A40", EVN, *rows))
-    assert (item.outcome, item.reason) == ("parked", "no-patient-id")
+    assert (item.outcome, item.reason) == ("parked", "no-prior-id")
     assert "101 PID^1^3" in codes(item)
 
 

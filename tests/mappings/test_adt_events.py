@@ -6,6 +6,7 @@ import pytest
 
 from mappings.codes import EVENTS
 from mappings.events import Allergy, Location, Person
+from mappings.identity import IDENTITY
 from tests.mappings.hl7_messages import codes, event_of, message, read, segment, utc
 
 EVN = "EVN||20261109142800-0500|20261110090000-0500||||GENHOSP"
@@ -23,7 +24,11 @@ PV1 = segment(
         44: "20261109080000",
     },
 )
-VISITS = sorted(trigger for trigger, type_ in EVENTS.items() if type_.startswith("encounter.") and "A17" not in trigger)
+VISITS = sorted(
+    trigger
+    for trigger, type_ in EVENTS.items()
+    if type_.startswith("encounter.") and trigger != "ADT^A17" and trigger not in IDENTITY
+)
 
 
 @pytest.mark.parametrize("trigger", VISITS)

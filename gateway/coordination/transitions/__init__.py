@@ -37,6 +37,14 @@ Transition kinds (`aggregate`: `from_value` -> `to_value`)
     patient-created          patient: None -> None
     identity-conflict        patient: None -> further patient ids, joined by blanks; nothing was merged
     merged                   patient (the survivor): prior patient id -> survivor's; one per prior
+    linked, unlinked         patient, each of the two: None -> the other's id; A24, A37
+    identifier-changed       patient: None -> None; A46 to A48
+    identifier-moved         patient (who has it now): former patient's id -> his own; A43, where the former one goes on
+    account-merged           patient: None -> None; A35, A36, A41.  account-identifier-changed: A49
+    account-moved            patient (who has it now): former patient's id -> his own; A44
+    encounter-moved          encounter: former patient's id -> patient's id, equal when only the account changed; A45
+    encounter-merged         encounter (the one that stays): id of the other -> its own; A42
+    encounter-renamed        encounter: None -> None; A50, A51
     coverage-changed         coverage: old set -> new set, coverage ids joined by blanks; not for the first set
     coverage-verified        coverage: None -> IN1-29 as ISO time
     coverage-status          coverage: old eligibility or None -> new one; equal when an answer only confirms
@@ -67,6 +75,8 @@ answers the time of the answer.  Location history follows the newest message: a 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from gateway.coordination.draft import Draft
 from gateway.coordination.transitions.appointment import apply_appointment, join_visit
 from gateway.coordination.transitions.authorization import (
@@ -79,13 +89,30 @@ from gateway.coordination.transitions.coverage import apply_insurance
 from gateway.coordination.transitions.coverage_answer import apply_answer
 from gateway.coordination.transitions.encounter import apply_encounter
 from gateway.coordination.transitions.identity import merge_patients
+from gateway.coordination.transitions.linking import link_patients
+from gateway.coordination.transitions.merged_stays import merge_stays
+from gateway.coordination.transitions.moving import move_account, move_identifiers, move_visit
 from gateway.coordination.transitions.patient import know_patient
 from gateway.coordination.transitions.place import apply_place, apply_slot
+from gateway.coordination.transitions.renaming import change_account, rename_patient, rename_stay
 from gateway.coordination.transitions.request import apply_acknowledgement, apply_request
 
 __all__ = ["apply_event"]
 
 _ANSWERS = frozenset(("coverage", "eligibility", "authorization"))
+_IDENTITY: dict[str, Callable[[Draft], None]] = {
+    "patient.merged": merge_patients,
+    "patient.linked": link_patients,
+    "patient.unlinked": link_patients,
+    "patient.identifier-moved": move_identifiers,
+    "patient.identifier-changed": rename_patient,
+    "account.merged": change_account,
+    "account.identifier-changed": change_account,
+    "account.moved": move_account,
+    "encounter.merged": merge_stays,
+    "encounter.moved": move_visit,
+    "encounter.identifier-changed": rename_stay,
+}
 _STARTS = frozenset(("registered", "admitted", "preadmitted"))
 
 
@@ -105,8 +132,8 @@ def apply_event(draft: Draft) -> None:
         apply_place(draft)
     elif event.slot is not None:
         apply_slot(draft)
-    elif event.type == "patient.merged":
-        merge_patients(draft)
+    elif event.type in _IDENTITY:
+        _IDENTITY[event.type](draft)
     else:
         _apply_registration(draft)
 

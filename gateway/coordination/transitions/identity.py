@@ -62,6 +62,11 @@ def _retire(draft: Draft, facts: PatientFacts) -> None:
     if prior is None:
         _keep_alias(draft, key)
         return
+    merge_whole(draft, prior, key)
+
+
+def merge_whole(draft: Draft, prior: PatientScope, key: Identifier) -> None:
+    """All that `prior` has is the subject's; `key` is the identifier by which the message names him."""
     survivor = draft.subject
     conflict = _contradicting(survivor, prior)
     moved = _move(draft, prior, survivor)
@@ -148,8 +153,26 @@ def _move_tasks(draft: Draft, prior: PatientScope, survivor: PatientScope, moved
             if fresh.open:
                 tell(draft, fresh, "updated", ACTOR, "task.updated", reason="merged: follows the patient's record")
         else:
+            if task.open:
+                moved.setdefault("collapsed", []).append(task.task_id)
             _collapse(draft, twin, draft.update(task, survivor, patient_id=new_id), survivor)
     prior.tasks.clear()
+
+
+def collapse_tasks(draft: Draft, home: PatientScope, tasks: Sequence[Task], old_id: str, new_id: str) -> None:
+    """Tasks of a stay that became another one: keys that name the old one name the new one."""
+    ours = {task.task_key: task for task in home.tasks.values()}
+    for task in tasks:
+        key = task.task_key.replace(old_id, new_id)
+        twin = ours.get(key)
+        if twin is not None and was_retracted(twin) and task.open:
+            key, twin = next_key(draft, key), None
+        if twin is None:
+            fresh = draft.update(task, home, encounter_id=new_id, task_key=key)
+            if fresh.open:
+                tell(draft, fresh, "updated", ACTOR, "task.updated", reason="merged: follows the stay's record")
+        else:
+            _collapse(draft, twin, draft.update(task, home, encounter_id=new_id), home)
 
 
 def _collapse(draft: Draft, kept: Task, twin: Task, survivor: PatientScope) -> None:

@@ -80,8 +80,31 @@ def mark_late(draft: Draft) -> None:
 
 
 def create_patient(draft: Draft, facts: PatientFacts, key: Identifier) -> PatientScope:
+    """The subject, of whom nothing was known."""
+    home = draft.new_patient(_new_person(draft, facts, key))
+    _tell_created(draft, home, facts)
+    return home
+
+
+def create_other(draft: Draft, facts: PatientFacts, key: Identifier) -> PatientScope:
+    """A further patient of the scope, of whom nothing was known."""
+    home = PatientScope(patient=_new_person(draft, facts, key))
+    draft.scope.others[home.patient.patient_id] = home
+    draft.put(home.patient, home)
+    _tell_created(draft, home, facts)
+    return home
+
+
+def _tell_created(draft: Draft, home: PatientScope, facts: PatientFacts) -> None:
+    person = home.patient
+    _add_identifiers(draft, home, facts)
+    draft.emit("patient.created", person, demographics(person))
+    draft.transition("patient-created", person, None, None, patient_id=person.patient_id)
+
+
+def _new_person(draft: Draft, facts: PatientFacts, key: Identifier) -> Patient:
     event = draft.event
-    person = Patient(
+    return Patient(
         patient_id=draft.ids.new("pat"),
         facility_id=event.facility,
         revision=1,
@@ -106,11 +129,6 @@ def create_patient(draft: Draft, facts: PatientFacts, key: Identifier) -> Patien
         updated_at=draft.now,
         **person_fields("pcp", facts.pcp),  # type: ignore[arg-type]  # two texts or None
     )
-    home = draft.new_patient(person)
-    _add_identifiers(draft, home, facts)
-    draft.emit("patient.created", person, demographics(person))
-    draft.transition("patient-created", person, None, None)
-    return home
 
 
 def _update(draft: Draft, home: PatientScope, facts: PatientFacts, newest: bool) -> None:
@@ -171,7 +189,7 @@ def note_death(draft: Draft, at: datetime | None, source: str) -> None:
     """The patient died, as said by `source`: "PID" or the id of the encounter whose disposition says so."""
     person = draft.subject.patient
     if person.deceased_source is None:
-        person = draft.update(person, deceased_at=at, deceased_source=source)
+        person = draft.update(person, None, deceased_at=at, deceased_source=source)
         kind = FROM_PID if source == FROM_PID else "disposition"
         draft.emit("patient.deceased", person, present({"at": stamp(at), "source": kind}))
         draft.transition("deceased", person, None, source)
@@ -180,16 +198,18 @@ def note_death(draft: Draft, at: datetime | None, source: str) -> None:
         draft.update(person, None, **changed)
 
 
-def withdraw_death(draft: Draft, source: str) -> None:
-    """Take back what `source` said; a death known from elsewhere stays."""
-    person = draft.subject.patient
+def withdraw_death(draft: Draft, source: str, of: PatientScope | None = None) -> None:
+    """Take back what `source` said (of the subject, else of another patient of the scope); a death known from elsewhere
+    stays."""
+    home = of or draft.subject
+    person = home.patient
     if person.deceased_source != source:
         return
     cleared: dict[str, object] = {"deceased_at": None, "deceased_source": None}
     changes = listed(person, cleared)
-    person = draft.update(person, None, **cleared)
+    person = draft.update(person, home, **cleared)
     draft.emit("patient.updated", person, demographics(person), changes=changes)
-    draft.transition("death-withdrawn", person, source, None)
+    draft.transition("death-withdrawn", person, source, None, patient_id=person.patient_id)
 
 
 def demographics(person: Patient) -> dict[str, JSON]:

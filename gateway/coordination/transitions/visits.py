@@ -65,7 +65,9 @@ def key_of(facts: EncounterFacts) -> Identifier | None:
 
 
 def is_named(encounter: Encounter, key: Identifier, facility: str) -> bool:
-    """Same number, under the same authority where both have one, else at the same facility."""
+    """Same number, under the same authority where both have one, else at the same facility; never one merged away."""
+    if encounter.merged_into is not None:
+        return False
     if encounter.visit_number != key.value and not _is_alias(encounter, key.value):
         return False
     if key.authority and encounter.visit_authority:

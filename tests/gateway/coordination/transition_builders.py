@@ -6,6 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 
+from gateway.compute.protocol import StateRows
+from gateway.compute.state import State
 from gateway.coordination.changes import Cause, CoordinationSettings, Ids
 from gateway.coordination.draft import Draft
 from gateway.coordination.records import Appointment, Authorization, Coverage, Encounter, Patient
@@ -23,7 +25,9 @@ from mappings.events import (
     MemberFacts,
     PatientFacts,
 )
+from mappings.profile import FeedProfile
 
+PROFILE = FeedProfile(channel="adt", default_authority="GENHOSP")
 START = datetime(2026, 11, 5, 14, 0, tzinfo=UTC)
 SETTINGS = CoordinationSettings(facilities={"main": ("America/New_York", "us-federal")})
 ADT = {
@@ -174,3 +178,30 @@ def kinds(draft: Draft) -> list[str]:
 def moves(draft: Draft, kind: str) -> list[tuple[str | None, str | None]]:
     """(from, to) of the transitions of one kind."""
     return [(entry.from_value, entry.to_value) for entry in draft.transitions if entry.kind == kind]
+
+
+class World:
+    """Many patients: each event finds its own by its identifiers, as in the compute process."""
+
+    def __init__(self) -> None:
+        self.state = State(StateRows())
+        self.count = 0
+
+    def hear(self, event: CanonicalEvent, *, lanes: tuple[int, ...] = (3,)) -> Draft:
+        self.count += 1
+        scope = self.state.scope_of(event, PROFILE)
+        cause = Cause(message_id=f"m-{self.count}", channel="adt", received_at=event.recorded_at, lanes=lanes)
+        draft = Draft(scope, event, cause, event.recorded_at, SETTINGS, Ids(b"salt", cause))
+        apply_event(draft)
+        self.state.absorb(scope)
+        return draft
+
+    def tell(self, *events: CanonicalEvent) -> Draft:
+        drafts = [self.hear(event) for event in events]
+        return drafts[-1]
+
+    def home(self, facts: PatientFacts) -> PatientScope:
+        """Who is found under the key of `facts`."""
+        found, _ = self.state.find(facts, PROFILE)
+        assert found is not None
+        return found
