@@ -99,6 +99,7 @@ class Pipeline:
         self._stopping = False
         self._cut = False  # the batch in hand: there is more behind it, so nothing is gained by waiting
         self._size = settings.batch
+        self._limit = settings.batch  # below `_size` after a batch failed as a whole, until some went through
         self._task: asyncio.Task[None] | None = None
         self._batch = asyncio.Lock()
         self._read_ahead: tuple[list[int], ReadDone | None] = ([], None)
@@ -153,7 +154,7 @@ class Pipeline:
     async def run_once(self) -> int:
         """Claim and finish one batch; returns how many items ended.  0: nothing to do."""
         async with self._batch:
-            session = await self._store.claim(self._size)
+            session = await self._store.claim(min(self._size, self._limit))
             if session is None:
                 return 0
             return await self._finish(session)
@@ -193,7 +194,7 @@ class Pipeline:
             await self._blame(failure, batch)
             return len(batch)
         except WriteRefused:
-            log.error("the store refused the effects of a batch of %d: each is tried alone", len(batch))
+            log.error("the store refused the effects of a batch of %d: it is halved until one is left", len(batch))
             await self._blame(ComputeFailure("store-refused", 0), batch)
             return len(batch)
         if needed is not None and up_to:
@@ -226,7 +227,7 @@ class Pipeline:
     async def _look_ahead(self, session: Session, after: int) -> tuple[Sequence[WorkItem], Decided] | None:
         """Read the batch that follows.  Where the lanes stay ours, decide on it too, upon the state that the batch in
         writing leaves; but not when more than the patients named must be known, such as whom an answer may be about."""
-        items = untried(await session.ahead(after, self._size))
+        items = untried(await session.ahead(after, min(self._size, self._limit)))
         if len(items) < self._settings.small_batch:
             return None
         reading = await self._compute.read(list(items))
@@ -254,6 +255,7 @@ class Pipeline:
 
     def _count(self, decided: Decided) -> None:
         self._fit_batch()
+        self._limit = min(self._limit * 2, self._settings.batch)
         self.batches += 1
         self.items += len(decided.done)
         for rule_id, error in decided.rule_failures:
@@ -265,11 +267,13 @@ class Pipeline:
     async def _blame(self, failure: ComputeFailure, batch: Sequence[WorkItem]) -> None:
         """Commit an attempt of the item at which the compute process was lost, then park it when it had its chances.
 
-        The item is tried again alone, so that its neighbours are never lost with it a second time."""
+        The item is tried again alone, so that its neighbours are never lost with it a second time.  When nothing says
+        at which item it was, the batch is halved until the one is alone: its neighbours lose no chance (decision 18).
+        """
         suspect = next((item for item in batch if item.work_id == failure.work_id), None)
         if suspect is None:
             if len(batch) != 1:
-                await self._store.failed_attempt([item.work_id for item in batch])
+                self._limit = max(1, len(batch) // 2)
                 return
             suspect = batch[0]
         chances = 2 if failure.reason == "time-budget" else self._settings.max_attempts
