@@ -22,7 +22,7 @@ from gateway.clock import Clock, system_clock
 from gateway.compute.answering import ApplicationAnswers, Outcome
 from gateway.compute.process import ComputeProcess
 from gateway.compute.protocol import Configure, Decided
-from gateway.coordination.changes import Command
+from gateway.coordination.changes import Ask, Command
 from gateway.desk import DeskClerk
 from gateway.intake import GroupCommitIntake, IntakeFeed
 from gateway.outgoing import renderer
@@ -281,6 +281,10 @@ class Gateway:
     async def execute_command(self, command: Command, patient_id: str) -> WriteSet:
         """A person's act on a task.  Raises gateway.pipeline.Conflict."""
         return await self.pipeline.execute(command, patient_id)
+
+    async def ask(self, question: Ask, *, dry_run: bool = False) -> WriteSet:
+        """A question to a payer.  Raises gateway.pipeline.Conflict."""
+        return await self.pipeline.ask(question, dry_run=dry_run)
 
     async def facts(self) -> Facts:
         return await self.status.facts()

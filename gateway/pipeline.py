@@ -16,7 +16,7 @@ from typing import Any
 
 from gateway.compute.process import ComputeFailure, ComputeProcess
 from gateway.compute.protocol import Decided, ItemKeys, ReadDone
-from gateway.coordination.changes import Command
+from gateway.coordination.changes import Ask, Command
 from gateway.coordination.records import Patient, Timer
 from gateway.store.ports import (
     Loaded,
@@ -318,6 +318,21 @@ class Pipeline:
         )
 
     # -- commands ----------------------------------------------------------------------------------------------------
+
+    async def ask(self, question: Ask, *, dry_run: bool = False) -> WriteSet:
+        """A question to a payer, in the patient's lane; with `dry_run` nothing is written.  Raises Conflict."""
+        session = await self._store.claim_patient(question.patient_id)
+        async with session:
+            loaded = await session.load(LoadRequest(patient_ids=[question.patient_id]))
+            decided = await self._compute.act({"command": question, "rows": loaded.rows, "now": self._clock()})
+            outcome = decided.done[0]
+            if outcome.outcome != "processed":
+                raise Conflict(outcome.reason or "conflict")
+            if not dry_run:
+                await session.commit(decided.writes)
+        if not dry_run:
+            self._committed(decided)
+        return decided.writes
 
     async def execute(self, command: Command, patient_id: str) -> WriteSet:
         """A person's act on a task, in the patient's lane.  Raises Conflict."""

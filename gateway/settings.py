@@ -15,6 +15,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from gateway.coordination.changes import CoordinationSettings
 from gateway.coordination.people import People
+from gateway.settings_asking import AskingSection
 from gateway.settings_channels import (
     MIB,
     AnyChannel,
@@ -224,6 +225,7 @@ class Settings(BaseSettings):
     facility: tuple[FacilitySection, ...] = (FacilitySection(id="main"),)
     channel: tuple[Channel, ...] = _DEFAULT_CHANNELS
     partner: tuple[PartnerSection, ...] = ()
+    asking: AskingSection = Field(default_factory=AskingSection)
     people: PeopleSection = Field(default_factory=PeopleSection)
     team: tuple[TeamSection, ...] = ()
     coordinator: tuple[CoordinatorSection, ...] = ()
@@ -307,4 +309,5 @@ class Settings(BaseSettings):
             facilities={one.id: (one.zone, calendars.get(one.calendar, one.calendar)) for one in self.facility},
             default_zone=channel.zone if channel else self.facility[0].zone,
             stage=channel.stage if channel else "live",
+            asking=self.asking.asking(self.partners),
         )

@@ -8,6 +8,7 @@ from typing import Self
 import msgspec
 from pydantic import Field, field_validator, model_validator
 
+from gateway.coordination.asking.settings import AskingSettings
 from gateway.coordination.calendar import holidays_of
 from gateway.coordination.changes import CoordinationSettings, Override
 from gateway.settings_channels import Name, Section
@@ -176,7 +177,12 @@ NUMBERS = frozenset(CoordinationSection.model_fields) - {"override", "enabled_ru
 
 
 def rule_settings(
-    section: CoordinationSection, *, facilities: dict[str, tuple[str, str]], default_zone: str, stage: str
+    section: CoordinationSection,
+    *,
+    facilities: dict[str, tuple[str, str]],
+    default_zone: str,
+    stage: str,
+    asking: AskingSettings,
 ) -> CoordinationSettings:
     """What the rules get.  `facilities`: id -> (zone, calendar)."""
     given = {name: value for name, value in section if name in CoordinationSettings.__struct_fields__}
@@ -193,5 +199,5 @@ def rule_settings(
         for one in section.override
     )
     return CoordinationSettings(
-        **given, facilities=facilities, default_zone=default_zone, stage=stage, overrides=overrides
+        **given, facilities=facilities, default_zone=default_zone, stage=stage, overrides=overrides, asking=asking
     )

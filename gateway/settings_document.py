@@ -21,6 +21,7 @@ from gateway.settings import (
     SchedulerSection,
     StoreSection,
 )
+from gateway.settings_asking import AskingSection
 from gateway.settings_channels import FileDrop, MllpListener
 from gateway.settings_coordination import CalendarSection, CoordinationSection, OverrideSection
 from gateway.settings_feed import IdentifierRuleSettings, TranslationSettings
@@ -50,6 +51,7 @@ SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("[partner.guides]", GuidesSection),
     ("[[partner.payer]]", PayerSection),
     ("[[partner.provider]]", ProviderSection),
+    ("[asking]", AskingSection),
     ("[pipeline]", PipelineSection),
     ("[scheduler]", SchedulerSection),
     ("[disk]", DiskSection),

@@ -459,6 +459,7 @@ EVENT_TYPES: tuple[EventType, ...] = (
             ("info-requested", "278 with A4 that asks for documents (PWK, HI LOI)"),
             ("requested", "a 278 request of ours, or one that passed through"),
             ("acknowledged", "a TA1 or 999 took the request, or the payer confirmed a notification (X216)"),
+            ("transport-failed", "a TA1 or 999 refused the request: the payer never saw it"),
             ("appealed", "a 278 request with UM02 1, 2 or N about a denial"),
             ("contact-payer", "278 with CT"),
             ("not-required", "278 with NA"),

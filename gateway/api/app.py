@@ -21,6 +21,7 @@ from gateway.api import (
     events,
     fhir,
     health,
+    inquiries,
     ledger,
     messages,
     parked,
@@ -40,7 +41,21 @@ log = logging.getLogger("gateway.api.access")
 
 VERSION = "1"
 OPEN_PATHS = frozenset({"/healthz", "/readyz"})
-_ROUTERS = (messages, parked, tasks, task_acts, patients, events, channels, webhooks, ledger, audit, people, fhir)
+_ROUTERS = (
+    messages,
+    parked,
+    tasks,
+    task_acts,
+    patients,
+    events,
+    channels,
+    webhooks,
+    inquiries,
+    ledger,
+    audit,
+    people,
+    fhir,
+)
 
 _HEADERS = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))
 

@@ -25,6 +25,8 @@ SCOPES = {
     "events:read": "read events",
     "channels:read": "see channels",
     "channels:write": "pause, resume and drain channels",
+    "inquiries:read": "see questions to payers",
+    "inquiries:write": "ask payers, and ask again",
     "webhooks:read": "see webhooks",
     "webhooks:write": "add, test, rotate and remove webhooks",
     "restricted:read": "see restricted patients in full, together with the scope of what is read",

@@ -9,9 +9,10 @@ from typing import Protocol
 
 from gateway.certificates import Certificates
 from gateway.clock import Clock
-from gateway.coordination.changes import Command
+from gateway.coordination.changes import Ask, Command
 from gateway.settings import Settings
 from gateway.store.core_store import CoreStore
+from gateway.store.ports import WriteSet
 from gateway.telemetry import Metrics
 from gateway.webhooks import Webhooks
 
@@ -71,6 +72,10 @@ class GatewayPort(Protocol):
 
     async def execute_command(self, command: Command, patient_id: str) -> object:
         """A person's act on a task of this patient.  Raises gateway.pipeline.Conflict."""
+        ...
+
+    async def ask(self, question: Ask, *, dry_run: bool = False) -> WriteSet:
+        """A question to a payer; with `dry_run` nothing is written.  Raises gateway.pipeline.Conflict."""
         ...
 
     async def facts(self) -> Facts: ...

@@ -4,7 +4,20 @@ from __future__ import annotations
 
 import typer
 
-from gateway.cli import channels, keys, offline, parked, people, reading, records, running, sending, tasks, webhooks
+from gateway.cli import (
+    asking,
+    channels,
+    keys,
+    offline,
+    parked,
+    people,
+    reading,
+    records,
+    running,
+    sending,
+    tasks,
+    webhooks,
+)
 
 app = typer.Typer(
     name="baton",
@@ -14,5 +27,5 @@ app = typer.Typer(
     help="HL7 v2 and X12 in, never dropped once acknowledged; events and coordination tasks out.",
     epilog="Start with `baton demo`. Settings: docs/settings.md. Every command explains itself with --help.",
 )
-for module in (running, sending, offline, reading, records, tasks, parked, channels, webhooks, keys, people):
+for module in (running, sending, offline, reading, records, tasks, parked, channels, webhooks, asking, keys, people):
     module.add_to(app)

@@ -8,6 +8,7 @@ from gateway.compute.state import State
 from gateway.coordination.matching import Candidate, Match, match_member
 from gateway.store.ports import LoadRequest
 from mappings.events import AcknowledgementFacts, CanonicalEvent, MemberFacts
+from mappings.x12_rejections import payer_is_down
 
 
 def member_keys(event: CanonicalEvent, load: LoadRequest) -> None:
@@ -94,3 +95,9 @@ def acknowledged(event: CanonicalEvent, state: State) -> tuple[CanonicalEvent, s
     inquiry_id, patient_id = found
     facts = msgspec.structs.replace(facts, inquiry_id=inquiry_id)
     return msgspec.structs.replace(event, acknowledgement=facts), patient_id
+
+
+def says_down(event: CanonicalEvent) -> bool:
+    """Whether the payer says nothing but that it cannot answer now (42, 80)."""
+    told = event.eligibility or event.authorization
+    return told is not None and told.status == "rejected" and payer_is_down(told.rejections)

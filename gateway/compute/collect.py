@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+import msgspec
+
 from gateway.compute.answering import ApplicationAnswers, Outcome
 from gateway.compute.protocol import Configure
-from gateway.coordination.changes import Cause, Changes, Emitted
+from gateway.coordination.changes import Cause, Changes, Emitted, Outgoing
 from gateway.coordination.draft import key_of
 from gateway.coordination.records import (
     Appointment,
@@ -26,7 +28,7 @@ from gateway.coordination.records import (
 )
 from gateway.coordination.scope import Scope
 from gateway.envelope import render, routing_key
-from gateway.store.ports import EventRow, ItemEnd, NewWork, Parked, Reply, WorkItem, WriteSet
+from gateway.store.ports import EventRow, ItemEnd, NewWork, Parked, PayerWord, Reply, WorkItem, WriteSet
 from mappings.events import CanonicalEvent
 from mappings.reading import Reading
 
@@ -62,6 +64,7 @@ class _Part:
         self.replies: list[Reply] = []
         self.received: dict[str, int] = {}
         self.appeared: list[str] = []
+        self.payers: dict[str, PayerWord] = {}
 
 
 class Collector:
@@ -102,6 +105,8 @@ class Collector:
         kept.new_work.extend(part.new_work)
         kept.replies.extend(part.replies)
         kept.appeared.extend(part.appeared)
+        for word in part.payers.values():
+            _hear(kept.payers, word)
         for channel, count in part.received.items():
             kept.received[channel] = kept.received.get(channel, 0) + count
         self._part = _Part()
@@ -186,6 +191,10 @@ class Collector:
                 )
             )
 
+    def payer_said(self, payer_id: str, *, down: bool) -> None:
+        """An answer of this payer, about the payer itself."""
+        _hear(self._part.payers, PayerWord(payer_id=payer_id, down=down))
+
     def drop_timer(self, timer_id: str) -> None:
         self._part.deleted_timers.append(timer_id)
 
@@ -218,6 +227,7 @@ class Collector:
         self._append("transitions", changes.transitions)
         self._append("task_changes", changes.task_changes)
         self._append("merges", changes.merges)
+        part.replies += (_document(one, cause) for one in changes.documents)
         patient = scope.subject.patient if scope.subject is not None else None
         for emitted in changes.emitted:
             other = scope.others.get(emitted.patient_id)
@@ -229,7 +239,7 @@ class Collector:
             self._part.appended.setdefault(table, []).extend(rows)
 
     def _event(self, emitted: Emitted, cause: Cause, trigger: str, patient: Patient | None) -> None:
-        journal_id = int(cause.message_id[2:]) if cause.message_id.startswith("m-") else 0
+        journal_id = _journal_id(cause)
         self._part.events.append(
             EventRow(
                 event_id=emitted.event_id,
@@ -275,4 +285,30 @@ class Collector:
             replies=kept.replies,
             received=kept.received,
             appeared=kept.appeared,
+            payers=list(kept.payers.values()),
         )
+
+
+def _hear(heard: dict[str, PayerWord], word: PayerWord) -> None:
+    """The newest word counts; outages in a row add up."""
+    before = heard.get(word.payer_id)
+    if before is not None and before.down and word.down:
+        word = msgspec.structs.replace(word, answers=before.answers + word.answers)
+    heard[word.payer_id] = word
+
+
+def _document(one: Outgoing, cause: Cause) -> Reply:
+    return Reply(
+        journal_id=_journal_id(cause),
+        channel=one.channel,
+        partner=one.partner,
+        kind=one.kind,
+        body=one.body,
+        facility_id=one.facility_id,
+        inquiry_id=one.inquiry_id,
+    )
+
+
+def _journal_id(cause: Cause) -> int:
+    """The message behind a cause; 0 for what a person or program asked for."""
+    return int(cause.message_id[2:]) if cause.message_id.startswith("m-") else 0

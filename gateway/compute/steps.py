@@ -10,7 +10,7 @@ from datetime import timedelta
 
 import msgspec
 
-from gateway.compute.answers import acknowledged, control_key, match_answer, member_keys
+from gateway.compute.answers import acknowledged, control_key, match_answer, member_keys, says_down
 from gateway.compute.collect import Collector
 from gateway.compute.protocol import (
     Act,
@@ -24,7 +24,7 @@ from gateway.compute.protocol import (
 )
 from gateway.compute.state import State, lanes_of_patient
 from gateway.compute.unmatched import NOBODY, close_unmatched, open_unmatched
-from gateway.coordination.changes import Cause, CoordinationSettings, TimerFired
+from gateway.coordination.changes import Ask, Cause, Command, CoordinationSettings, TimerFired
 from gateway.coordination.decide import decide
 from gateway.coordination.scope import PatientScope, Scope
 from gateway.store.ports import LoadRequest, WorkItem
@@ -229,6 +229,8 @@ class Steps:
         """A payer's answer: hop 1 finds its patient and sends it to his lane, hop 2 finds him again and decides
         (decisions 10 and 14)."""
         assert event.member is not None
+        if work.kind == "read" and event.member.payer_id and event.request is None:
+            collector.payer_said(event.member.payer_id, down=says_down(event))
         match = match_answer(event, state)
         home = state.root(match.patient_id) if match.patient_id else None
         if home is None:
@@ -363,20 +365,15 @@ class Steps:
         """Apply a person's command; the outcome `filtered` carries the conflict."""
         state = State(request.rows)
         command = request.command
-        home = next((p for p in state.patients.values() if command.task_id in p.tasks), None)
+        home = self._home_of(command, state)
         collector = Collector(self.configuration, request.now)
         if home is None:
             return Decided(
                 writes=collector.writes(), done=[ItemDone(work_id=0, outcome="filtered", reason="not-found")]
             )
         collector.begin()
-        task = home.tasks[command.task_id]
-        cause = Cause(
-            message_id=command.task_id,
-            origin=f"{command.task_id}.{task.revision}.{command.name}",
-            channel="api",
-            received_at=request.now,
-        )
+        subject, origin = _origin_of(command, home)
+        cause = Cause(message_id=subject, origin=origin, channel="api", received_at=request.now)
         scope = Scope(subject=home)
         settings = self.coordination("")
         changes = decide(scope, command, cause, request.now, settings, self.configuration.salt)
@@ -387,6 +384,19 @@ class Steps:
             done=[ItemDone(work_id=0, outcome=changes.outcome, reason=changes.reason)],
             rule_failures=collector.rule_failures,
         )
+
+    @staticmethod
+    def _home_of(command: Command | Ask, state: State) -> PatientScope | None:
+        if isinstance(command, Ask):
+            return state.root(command.patient_id)
+        return next((p for p in state.patients.values() if command.task_id in p.tasks), None)
+
+
+def _origin_of(command: Command | Ask, home: PatientScope) -> tuple[str, str]:
+    """(what the command is about, what its ids derive from)."""
+    if isinstance(command, Ask):
+        return command.inquiry_id or f"ask-{command.request_id}", f"ask.{command.request_id}"
+    return command.task_id, f"{command.task_id}.{home.tasks[command.task_id].revision}.{command.name}"
 
 
 def identifiers_of(facts: PatientFacts, profile: FeedProfile) -> list[tuple[str, str]]:

@@ -61,7 +61,48 @@ class Command(msgspec.Struct, frozen=True, kw_only=True, tag="command"):
     request_digest: str = ""  # of what was asked
 
 
-Stimulus = CanonicalEvent | TimerFired | Command
+class Ask(msgspec.Struct, frozen=True, kw_only=True, tag="ask"):
+    """A question to a payer, asked by a person, a program or the gateway itself.
+
+    `kind`: mappings.questions.KINDS.  Without a coverage: the patient's first one; dates are ISO days."""
+
+    kind: str
+    patient_id: str
+    actor: str
+    request_id: str = ""  # what ids derive from; new for each question
+    reason: str = ""  # why it is asked; empty: the actor
+    coverage_id: str | None = None
+    authorization_id: str | None = None
+    encounter_id: str | None = None
+    appointment_id: str | None = None
+    inquiry_id: str | None = None  # ask this one again, as it was
+    service_types: tuple[str, ...] = ()
+    procedures: tuple[str, ...] = ()
+    quantity: str | None = None
+    unit: str | None = None
+    service_on: str | None = None
+    service_ends_on: str | None = None
+    category: str | None = None  # UM01
+    certification: str | None = None  # UM02
+    service_type: str | None = None  # UM03
+    place: str | None = None  # UM04
+    urgent: bool = False
+    admission_on: str | None = None
+    diagnoses: tuple[str, ...] = ()
+
+
+class Outgoing(msgspec.Struct, frozen=True, kw_only=True):
+    """A document for a partner: `body` with slots for control numbers, delivered by `channel`."""
+
+    channel: str
+    partner: str  # his ISA06: owner of the control numbers
+    kind: str  # ST01
+    body: bytes
+    facility_id: str
+    inquiry_id: str
+
+
+Stimulus = CanonicalEvent | TimerFired | Command | Ask
 
 
 class Emitted(msgspec.Struct, kw_only=True):
@@ -112,6 +153,7 @@ class Changes(msgspec.Struct, kw_only=True):
     task_changes: list[TaskChange] = msgspec.field(default_factory=list)
     merges: list[Merge] = msgspec.field(default_factory=list)
     emitted: list[Emitted] = msgspec.field(default_factory=list)
+    documents: list[Outgoing] = msgspec.field(default_factory=list)
     failures: list[RuleFailure] = msgspec.field(default_factory=list)
     outcome: str = "processed"  # processed | filtered | parked
     reason: str | None = None  # why filtered or parked, a word and a colon: "no-patient-id"

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from gateway.coordination.asking.ask import apply_ask
+from gateway.coordination.asking.moments import ask_by_itself, run_ask_timer
 from gateway.coordination.changes import (
+    Ask,
     Cause,
     Changes,
     Command,
@@ -19,6 +22,7 @@ from gateway.coordination.draft import Draft
 from gateway.coordination.rules import run_rules, run_timer
 from gateway.coordination.scope import Scope
 from gateway.coordination.transitions import apply_event
+from gateway.coordination.transitions.inquiry import ASK
 
 
 def decide(
@@ -38,10 +42,15 @@ def decide(
     draft.considered = considered
     if isinstance(stimulus, Command):
         apply_command(draft, stimulus)
+    elif isinstance(stimulus, Ask):
+        apply_ask(draft, stimulus)
+    elif isinstance(stimulus, TimerFired) and stimulus.timer.rule_id == ASK:
+        run_ask_timer(draft, stimulus)
     elif isinstance(stimulus, TimerFired):
         run_timer(draft, stimulus)
     else:
         apply_event(draft)
         if draft.outcome == "processed":
             run_rules(draft)
+            ask_by_itself(draft)
     return draft.changes()

@@ -22,6 +22,7 @@ from gateway.coordination.changes import (
     CoordinationSettings,
     Emitted,
     Ids,
+    Outgoing,
     RuleFailure,
     Stimulus,
 )
@@ -86,6 +87,7 @@ class Draft:
         self.ids = ids
         self.emitted: list[Emitted] = []
         self.transitions: list[Transition] = []
+        self.documents: list[Outgoing] = []
         self.outcome = "processed"
         self.reason: str | None = None
         self.late = False  # the message is older than what was already applied (domain reference 2.5)
@@ -104,6 +106,11 @@ class Draft:
         """The stimulus, when it is a message's event."""
         assert isinstance(self.stimulus, CanonicalEvent)
         return self.stimulus
+
+    @property
+    def by_message(self) -> bool:
+        """Whether the stimulus is a message's event."""
+        return isinstance(self.stimulus, CanonicalEvent)
 
     @property
     def subject(self) -> PatientScope:
@@ -240,6 +247,11 @@ class Draft:
         return entry
 
     @property
+    def recorded_at(self) -> datetime:
+        """When the message was recorded at its sender; of timers and commands: now."""
+        return self.stimulus.recorded_at if isinstance(self.stimulus, CanonicalEvent) else self.now
+
+    @property
     def occurred_at(self) -> datetime:
         """When the stimulus happened in the world: an event's effective time, a timer's fire_at, a command's now."""
         if isinstance(self.stimulus, CanonicalEvent):
@@ -269,7 +281,7 @@ class Draft:
             aggregate_id=aggregate_id,
             revision=int(getattr(record, "revision")),  # noqa: B009
             occurred_at=occurred_at or self.occurred_at,
-            recorded_at=self.stimulus.recorded_at if isinstance(self.stimulus, CanonicalEvent) else self.now,
+            recorded_at=self.recorded_at,
             data=data,
             changes=changes or [],
             flags=[*self.flags, *(["replayed"] if self.cause.replayed else [])],
@@ -370,6 +382,7 @@ class Draft:
             task_changes=self._task_changes,
             merges=self._merges,
             emitted=self.emitted,
+            documents=self.documents,
             failures=self._failures,
             outcome=self.outcome,
             reason=self.reason,

@@ -155,6 +155,14 @@ class Reply(msgspec.Struct, kw_only=True, array_like=True):
     once: bool = False  # a body without slots, of which each journal row and kind has one, whatever is run again
 
 
+class PayerWord(msgspec.Struct, kw_only=True, array_like=True):
+    """What the newest answers of a payer say about the payer itself: `down` (42, 80), in so many answers, or not."""
+
+    payer_id: str
+    down: bool
+    answers: int = 1
+
+
 class WriteSet(msgspec.Struct, kw_only=True):
     """Everything one commit writes.
 
@@ -174,6 +182,7 @@ class WriteSet(msgspec.Struct, kw_only=True):
     replies: list[Reply] = msgspec.field(default_factory=list)
     received: dict[str, int] = msgspec.field(default_factory=dict)  # channel -> further items found by reading
     appeared: list[str] = msgspec.field(default_factory=list)
+    payers: list[PayerWord] = msgspec.field(default_factory=list)
 
 
 class LoadRequest(msgspec.Struct, kw_only=True):

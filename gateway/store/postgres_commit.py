@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Table
 
-from gateway.store import parking, schema
+from gateway.store import incidents, parking, schema
 from gateway.store import postgres_statements as sql
 from gateway.store.delivery import Numbering, unnumbered
 from gateway.store.ledger import SINK, Counts
@@ -58,6 +58,8 @@ class CommitWriter:
             await self._reply(reply)
         for channel, count in writes.received.items():
             self._counts[channel, "received"] += count
+        if writes.payers:
+            await self._connection.run(lambda core: incidents.note(core, writes.payers, self._now))
         await self._add_counts()
         keys = await self._keys_to_retry(writes, found)
         if keys and await self._raw.fetchval(sql.ANY_WAITING, keys):

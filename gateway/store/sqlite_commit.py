@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Table
 
-from gateway.store import parking, schema
+from gateway.store import incidents, parking, schema
 from gateway.store import sqlite_statements as sql
 from gateway.store.delivery import Numbering, unnumbered
 from gateway.store.ledger import SINK, Counts
@@ -73,6 +73,8 @@ class CommitWriter:
             self._reply(reply)
         for channel, count in writes.received.items():
             self._counts[channel, "received"] += count
+        if writes.payers:
+            incidents.note(self._connection.core, writes.payers, self._now)
         add_counts(self._connection, self._counts, self._at)
         if writes.appeared and self._raw.execute("SELECT 1 FROM match_key LIMIT 1").fetchone():
             parking.retry_waiting(self._connection.core, writes.appeared, self._now)

@@ -7,15 +7,24 @@ from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from pathlib import Path
 
+import msgspec
+from sqlalchemy import func, select
+
+from channels.ports import Inbound
 from gateway.bootstrap import Gateway
 from gateway.clock import ScenarioClock
-from gateway.coordination.changes import Command
+from gateway.coordination.changes import Ask, Command
 from gateway.demo.player import Player
 from gateway.demo.run import SAMPLES, demo_settings
 from gateway.demo.scenario import Scenario, Step, load, moment
+from gateway.payer.scenario import Scenario as Answers
+from gateway.payer.simulator import SimulatedPayer
 from gateway.store.migrate import migrate
 from gateway.store.ports import EventRow
+from gateway.store.progress import pending
+from gateway.store.schema import coverages, replies
 from gateway.store.worklist import worklist
+from parsers.x12.acknowledgement import number_interchange
 
 DAY0 = date(2026, 9, 14)
 
@@ -281,12 +290,29 @@ def _longer(scenario: Scenario, folder: Path) -> Scenario:
     return replace(scenario, steps=(*scenario.steps, *steps), ends=moment("D+2 12:00", DAY0, scenario.zone))
 
 
+async def _ask_in_vain(gateway: Gateway, folder: Path) -> None:
+    """An authorization is asked for, and the payer's 999 refuses the request."""
+    rows = await gateway.store.fetch(select(coverages.c.patient_id).where(coverages.c.member_id == "MBR900300"))
+    asked = Ask(kind="authorization", patient_id=rows[0]["patient_id"], actor="jdoe", request_id="1")
+    writes = await gateway.ask(msgspec.structs.replace(asked, service_type="42", service_on="2026-09-30"))
+    number = (await gateway.store.fetch(select(func.max(replies.c.control_number))))[0]["max_1"]
+    payer = SimulatedPayer(Answers.model_validate({"default": {"authorization": ["refused"]}}))
+    refusal = payer.answer(number_interchange(writes.replies[0].body, number), gateway.clock())[0].body
+    inbound = Inbound("payers", "test", gateway.clock(), refusal, answered=lambda answer: None, kind="x12")
+    gateway.intake.submit(inbound)
+    await gateway.intake.drain()
+    while (await pending(gateway.store)).work:
+        gateway.wake()
+        await asyncio.sleep(0)
+
+
 async def _play(folder: Path, scenario: Scenario) -> list[EventRow]:
     clock = ScenarioClock(min(step.at for step in scenario.steps) - timedelta(minutes=1))
     gateway = Gateway(demo_settings(folder), clock=clock)
     await gateway.start()
     try:
         await Player(gateway, clock, scenario, lambda played: None).play()
+        await _ask_in_vain(gateway, folder)
         still_open = {row.task_id for row in await worklist(gateway.store) if row.open}
         found, position = await gateway.store.read_events(None, 5000)
         task = next(event for _, event in found if event.aggregate_id in still_open and event.patient_id)

@@ -43,7 +43,7 @@ def test_written_pages_name_only_commands_that_exist() -> None:
     known = {name for name, _ in walk(typer.main.get_command(app), "baton")}
     groups = {name.rsplit(" ", 1)[0] for name in known if name.count(" ") == 2}
     for page in [ROOT / "README.md", *DOCS.glob("**/*.md")]:
-        for words in re.findall(r"`baton ([a-z][a-z -]*)", page.read_text("utf-8")):
+        for words in re.findall(r"`baton ([a-z][a-z0-9 -]*)", page.read_text("utf-8")):
             first, *rest = words.split()
             assert f"baton {first}" in known, f"{page.name}: baton {words}"
             if f"baton {first}" in groups and rest:

@@ -123,16 +123,15 @@ def _day(text: str | None) -> date | None:
 
 def blank(draft: Draft, member: MemberFacts) -> Authorization:
     """Revision 0 says that it is not stored."""
-    event = draft.event
     return Authorization(
         authorization_id=draft.ids.new("aut"),
-        facility_id=event.facility or draft.subject.patient.facility_id,
+        facility_id=(draft.event.facility if draft.by_message else "") or draft.subject.patient.facility_id,
         revision=0,
         patient_id=draft.subject.patient.patient_id,
         payer_id=member.payer_id,
         source="",
         status="",
-        recorded_at=event.recorded_at,
+        recorded_at=draft.recorded_at,
         created_at=draft.now,
         updated_at=draft.now,
     )
@@ -140,7 +139,7 @@ def blank(draft: Draft, member: MemberFacts) -> Authorization:
 
 def store(draft: Draft, known: Authorization, fields: dict[str, object]) -> Authorization:
     if known.revision:
-        return draft.update(known, None, **fields, recorded_at=draft.event.recorded_at)
+        return draft.update(known, None, **fields, recorded_at=draft.recorded_at)
     fresh = msgspec.structs.replace(known, **fields, revision=1)
     draft.put(fresh)
     return fresh

@@ -28,12 +28,12 @@ def apply_answer(draft: Draft, member: MemberFacts, facts: EligibilityFacts) -> 
     word = (
         f"rejected {' '.join(one.reason for one in facts.rejections)}" if facts.status == "rejected" else facts.status
     )
-    settle_inquiry(draft, asked, word, outage=_is_outage(facts))
+    waits = settle_inquiry(draft, asked, word, outage=_is_outage(facts)) and _is_outage(facts)
     known = draft.subject.coverages.get(asked.coverage_id or "") if asked else None
     known = known or _answered(draft.subject, member)
     if known is None:
         if member.member_id is None:  # rejected before the patient's loop: only the request says who was meant
-            _announce_rejection(draft, facts, None)
+            _announce_rejection(draft, facts, None, waits=waits)
             return None
         known = _from_answer(draft, member, facts)
     elif known.answer_json == encoded(facts):
@@ -43,7 +43,7 @@ def apply_answer(draft: Draft, member: MemberFacts, facts: EligibilityFacts) -> 
         mark_late(draft)
         return known
     if facts.status == "rejected":
-        return _reject(draft, known, facts, as_of)
+        return _reject(draft, known, facts, as_of, waits=waits)
     return _accept(draft, known, member, facts, as_of)
 
 
@@ -51,14 +51,14 @@ def _is_outage(facts: EligibilityFacts) -> bool:
     return facts.status == "rejected" and payer_is_down(facts.rejections)
 
 
-def _reject(draft: Draft, known: Coverage, facts: EligibilityFacts, as_of: datetime) -> Coverage:
+def _reject(draft: Draft, known: Coverage, facts: EligibilityFacts, as_of: datetime, *, waits: bool) -> Coverage:
     """AAA alone says nothing of the coverage: what an earlier answer said stays."""
     fields: dict[str, object] = {"answer_json": encoded(facts)}
     fields |= {"rejections_json": encoded(facts.rejections), "rejected_at": as_of}
     if known.eligibility is None and not _is_outage(facts):
         fields |= {"eligibility": "rejected", "eligibility_as_of": as_of}
     fresh = draft.update(known, None, **fields)
-    _announce_rejection(draft, facts, fresh)
+    _announce_rejection(draft, facts, fresh, waits=waits)
     return fresh
 
 
@@ -224,10 +224,11 @@ def _announce_member(
         draft.transition("deceased-reported", person, None, facts.deceased_on)
 
 
-def _announce_rejection(draft: Draft, facts: EligibilityFacts, about: Coverage | None) -> None:
+def _announce_rejection(draft: Draft, facts: EligibilityFacts, about: Coverage | None, *, waits: bool) -> None:
+    """`waits`: the payer is down and is asked again; nobody is to be woken for it."""
     focus = about or draft.subject.patient
     draft.emit("eligibility.rejected", focus, answer_data(facts))
-    kind = "payer-down" if _is_outage(facts) else "eligibility-rejected"
+    kind = "payer-down" if waits else "eligibility-rejected"
     draft.transition(kind, focus, None, " ".join(one.reason for one in facts.rejections))
 
 

@@ -46,15 +46,21 @@ def answered_inquiry(draft: Draft, member: MemberFacts, kind: str) -> Inquiry | 
     return alike[0] if len(alike) == 1 and member.member_id else None
 
 
-def settle_inquiry(draft: Draft, asked: Inquiry | None, answer: str, *, outage: bool = False) -> None:
-    """The answer came.  A payer that is down is asked again on the ladder, as far as we asked."""
+def settle_inquiry(draft: Draft, asked: Inquiry | None, answer: str, *, outage: bool = False) -> bool:
+    """The answer came.  A payer that is down is asked again on the ladder, as far as we asked.
+
+    False when the ladder ended: an outage that a person has to know of."""
     if asked is None or asked.status == "answered":
-        return
+        return True
     at = draft.event.recorded_at
-    if outage and asked.source == "baton" and retry_later(draft, asked, answer):
-        return
+    if outage and asked.source == "baton":
+        if retry_later(draft, asked, answer):
+            return True
+        draft.update(asked, None, status="given-up", answer=answer, due_at=None)
+        return False
     drop_timers(draft, asked)
     draft.update(asked, None, status="answered", answered_at=at, answer=answer, due_at=None)
+    return True
 
 
 def retry_later(draft: Draft, asked: Inquiry, answer: str) -> bool:
