@@ -11,7 +11,7 @@ import msgspec
 from gateway.api.auth import SCOPES
 from gateway.api.ports import ChannelStatus, Facts
 from gateway.certificates import Certificates
-from gateway.coordination.changes import Command
+from gateway.coordination.changes import Ask, Command
 from gateway.coordination.records import Patient, PatientIdentifier, Task, TaskChange, Transition
 from gateway.pipeline import Conflict
 from gateway.relay import Relay
@@ -83,6 +83,9 @@ class FakeGateway:
                 [command.request, changed.facility_id, command.task_id, command.request_digest, NOON]
             ]
         await write(self.store, WriteSet(rows={"tasks": [values(changed)]}, appended=appended))
+
+    async def ask(self, question: Ask, *, dry_run: bool = False) -> WriteSet:
+        raise Conflict("invalid: no partner takes questions for this payer")
 
     async def facts(self) -> Facts:
         return Facts(ready=self.ready, in_flight=5, feed_quiet_seconds={"adt": 3.0})

@@ -144,6 +144,26 @@ MATRIX = [
         )
         for verb in ("test", "rotate", "enable", "disable", "remove")
     ),
+    *(
+        Cell(
+            "POST",
+            f"/api/v1/{kind}-requests",
+            f"/api/v1/{kind}-requests",
+            "inquiries:write",
+            right=422,
+            body={"actor": "jdoe", "patient_id": "pat_main"},
+        )
+        for kind in ("eligibility", "authorization")
+    ),
+    Cell("GET", "/api/v1/inquiries", "/api/v1/inquiries", "inquiries:read", other=200),
+    Cell(
+        "POST",
+        "/api/v1/inquiries/{inquiry_id}/resend",
+        "/api/v1/inquiries/inq_1/resend",
+        "inquiries:write",
+        right=404,
+        body={"actor": "jdoe"},
+    ),
     Cell("GET", "/api/v1/ledger", "/api/v1/ledger", "ledger:read", other=200),
     Cell(
         "POST",
