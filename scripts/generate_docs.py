@@ -14,6 +14,7 @@ from gateway.coordination.rules.describe import rules_markdown
 from gateway.settings_document import settings_markdown
 from scripts import event_documents
 from scripts.database_document import database_markdown
+from scripts.guide_document import guides_markdown
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 
@@ -30,6 +31,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "cli.md": cli_markdown,
     "openapi.json": openapi_json,
     "rules.md": rules_markdown,
+    "guides.md": guides_markdown,
     "database.md": database_markdown,
     **event_documents.pages(),
 }

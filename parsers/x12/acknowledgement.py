@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from functools import lru_cache
 from itertools import groupby
 
 import msgspec
@@ -174,6 +175,13 @@ def _group_code(group: FunctionalGroup, checks: Sequence[SetCheck]) -> str:
     return "E" if any(check.codes for check in checks) else "A"
 
 
+@lru_cache(maxsize=64)
+def _blanked(delimiters: bytes) -> bytes:
+    """A table that makes blanks of what would break out of an element, or stand for a slot."""
+    unsafe = delimiters + b"{}"
+    return bytes(0x20 if byte in unsafe or byte < 0x20 else byte for byte in range(256))
+
+
 class _Writer:
     """Writes one interchange back to the sender; values never break out of their element."""
 
@@ -181,8 +189,7 @@ class _Writer:
         self.delimiters = _reply_delimiters(header.delimiters)
         self.segments: list[bytes] = []
         self.set_start = 0
-        unsafe = b"".join(self.delimiters) + b"{}\r\n\x00"
-        self.blanked = bytes(0x20 if byte in unsafe or byte < 0x20 else byte for byte in range(256))
+        self.blanked = _blanked(b"".join(self.delimiters))
         repetition = "U" if version == "00401" else self.delimiters.repetition.decode("latin-1")
         elements = header.elements
         fields = ["ISA", "00", " " * 10, "00", " " * 10]

@@ -273,4 +273,7 @@ def _qualifies(entry: Entry, segment: Segment) -> bool:
     line = entry.line or (entry.loop.first if entry.loop else None)
     if line is None or line.qualifiers is None:
         return True
-    return segment.text(1, 1) in line.qualifiers
+    elements = segment.elements
+    if len(elements) > 1 and elements[1] in line.qualifiers:
+        return True
+    return segment.text(1, 1).encode() in line.qualifiers

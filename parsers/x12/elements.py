@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from datetime import date
-from itertools import pairwise
+from itertools import pairwise, zip_longest
 
 from parsers.x12.finding import SEEN, SegmentError
 from parsers.x12.guide import Element, Line, SyntaxNote
@@ -44,16 +44,52 @@ def accepts(line: Line, segment: Segment) -> bool:
     _, component, repetition, _ = segment.delimiters
     content = segment.content
     if (component and component in content) or (repetition and repetition in content):
+        if not _inner_accepted(line, elements, component, repetition):
+            return False
+    else:
+        for rule, value in zip(line.elements, elements[1:], strict=False):
+            if not value:
+                if rule.usage == "R":
+                    return False
+            elif not rule.accepts(value):
+                return False
+    if line.periods and not _periods_accepted(line, elements):
         return False
+    return not line.syntax or next(_broken_notes(line.syntax, [bool(value) for value in elements[1:]]), None) is None
+
+
+def _inner_accepted(line: Line, elements: Sequence[bytes], component: bytes, repetition: bytes) -> bool:
+    """The same for a segment with components or repetitions."""
     for rule, value in zip(line.elements, elements[1:], strict=False):
         if not value:
             if rule.usage == "R":
                 return False
+        elif component and component in value:
+            if rule.usage == "N" or not _parts_accepted(rule, value.split(component)):
+                return False
+        elif repetition and repetition in value:
+            values = value.split(repetition)
+            if rule.parts or len(values) > rule.repeats or not all(map(rule.accepts, values)):
+                return False
+        elif rule.parts:
+            if rule.usage == "N" or not _parts_accepted(rule, [value]):
+                return False
         elif not rule.accepts(value):
             return False
-    if line.periods and not _periods_accepted(line, elements):
+    return True
+
+
+def _parts_accepted(rule: Element, parts: Sequence[bytes]) -> bool:
+    if len(parts) > len(rule.parts):
         return False
-    return not line.syntax or next(_broken_notes(line.syntax, [bool(value) for value in elements[1:]]), None) is None
+    for part, value in zip_longest(rule.parts, parts, fillvalue=b""):
+        assert isinstance(part, Element) and isinstance(value, bytes)
+        if not value:
+            if part.usage == "R":
+                return False
+        elif not part.accepts(value) or part.number == "1251":
+            return False
+    return not rule.syntax or next(_broken_notes(rule.syntax, [bool(value) for value in parts]), None) is None
 
 
 def _periods_accepted(line: Line, elements: Sequence[bytes]) -> bool:

@@ -55,7 +55,7 @@ class Line(NamedTuple):
     loop: str
     elements: tuple[Element, ...]
     syntax: tuple[SyntaxNote, ...]
-    qualifiers: frozenset[str] | None
+    qualifiers: frozenset[bytes] | None
     needed: int
     periods: tuple[tuple[int, int], ...]
 

@@ -171,7 +171,7 @@ class _Compiler:
             loop=loop,
             elements=elements,
             syntax=_notes(base.get("syntax", "")),
-            qualifiers=codes,
+            qualifiers=None if codes is None else frozenset(code.encode() for code in codes),
             needed=max((element.position for element in elements if element.usage == "R"), default=0),
             periods=_periods(elements),
         )
@@ -264,7 +264,7 @@ _QUICK = {
     "DT": r"(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|1\d|2[0-8])",
     "TM": r"(?:[01]\d|2[0-3])[0-5]\d(?:[0-5]\d)?",
     "N0": r"\d{%d,%d}",
-    "R": r"\d{%d,%d}",
+    "R": r"(?=[\d.]{%d,%d}$)\d+(?:\.\d+)?",
 }
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 
 from parsers.errors import Oddity
 from parsers.x12.header import Header, find_headers, header_flaws
@@ -150,6 +151,7 @@ def _read(body: bytes, header: Header, end: int) -> Interchange:
     return interchange
 
 
+@lru_cache(maxsize=64)
 def _wrapped(delimiters: Delimiters) -> re.Pattern[bytes]:
     if not delimiters.segment.strip():
         return _NEVER
@@ -157,6 +159,22 @@ def _wrapped(delimiters: Delimiters) -> re.Pattern[bytes]:
 
 
 _NEVER = re.compile(rb"(?!)")
+
+
+@lru_cache(maxsize=64)
+def _control_pattern(delimiters: Delimiters) -> re.Pattern[bytes]:
+    """A control segment that begins after a terminator and layout."""
+    terminator = delimiters.segment
+    blanks = delimiters.blanks.translate(None, terminator)
+    return re.compile(
+        re.escape(terminator)
+        + (b"[" + re.escape(blanks) + b"]*+" if blanks else b"")
+        + rb"(GS|GE|ST|SE|TA1|IEA)(?="
+        + re.escape(delimiters.element)
+        + b"|"
+        + re.escape(terminator)
+        + b")"
+    )
 
 
 class _EnvelopeReader:
@@ -195,17 +213,7 @@ class _EnvelopeReader:
     def _control_segments(self) -> Iterator[tuple[int, Segment, int]]:
         terminator = self.delimiters.segment
         layout = self.delimiters.blanks
-        blanks = layout.translate(None, terminator)
-        pattern = re.compile(
-            re.escape(terminator)
-            + (b"[" + re.escape(blanks) + b"]*+" if blanks else b"")
-            + rb"(GS|GE|ST|SE|TA1|IEA)(?="
-            + re.escape(self.delimiters.element)
-            + b"|"
-            + re.escape(terminator)
-            + b")"
-        )
-        for match in pattern.finditer(self.body, self.start, self.end):
+        for match in _control_pattern(self.delimiters).finditer(self.body, self.start, self.end):
             at = match.start(1)
             stop = self.body.find(terminator, at, self.end)
             stop = self.end if stop < 0 else stop

@@ -40,9 +40,7 @@ def test_sample_of_a_guide_passes_in_silence_under_the_strictest_policy(name: st
     assert (found.guide, found.status, told(found.errors)) == (name, "accepted", [])
 
 
-@pytest.mark.parametrize(
-    ("old", "new", "expected"),
-    [
+FAULTS_271: list[tuple[str, list[str], list[tuple[str, str]]]] = [
         # segments and loops
         ("MSG", [], []),
         ("TRN*2", [], []),
@@ -85,15 +83,15 @@ def test_sample_of_a_guide_passes_in_silence_under_the_strictest_policy(name: st
         ("HSD", ["HSD*VS*12****X"], [("IK403*2", "2110C HSD*5 at 19"), ("IK403*6", "2110C HSD*6 at 19")]),
         ("BHT", ["BHT*0022*11*REQ*20261110*2575"], [("IK403*9", "BHT*5 at 2")]),
         ("BHT", ["BHT*0022*11*REQ*20261131*0915"], [("IK403*8", "BHT*4 at 2")]),
-    ],
-)  # fmt: skip
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("old", "new", "expected"), FAULTS_271)
 def test_fault_of_a_271_is_told_in_its_place(old: str, new: list[str], expected: list[tuple[str, str]]) -> None:
     assert sorted(told(check(changed(ANSWER_271, old, *new)).errors)) == sorted(expected)
 
 
-@pytest.mark.parametrize(
-    ("segments", "old", "new", "expected"),
-    [
+FAULTS_OF_OTHERS: list[tuple[Sequence[str], str, list[str], list[tuple[str, str]]]] = [
         (INQUIRY_270, "EQ", ["EQ"], [("IK403*2", "2110D EQ*1 at 17")]),
         (INQUIRY_270, "NM1*IL", ["NM1*IL*1*A", "NM1*IL*1*B"], [("IK304*4", "2100C NM1 at 10")]),
         (REVIEW_278, "UM", [], [("IK304*I8", "2000E UM at 16")]),
@@ -105,8 +103,10 @@ def test_fault_of_a_271_is_told_in_its_place(old: str, new: list[str], expected:
         (DECISION_278, "HCR*A3", ["HCR*A3"], [("IK403*I9", "2000F HCR*3 at 24")]),
         (DECISION_278, "HCR*A3", ["HCR*A3**1^2^3^4^5^6"], [("IK403*12", "2000F HCR*3 at 24")]),
         (DECISION_278, "DTP*102", ["DTP*472*D8*20261116"], [("IK304*5", "2000F DTP at 19")]),
-    ],
-)  # fmt: skip
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("segments", "old", "new", "expected"), FAULTS_OF_OTHERS)
 def test_fault_of_other_sets_is_told_in_its_place(
     segments: Sequence[str], old: str, new: list[str], expected: list[tuple[str, str]]
 ) -> None:
