@@ -113,9 +113,12 @@ class KillRig:
         if self._witness is not None:
             await self._witness.stop()
 
+    @staticmethod
+    def _began() -> datetime:
+        return datetime.now(UTC) - timedelta(hours=2)
+
     def _senders(self) -> list[Sender]:
-        began = datetime.now(UTC) - timedelta(hours=2)
-        ledger = self.outcome.ledger
+        began, ledger = self._began(), self.outcome.ledger
 
         def sender(number: int, keys: int, window: int) -> Sender:
             patients = Patients([f"K{number}P{key}" for key in range(keys)], began)

@@ -94,7 +94,7 @@ class Sender:
     async def run(self) -> None:
         while self._unanswered or not self._finishing:
             try:
-                reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
+                reader, writer = await self._connect()
             except OSError:
                 await asyncio.sleep(0.02)
                 continue
@@ -104,6 +104,9 @@ class Sender:
                 pass
             finally:
                 writer.close()
+
+    async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        return await asyncio.open_connection("127.0.0.1", self._port)
 
     async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._ledger.resent += len(self._unanswered)
