@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
@@ -19,12 +19,15 @@ class Answer:
 
     `reply` goes to the peer as it is (None: nothing is sent).  `close`: end the connection after it.
     `accepted`: the unit is stored (a file may move to done/); False with `close`: our own outage, the peer sends again.
+    `journal_id`: the row that holds it, 0 when there is none; of a copy `duplicate_of` is the row of the first.
     """
 
     reply: bytes | None = None
     close: bool = False
     accepted: bool = True
     sender: str = ""  # MSH-3|MSH-4 of a stored message: whom this connection speaks for
+    journal_id: int = field(default=0, compare=False)
+    duplicate_of: int | None = field(default=None, compare=False)
 
 
 @dataclass(slots=True)
@@ -43,6 +46,7 @@ class Inbound:
     broken: str | None = None  # framing said that this is no whole unit: truncated | oversize | noise
     kind: str = "hl7v2"  # hl7v2 | x12
     names: tuple[str, ...] = ()  # whom the peer's verified certificate names; () without mutual TLS
+    identity: str = ""  # X12: the same content under another identity is no copy (decision 5: PayloadID in real time)
 
 
 class Intake(Protocol):

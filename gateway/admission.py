@@ -85,12 +85,14 @@ def admit(inbound: Inbound, feed: IntakeFeed) -> Admission:
     return admission
 
 
-def dedup_key(entry: JournalEntry, header: Header | None) -> bytes:
+def dedup_key(entry: JournalEntry, header: Header | None, identity: str = "") -> bytes:
     """16 bytes by decision 5: channel, MSH-3, MSH-4, MSH-10 and the SHA-256 of the bytes as received, which the entry
     keeps.
 
-    For X12 the channel and the content alone."""
+    For X12 the channel and the content, and what the envelope around it calls it."""
     parts = [entry.channel.encode()]
+    if identity:
+        parts.append(identity.encode())
     if header is not None:
         parts += (header.sending_application, header.sending_facility, header.control_id)
     entry.digest = sha256(entry.body).digest()
@@ -193,7 +195,7 @@ def _admit_interchange(inbound: Inbound, feed: IntakeFeed) -> Admission:
     entry.message_type = _transaction_set(inbound.body[:2048], inbound.body[header.start + 3 : header.start + 4])
     entry.lanes = (payer_lane(header.sender),)
     if len(inbound.body) <= LARGE_BODY:
-        entry.dedup_key = dedup_key(entry, None)
+        entry.dedup_key = dedup_key(entry, None, inbound.identity)
     return Admission(entry=entry)
 
 

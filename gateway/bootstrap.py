@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 from channels.ports import Delivery, Destination
 from channels.rabbitmq import Queue, RabbitDestination, RabbitSettings
@@ -17,7 +18,8 @@ from gateway.api.keys import ensure_admin_key
 from gateway.api.ports import ChannelStatus, Facts
 from gateway.api.server import ApiServer
 from gateway.certificates import Certificates
-from gateway.channel_kinds import Source, Surroundings, answer_rules, event_sinks, kind_of
+from gateway.channel_kinds import answer_rules, event_sinks, kind_of
+from gateway.channel_opening import Source, Surroundings
 from gateway.clock import Clock, system_clock
 from gateway.compute.answering import ApplicationAnswers, Outcome
 from gateway.compute.process import ComputeProcess
@@ -30,7 +32,7 @@ from gateway.pipeline import Pipeline, PipelineSettings
 from gateway.relay import Relay, RelayTimes
 from gateway.scheduler import Scheduler, SchedulerSettings
 from gateway.settings import Settings
-from gateway.settings_channels import AnyChannel
+from gateway.settings_kinds import AnyChannel
 from gateway.status import Status
 from gateway.store.opening import open_store
 from gateway.store.ports import OutboxItem, Reply, WorkItem, WriteSet
@@ -60,6 +62,7 @@ class Gateway:
         self._states: dict[str, str] = {}
         self._events = asyncio.Event()
         self._destinations: list[Destination] = []
+        self._opened: dict[str, Any] = {}
         self._disk_checked = (0.0, False)
         self._backlog = 0
 
@@ -154,22 +157,27 @@ class Gateway:
         for channel in self.settings.channel:
             kind = kind_of(channel)
             if kind.destination is not None and channel.enabled:
-                self._relay(channel.name, kind.destination(channel, self._surroundings()), kind.render)
+                destination = kind.destination(channel, self._surroundings())
+                self._relay(channel.name, destination, kind.render, kind.patience(channel))
 
     def _surroundings(self) -> Surroundings:
-        return Surroundings(self.settings, self.store, self.intake, self.clock, self.certificates, self.sources)
+        given = (self.settings, self.store, self.intake, self.clock, self.certificates)
+        return Surroundings(*given, self.sources, self._opened)
 
     def _relay(
-        self, sink: str, destination: Destination, render: Callable[[OutboxItem], Delivery] | None = None
+        self,
+        sink: str,
+        destination: Destination,
+        render: Callable[[OutboxItem], Delivery] | None = None,
+        patience: float = 30.0,
     ) -> None:
         """`render`: of a sink that is sent something else than events and files."""
         self._destinations.append(destination)
         payload = self.settings.bus_payload if sink == "bus" else "full"
         granted = all(each.restricted for each in self.store.sinks if each.name == sink)
         render = render or renderer(payload, restricted=granted)
-        self.relays[sink] = Relay(
-            self.store, sink, destination, render=render, times=RelayTimes(batch=self.settings.bus.batch)
-        )
+        times = RelayTimes(batch=self.settings.bus.batch, delivery=patience)
+        self.relays[sink] = Relay(self.store, sink, destination, render=render, times=times)
         self.relays[sink].start()
 
     async def _note_configuration(self) -> None:

@@ -172,7 +172,8 @@ class GroupCommitIntake:
                 for pending in self._flight:
                     entry = pending.admission.entry
                     if entry.dedup_key is None and entry.rejected is None:  # a large body
-                        entry.dedup_key = await asyncio.to_thread(dedup_key, entry, pending.admission.header)
+                        header, identity = pending.admission.header, pending.inbound.identity
+                        entry.dedup_key = await asyncio.to_thread(dedup_key, entry, header, identity)
                 stored = await self._ingest([pending.admission.entry for pending in self._flight])
                 flight, self._flight = self._flight, []
                 self._answer(flight, stored)
@@ -231,7 +232,8 @@ class GroupCommitIntake:
                 reply = self._reply(admission, admission.code, admission.error, now)
                 entry = admission.entry
                 sender = entry.sender if admission.header is not None and entry.rejected is None else ""
-                self._say(pending, now, Answer(reply, admission.close, entry.rejected is None, sender))
+                known = (result.journal_id, result.duplicate_of)
+                self._say(pending, now, Answer(reply, admission.close, entry.rejected is None, sender, *known))
                 traffic.answered[admission.code or ""] += 1
                 self._on_answered((now - pending.inbound.received_at).total_seconds())
         if fresh:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from channels.mllp_answers import ConnectionAnswers
 from channels.mllp_listener import MllpListener, MllpListenerSettings
 from channels.mllp_sender import MllpSender, MllpSenderSettings
 from channels.ports import Delivery, Destination
 from channels.tls import Tls, TlsFiles
+from gateway.channel_opening import Source, Surroundings
 from gateway.compute.answering import AnswerRule
 from gateway.intake import IntakeFeed
 from gateway.peers import make_peer
@@ -17,9 +16,6 @@ from gateway.settings_tls import ClientTlsSection
 from gateway.store.ports import OutboxItem
 from mappings.codes import EVENTS
 from mappings.profile import FeedProfile
-
-if TYPE_CHECKING:
-    from gateway.channel_kinds import Source, Surroundings
 
 END_BLOCK = {"1C0D": b"\x1c\r", "1C": b"\x1c"}
 HL7 = "x-application/hl7-v2+er7"

@@ -18,8 +18,6 @@ from gateway.coordination.people import People
 from gateway.settings_asking import AskingSection
 from gateway.settings_channels import (
     MIB,
-    AnyChannel,
-    Channel,
     FileDrop,
     MllpListener,
     Name,
@@ -28,6 +26,7 @@ from gateway.settings_channels import (
     Zone,
 )
 from gateway.settings_coordination import CalendarSection, CoordinationSection, rule_settings
+from gateway.settings_kinds import AnyChannel, Channel
 from gateway.settings_partners import PartnerSection
 from gateway.settings_people import CoordinatorSection, PanelSection, PeopleSection, TeamSection, people_of
 from gateway.settings_section import Section

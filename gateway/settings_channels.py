@@ -178,8 +178,3 @@ class Webhook(ChannelSection):
     restricted: bool = Field(
         default=False, description="May see restricted patients in full; else their events are id, type and due time."
     )
-
-
-AnyChannel = MllpListener | FileDrop | Webhook
-Channel = Annotated[AnyChannel, Field(discriminator="kind")]
-KINDS: dict[str, type[AnyChannel]] = {"mllp-listener": MllpListener, "file-drop": FileDrop, "webhook": Webhook}

@@ -19,7 +19,9 @@ from channels.tls import TlsFiles
 from gateway.certificates import Severity, look_at_files
 from gateway.notifications import notified
 from gateway.settings import Settings, is_loopback
-from gateway.settings_channels import KINDS, MllpListener, Webhook
+from gateway.settings_channels import MllpListener, Webhook
+from gateway.settings_core_check import core_findings
+from gateway.settings_kinds import KINDS
 from gateway.settings_lines import Path, find_line, index_lines
 from gateway.settings_people import odd_people
 from gateway.settings_tls import ClientTlsSection, TlsSection
@@ -194,6 +196,8 @@ def _sense_findings(settings: Settings, line: Callable[..., int]) -> Iterator[Fi
             yield from _webhook_findings(channel, index, settings, line)
         if isinstance(channel, MllpListener):
             yield from _listener_findings(channel, index, line)
+    for key_path, severity, text, cure in core_findings(settings):
+        yield Finding(line(*key_path), severity, text, cure, ".".join(map(str, key_path)))
     yield from _partner_findings(settings, line)
     yield from _bus_findings(settings, line)
     for spot, severity, text, cure in odd_people(settings.staff):

@@ -24,6 +24,7 @@ from gateway.settings import (
 from gateway.settings_asking import AskingSection
 from gateway.settings_channels import FileDrop, MllpListener
 from gateway.settings_coordination import CalendarSection, CoordinationSection, OverrideSection
+from gateway.settings_core import CoreClient, CoreEndpoint, CorePartnerSection
 from gateway.settings_feed import IdentifierRuleSettings, TranslationSettings
 from gateway.settings_partners import GuidesSection, PartnerSection, PayerSection, PolicySection, ProviderSection
 from gateway.settings_people import CoordinatorSection, PanelSection, PeopleSection, TeamSection
@@ -46,6 +47,9 @@ SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("[[channel.patient_id]]", IdentifierRuleSettings),
     ("[[channel.translate]]", TranslationSettings),
     ('[[channel]] with kind = "file-drop"', FileDrop),
+    ('[[channel]] with kind = "core-endpoint"', CoreEndpoint),
+    ("[[channel.partner]]", CorePartnerSection),
+    ('[[channel]] with kind = "core-client"', CoreClient),
     ("[[partner]]", PartnerSection),
     ("[partner.policy]", PolicySection),
     ("[partner.guides]", GuidesSection),

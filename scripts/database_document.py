@@ -43,6 +43,7 @@ JOURNEY = {
     "parked_history": "parked items that were retried, edited or discarded",
     "timer_queued": "timers that are work now",
     "replies": "X12 files that leave: TA1, 999, and our own 270 and 278",
+    "exchange": "requests over CAQH CORE, ours and partners', with their answers and times",
     "payer_incidents": "payers that answered with 42 or 80: one row from the first such answer to the next good one",
     "control_number": "last control number given out, by partner",
     "outbox": "deliveries not confirmed yet; a row goes when it is",

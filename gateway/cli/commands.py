@@ -7,6 +7,7 @@ import typer
 from gateway.cli import (
     asking,
     channels,
+    core,
     keys,
     offline,
     parked,
@@ -27,5 +28,19 @@ app = typer.Typer(
     help="HL7 v2 and X12 in, never dropped once acknowledged; events and coordination tasks out.",
     epilog="Start with `baton demo`. Settings: docs/settings.md. Every command explains itself with --help.",
 )
-for module in (running, sending, offline, reading, records, tasks, parked, channels, webhooks, asking, keys, people):
+for module in (
+    running,
+    sending,
+    offline,
+    reading,
+    records,
+    tasks,
+    parked,
+    channels,
+    webhooks,
+    asking,
+    keys,
+    people,
+    core,
+):
     module.add_to(app)

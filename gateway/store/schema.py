@@ -31,8 +31,9 @@ from sqlalchemy import (
 from gateway.coordination import records
 from gateway.store.columns import BIGINT, UtcDateTime, record_columns, words
 from gateway.store.ports import EventRow
+from gateway.store.schema_exchange import exchange_table
 
-REVISION = "0008"
+REVISION = "0009"
 """The newest migration: it leaves these tables."""
 
 
@@ -281,6 +282,8 @@ replies = Table(
     sqlite_autoincrement=True,
 )
 Index("ix_replies_control", replies.c.partner, replies.c.control_number)
+
+exchange = exchange_table(metadata)
 
 payer_incidents = Table(
     "payer_incidents",

@@ -43,6 +43,8 @@ TABLE = (
     PayloadType("X12_TA1_SubmissionRequest_00501X231A1", "ack:TA1", "seen"),
     PayloadType("X12_BatchReceiptConfirmation", "receipt", "seen"),
     PayloadType("X12_Response_ConfirmReceiptReceived", "confirmed", "unconfirmed"),
+    PayloadType("X12_005010_Response_NoBatchAckFile", "none:ack", "unconfirmed"),
+    PayloadType("X12_005010_Response_NoBatchResultsFile", "none:results", "unconfirmed"),
     PayloadType("CoreEnvelopeError", "error", "seen"),
 )
 

@@ -33,6 +33,10 @@ class SoapFault(CoreError):
         self.code = code
 
 
+class FaultReceived(SoapFault):
+    """The other side answered with a fault of this code."""
+
+
 def read_soap(content_type: str, body: bytes, *, whole: bool = True) -> Envelope:
     """One message, request or response.  `whole` False: the credentials of one that is only begun.
 
@@ -60,7 +64,7 @@ def read_soap(content_type: str, body: bytes, *, whole: bool = True) -> Envelope
     if message is None:
         raise SoapFault("Sender", "an empty SOAP body")
     if message.name == "Fault":
-        raise SoapFault(_fault_code(message), "the other side answered with a SOAP fault")
+        raise FaultReceived(_fault_code(message), "the other side answered with a SOAP fault")
     kind = KIND_OF_ROOT.get(message.name)
     if kind is None:
         raise SoapFault("Sender", "an element in the SOAP body that is no CORE envelope")

@@ -1,0 +1,345 @@
+"""A CAQH CORE endpoint: partners post envelopes, SOAP 1.2 or HTTP MIME multipart, on one path of a port of its own.
+
+    GET <path>?wsdl     the WSDL, for who signs in by HTTP Basic or certificate
+    POST <path>         an envelope; its form is told by Content-Type
+
+Who is not known is refused after 64 KiB of a body.  A body and the time to send it are bounded, and the bodies in work
+together.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import contextlib
+import logging
+import socket
+from collections.abc import Awaitable, Callable, Generator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from channels.core_desk import Desk, Outgoing, Unavailable, response_fields
+from channels.core_partners import CorePartner, Gatekeeper
+from channels.tls import Tls, peer_names
+from parsers.core.checking import EnvelopeError, check_request
+from parsers.core.envelope import CoreError, Envelope
+from parsers.core.mime import read_mime, write_mime
+from parsers.core.payloads import kind_of
+from parsers.core.soap import CONTENT_TYPE, SoapFault, read_soap, write_fault, write_soap
+from parsers.core.wsdl import write_wsdl
+
+log = logging.getLogger(__name__)
+
+PEEK = 65536  # bytes after which a body's sender must have said who he is
+_FIRST_BYTE_SECONDS = 20.0  # for the request line and headers of a new connection
+_MIME = ("multipart/form-data", "multipart/mixed")
+_UNAUTHORIZED = EnvelopeError("UnAuthorized", "User name, password or certificate are not accepted.")
+
+Receive = Callable[[], Awaitable[Mapping[str, Any]]]
+Send = Callable[[Mapping[str, Any]], Awaitable[None]]
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class CoreEndpointSettings:
+    """One endpoint.  Sizes in bytes, times in seconds; `in_work`: bytes of all bodies that are received or answered."""
+
+    name: str
+    host: str = "127.0.0.1"
+    port: int = 0
+    path: str = "/core"
+    max_body: int = 16 << 20
+    in_work: int = 64 << 20
+    body_seconds: float = 60.0
+    max_connections: int = 256
+
+
+class Refusal(Exception):
+    """The request ends here with a bare HTTP status."""
+
+    def __init__(self, status: int, text: str, *, headers: tuple[tuple[bytes, bytes], ...] = ()) -> None:
+        super().__init__(text)
+        self.status = status
+        self.headers = headers
+
+
+@dataclass(slots=True)
+class Request:
+    """One HTTP request, before its body is known."""
+
+    scope: Mapping[str, Any]
+    receive: Receive
+
+    def header(self, name: str) -> str:
+        wanted = name.encode()
+        found = next((value for key, value in self.scope["headers"] if key == wanted), b"")
+        return bytes(found).decode("latin-1")
+
+    @property
+    def certificate(self) -> frozenset[str]:
+        names: frozenset[str] = self.scope.get("certificate_names", frozenset())
+        return names
+
+    @property
+    def peer(self) -> str:
+        client = self.scope.get("client")
+        return f"{client[0]}:{client[1]}" if client else "unknown"
+
+
+class CoreEndpoint:
+    """Serves one channel.  `requests` counts envelopes, `refused` those that nobody may send."""
+
+    def __init__(
+        self, settings: CoreEndpointSettings, desk: Desk, gatekeeper: Gatekeeper, *, tls: Tls | None = None
+    ) -> None:
+        self.settings = settings
+        self._tls = tls
+        self.requests = 0
+        self.paused = False
+        self._desk = desk
+        self._gatekeeper = gatekeeper
+        self._in_work = 0
+        self._task: asyncio.Task[None] | None = None
+        self._server: _Server | None = None
+
+    # -- steering --------------------------------------------------------------------------------------------------
+
+    async def start(self) -> int:
+        """Listen; the bound port.  Raises OSError when the address cannot be had."""
+        settings = self.settings
+        family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+        tls = self._tls
+        config = uvicorn.Config(
+            self,
+            http=_Protocol,
+            ws="none",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            lifespan="off",
+            proxy_headers=False,
+            limit_concurrency=settings.max_connections,
+            timeout_graceful_shutdown=25,
+            ssl_context_factory=None if tls is None else lambda config, default: tls.following_context(),
+        )
+        listening = socket.create_server((settings.host, settings.port), family=family, backlog=128)
+        self._server = _Server(config)
+        self._task = asyncio.create_task(self._server.serve([listening]), name=f"core {settings.name}")
+        port: int = listening.getsockname()[1]
+        return port
+
+    def pause(self) -> None:
+        """Answer 503 from now on; what is being answered is finished."""
+        self.paused = True
+
+    def resume(self) -> None:
+        self.paused = False
+
+    async def drain(self, timeout: float = 15.0) -> None:
+        """Take no new connection, answer what was taken in, then close."""
+        self.paused = True
+        if self._server is not None and self._task is not None:
+            self._server.should_exit = True
+            await asyncio.wait({self._task}, timeout=timeout)
+            self._server.force_exit = True
+            await asyncio.wait({self._task}, timeout=1.0)
+        await self._desk.close()
+
+    @property
+    def connections(self) -> int:
+        return len(self._server.server_state.connections) if self._server is not None else 0
+
+    # -- one request -----------------------------------------------------------------------------------------------
+
+    async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
+        """The ASGI application."""
+        request = Request(scope, receive)
+        try:
+            await self._serve(request, send)
+        except Refusal as refusal:
+            headers = (*refusal.headers, (b"connection", b"close"))
+            await _respond(send, refusal.status, "text/plain; charset=utf-8", f"{refusal}\n".encode(), headers)
+        except Exception as problem:  # a fault of ours, or the store's: the partner sends again
+            log.error("channel %s: a request could not be answered: %s", self.settings.name, type(problem).__name__)
+            retry = ((b"retry-after", b"90"), (b"connection", b"close"))
+            await _respond(send, 503, "text/plain; charset=utf-8", b"not taken: send again later\n", retry)
+
+    async def _serve(self, request: Request, send: Send) -> None:
+        if request.scope["path"].rstrip("/") != self.settings.path.rstrip("/"):
+            raise Refusal(404, "nothing is here")
+        if request.scope["method"] == "GET":
+            await self._describe(request, send)
+            return
+        if request.scope["method"] != "POST":
+            raise Refusal(405, "POST an envelope", headers=((b"allow", b"GET, POST"),))
+        if self.paused:
+            raise Refusal(503, "the channel is paused", headers=((b"retry-after", b"90"),))
+        taken = self._reserve(request)
+        try:
+            await self._answer(request, send)
+        finally:
+            self._in_work -= taken
+
+    def _reserve(self, request: Request) -> int:
+        """Room for the body, before it is read."""
+        length = request.header("content-length")
+        size = int(length) if length.isdigit() and len(length) < 16 else self.settings.max_body
+        if size > self.settings.max_body and length:
+            raise Refusal(413, "the body is larger than this endpoint takes")
+        if self._in_work + size > max(self.settings.in_work, self.settings.max_body):
+            raise Refusal(503, "too much at once", headers=((b"retry-after", b"90"),))
+        self._in_work += size
+        return size
+
+    async def _describe(self, request: Request, send: Send) -> None:
+        user, password = _basic(request.header("authorization"))
+        if await self._gatekeeper.recognise(user, password, request.certificate) is None:
+            raise Refusal(401, "sign in", headers=((b"www-authenticate", b'Basic realm="core"'),))
+        if b"wsdl" not in request.scope["query_string"].lower():
+            raise Refusal(404, "the description is at ?wsdl")
+        host = request.header("host") or f"{self.settings.host}:{self.settings.port}"
+        where = f"{request.scope['scheme']}://{host}{self.settings.path}"
+        await _respond(send, 200, "text/xml; charset=utf-8", write_wsdl(where))
+
+    async def _answer(self, request: Request, send: Send) -> None:
+        content_type = request.header("content-type")
+        try:
+            async with asyncio.timeout(self.settings.body_seconds):
+                body, partner = await self._body(request, content_type)
+        except TimeoutError:
+            raise Refusal(408, "the body did not come in time") from None
+        try:
+            envelope = await asyncio.to_thread(_read, content_type, body)
+        except CoreError as problem:
+            await _respond(send, *_malformed(content_type, problem))
+            return
+        del body
+        partner = partner or await self._known(request, envelope)
+        self.requests += 1
+        if partner is None:
+            await _respond(send, 403, *_written(envelope, Outgoing(_UNAUTHORIZED), self._desk, {}))
+            return
+        error = check_request(envelope, partner.expectations)
+        if error is not None:
+            await self._desk.refuse(partner, envelope, error)
+            outgoing = Outgoing(error)
+        else:
+            try:
+                outgoing = await self._desk.handle(partner, envelope, request.peer)
+            except Unavailable:
+                raise Refusal(503, "not stored: send again", headers=((b"retry-after", b"90"),)) from None
+        await _respond(send, 200, *_written(envelope, outgoing, self._desk, partner.spelling))
+
+    async def _body(self, request: Request, content_type: str) -> tuple[bytes, CorePartner | None]:
+        """The whole body; of a long one the sender is known before the rest is read.  Raises Refusal."""
+        body = bytearray()
+        partner: CorePartner | None = None
+        more = True
+        while more:
+            message = await request.receive()
+            if message["type"] != "http.request":
+                raise Refusal(400, "the connection ended inside the body")
+            body += message.get("body", b"")
+            more = bool(message.get("more_body"))
+            if len(body) > self.settings.max_body:
+                raise Refusal(413, "the body is larger than this endpoint takes")
+            if more and partner is None and len(body) >= PEEK:
+                partner = await self._peek(request, content_type, bytes(body[:PEEK]))
+        return bytes(body), partner
+
+    async def _peek(self, request: Request, content_type: str, begun: bytes) -> CorePartner:
+        try:
+            envelope = _read(content_type, begun, whole=False)
+        except CoreError:
+            raise Refusal(400, "the body does not begin as an envelope") from None
+        partner = await self._known(request, envelope)
+        if partner is None:
+            raise Refusal(403, "sign in before the payload")
+        return partner
+
+    async def _known(self, request: Request, envelope: Envelope) -> CorePartner | None:
+        partner = await self._gatekeeper.recognise(envelope.user, envelope.password, request.certificate)
+        if partner is None:
+            log.info("channel %s: %s could not sign in", self.settings.name, request.peer)
+        return partner
+
+
+def _read(content_type: str, body: bytes, *, whole: bool = True) -> Envelope:
+    if content_type.lower().startswith(_MIME):
+        return read_mime(content_type, body, whole=whole)
+    return read_soap(content_type, body, whole=whole)
+
+
+def _written(envelope: Envelope, outgoing: Outgoing, desk: Desk, spelling: Mapping[str, str]) -> tuple[str, bytes]:
+    """(content type, body) of a response in the form of its request."""
+    fields = response_fields(envelope, outgoing, desk.now())
+    if envelope.form == "mime":
+        return write_mime(fields, outgoing.payload, spelling=spelling)
+    kind = kind_of(envelope)
+    assert kind is not None
+    return CONTENT_TYPE, write_soap(kind.response, fields, outgoing.payload)
+
+
+def _malformed(content_type: str, problem: CoreError) -> tuple[int, str, bytes]:
+    if content_type.lower().startswith(_MIME):
+        return 400, "text/plain; charset=utf-8", f"no CORE envelope: {problem}\n".encode()
+    code = problem.code if isinstance(problem, SoapFault) else "Sender"
+    if code not in ("Sender", "VersionMismatch", "MustUnderstand"):
+        code = "Sender"
+    return 400 if code == "Sender" else 500, CONTENT_TYPE, write_fault(code, str(problem))
+
+
+def _basic(header: str) -> tuple[str, str]:
+    scheme, _, value = header.partition(" ")
+    if scheme.lower() != "basic":
+        return "", ""
+    try:
+        user, _, password = base64.b64decode(value, validate=True).decode().partition(":")
+    except (binascii.Error, ValueError):
+        return "", ""
+    return user, password
+
+
+async def _respond(
+    send: Send, status: int, content_type: str, body: bytes, headers: tuple[tuple[bytes, bytes], ...] = ()
+) -> None:
+    head = [(b"content-type", content_type.encode()), (b"content-length", b"%d" % len(body)), *headers]
+    await send({"type": "http.response.start", "status": status, "headers": head})
+    await send({"type": "http.response.body", "body": body})
+
+
+class _Server(uvicorn.Server):
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        """Signals belong to the process."""
+        yield
+
+
+class _Protocol(H11Protocol):
+    """Gives each request the names of the client's certificate, and a new connection a time to say something."""
+
+    _silent: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        names = frozenset(peer_names(transport.get_extra_info("peercert")))
+        served = self.app
+
+        async def named(scope: Any, receive: Any, send: Any) -> None:
+            scope["certificate_names"] = names
+            await served(scope, receive, send)
+
+        self.app = named
+        self._silent = self.loop.call_later(_FIRST_BYTE_SECONDS, self._give_up)
+
+    def _give_up(self) -> None:
+        if self.cycle is None:
+            self.transport.close()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._silent is not None:
+            self._silent.cancel()
+        super().connection_lost(exc)

@@ -1,0 +1,63 @@
+"""How the settings of CORE channels stand to each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal
+from urllib.parse import urlsplit
+
+from gateway.settings import Settings, is_loopback
+from gateway.settings_core import CoreClient, CoreEndpoint
+from parsers.core.payloads import BY_USE
+
+Place = tuple[str | int, ...]
+Found = tuple[Place, Literal["error", "warning"], str, str]
+
+
+def core_findings(settings: Settings) -> Iterator[Found]:
+    """(place, severity, what, cure)."""
+    clients = {channel.name for channel in settings.channel if isinstance(channel, CoreClient) and channel.enabled}
+    for index, channel in enumerate(settings.channel):
+        if isinstance(channel, CoreEndpoint):
+            yield from _endpoint_findings(channel, ("channel", index), clients)
+        elif isinstance(channel, CoreClient):
+            yield from _client_findings(channel, ("channel", index))
+
+
+def _endpoint_findings(channel: CoreEndpoint, at: Place, clients: set[str]) -> Iterator[Found]:
+    if not is_loopback(channel.host) and not channel.allow_plaintext and channel.tls is None:
+        cure = "Add [channel.tls], or set `allow_plaintext = true` where the network itself is protected."
+        yield (*at, "host"), "error", "CORE without TLS would listen off loopback.", cure
+    if not channel.partner:
+        yield (*at, "partner"), "warning", "Nobody may call this endpoint.", "Add a [[channel.partner]]."
+    seen: set[tuple[str, str]] = set()
+    for number, partner in enumerate(channel.partner):
+        place = (*at, "partner", number)
+        for key, value in (("name", partner.name), ("user", partner.user.lower())):
+            if value and (key, value) in seen:
+                yield (*place, key), "error", f"Two partners of this channel have this {key}.", "Give each its own."
+            seen.add((key, value))
+        if partner.certificate and (channel.tls is None or not channel.tls.client_ca):
+            cure = "Set `client_ca` in [channel.tls], or give the partner a user and a password_hash."
+            yield (*place, "certificate"), "error", "Partners of this channel show no certificate.", cure
+        for target in partner.relay.values():
+            if target not in clients:
+                cure = "Name an enabled channel of kind `core-client`."
+                yield (*place, "relay"), "error", "Requests would be passed on to a channel that is not there.", cure
+        yield from _use_findings((*place, "accepts"), [*partner.accepts], [*partner.payload_types])
+        yield from _use_findings((*place, "payload_types"), [*partner.payload_types], [])
+
+
+def _client_findings(channel: CoreClient, at: Place) -> Iterator[Found]:
+    parts = urlsplit(channel.url)
+    if parts.scheme == "http" and not is_loopback(parts.hostname or "") and not channel.allow_plaintext:
+        cure = "Use https://, or set `allow_plaintext = true` where the network itself is protected."
+        yield (*at, "url"), "error", "Patient data and the password would cross a network in the clear.", cure
+    yield from _use_findings((*at, "payload_types"), [*channel.payload_types], [])
+
+
+def _use_findings(place: Place, uses: list[str], own: list[str]) -> Iterator[Found]:
+    for use in uses:
+        if use not in BY_USE and use not in own and not use.startswith(("batch:", "results:")):
+            cure = "Use one of: " + ", ".join(sorted(BY_USE)) + "."
+            yield place, "error", "There is no such use of a payload.", cure

@@ -1,0 +1,20 @@
+"""Every kind of channel that settings can name."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from gateway.settings_channels import FileDrop, MllpListener, Webhook
+from gateway.settings_core import CoreClient, CoreEndpoint
+
+AnyChannel = MllpListener | FileDrop | Webhook | CoreEndpoint | CoreClient
+Channel = Annotated[AnyChannel, Field(discriminator="kind")]
+KINDS: dict[str, type[AnyChannel]] = {
+    "mllp-listener": MllpListener,
+    "file-drop": FileDrop,
+    "webhook": Webhook,
+    "core-endpoint": CoreEndpoint,
+    "core-client": CoreClient,
+}
