@@ -173,6 +173,7 @@ class Collector:
                 payload=payload,
                 received_at=work.received_at,
                 channel=work.channel,
+                replayed=work.replayed,
             )
         )
 

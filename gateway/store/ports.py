@@ -91,6 +91,7 @@ class NewWork(msgspec.Struct, kw_only=True, array_like=True):
     payload: bytes
     received_at: datetime
     channel: str
+    replayed: bool = False  # as the work that it comes from (decision 23)
 
 
 class ItemEnd(msgspec.Struct, kw_only=True, array_like=True):

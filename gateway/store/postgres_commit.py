@@ -160,7 +160,8 @@ class CommitWriter:
             source_kind = kinds.get(item.journal_id, "")
             head = (item.journal_id, item.item, item.kind, item.channel, source_kind, item.received_at)
             rows.extend(
-                (work_id, lane, *head, 0, False, item.payload or None) for lane in sorted(set(item.lanes)) or (0,)
+                (work_id, lane, *head, 0, item.replayed, item.payload or None)
+                for lane in sorted(set(item.lanes)) or (0,)
             )
         await self._raw.executemany(sql.INSERT_WORK, rows)
 

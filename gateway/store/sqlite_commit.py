@@ -150,7 +150,7 @@ class CommitWriter:
         rows: list[tuple[Any, ...]] = []
         for work_id, item in enumerate(items, first):
             rest = (item.journal_id, item.item, item.kind, item.channel, kinds.get(item.journal_id, ""))
-            tail = (to_stored_time(item.received_at), 0, False, item.payload or None)
+            tail = (to_stored_time(item.received_at), 0, item.replayed, item.payload or None)
             rows.extend((work_id, lane, *rest, *tail) for lane in sorted(set(item.lanes)) or (0,))
         self._connection.insert(schema.work, rows)
 

@@ -36,7 +36,6 @@ def apply_encounter(draft: Draft) -> Encounter | None:
     column = column_of(event)
     found = find_encounter(draft.subject, event, column)
     if found is None and not may_open(draft.subject, event, column):
-        draft.flags.append("encounter-unknown")
         draft.transition("encounter-unknown", draft.subject.patient, None, event.trigger)
         return None
     before = found or _blank(draft, facts)

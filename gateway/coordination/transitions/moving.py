@@ -181,5 +181,4 @@ def _settle(draft: Draft, identity: IdentityFacts) -> None:
     there = any(one.account_number == identity.account is not None for one in home.encounters.values())
     if there or stay_named(draft, home, identity.visit) is not None:
         return
-    draft.flags.append("encounter-unknown")
     draft.transition("encounter-unknown", home.patient, None, draft.event.trigger)

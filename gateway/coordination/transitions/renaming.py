@@ -15,13 +15,13 @@ from mappings.events import Identifier, IdentityFacts
 def rename_patient(draft: Draft) -> None:
     """A46 to A48: the old identifier stays an alias, the new one names the same patient (A47: keys him).
 
-    Where both are known, of two patients, that would be a merge that nobody asked for: nothing is changed, and
-    `identity-conflict` says so."""
+    Where both are known, of two patients, it would be a merge that nobody asked for: neither takes the other's number,
+    and `identity-conflict` says so."""
     identity = _identity(draft)
     assert identity.old is not None and identity.new is not None
     other = next(iter(draft.scope.others.values()), None)
     if draft.scope.subject is not None and other is not None:
-        draft.flags.append("identity-conflict")
+        know_patient(draft)
         draft.transition("identity-conflict", draft.subject.patient, None, other.patient.patient_id)
         return
     if other is not None:
@@ -88,7 +88,6 @@ def change_account(draft: Draft) -> None:
                 draft.update(stay, home, account_number=identity.account)
                 changed.append(stay.encounter_id)
     if not changed:
-        draft.flags.append("encounter-unknown")
         draft.transition("encounter-unknown", draft.subject.patient, None, draft.event.trigger)
         return
     data: dict[str, JSON] = {
@@ -126,7 +125,6 @@ def rename_stay(draft: Draft) -> None:
 def _say_unknown(draft: Draft, taken: Encounter | None) -> None:
     """No stay has the old number; where one has the new one already, it was told before, or is another stay's."""
     if taken is None:
-        draft.flags.append("encounter-unknown")
         draft.transition("encounter-unknown", draft.subject.patient, None, draft.event.trigger)
     elif stay_named(draft, draft.subject, _identity(draft).old_visit) is not None:
         draft.flags.append("state-anomaly")
