@@ -80,6 +80,18 @@ class CoordinationSection(Section):
     p2p_bd: int = Field(default=2, ge=0, description="Business days for a peer-to-peer review after a denial.")
     appeal_file_cd: int = Field(default=60, ge=0, description="Days to file an appeal after a denial.")
     tombstone_h: int = Field(default=72, ge=0, description="Hours for which a cancel waits for what it cancels.")
+    update_hold_s: int = Field(
+        default=60,
+        ge=0,
+        le=60,
+        description="Seconds for which news of details (A08, A31) waits to be told as one event; 0: each at once.",
+    )
+    implied_discharge_min: int = Field(
+        default=15,
+        ge=0,
+        description="Minutes after an A08 with a discharge time on an open stay before it counts as the discharge; an "
+        "A03 before that is it.",
+    )
     office_opens: str = Field(default="08:00", pattern=r"^[0-2]\d:[0-5]\d$", description="Start of the business day.")
     office_closes: str = Field(default="17:00", pattern=r"^[0-2]\d:[0-5]\d$", description="End of the business day.")
     followup_types: tuple[str, ...] = Field(

@@ -52,6 +52,7 @@ FIELDS: dict[str, tuple[Schema, str]] = {
     "from_class": (TEXT, "class before"),
     "to_class": (TEXT, "class after"),
     "at": (MOMENT, "when it happened"),
+    "messages": (TEXTS, "our ids of the messages whose changes are told as one"),
     "account_change": (YES_NO, "the account number changed with the class"),
     "discharged_at": (MOMENT, "PV1-45"),
     "discharged_precision": (TEXT, "second, minute, hour or day"),
@@ -238,7 +239,7 @@ EVENT_TYPES: tuple[EventType, ...] = (
         "updated",
         "demographics or identifiers changed (A31, A08 and others), or a death was taken back",
         _PERSON,
-        _PERSON_MORE,
+        (*_PERSON_MORE, "messages"),
     ),
     _about(
         "patient", "deceased", "PID-30 or PID-29, or a discharge with disposition 20, 40 to 42", ("source",), ("at",)
@@ -283,7 +284,13 @@ EVENT_TYPES: tuple[EventType, ...] = (
     _about(
         "encounter", "transfer-cancelled", "A12: the patient is where he was", ("at",), ("visit_number", "from", "to")
     ),
-    _about("encounter", "updated", "anything else that changed about the stay (A08 and others)", ("status",), _START),
+    _about(
+        "encounter",
+        "updated",
+        "anything else that changed about the stay (A08 and others)",
+        ("status",),
+        (*_START, "messages"),
+    ),
     _about(
         "encounter",
         "discharged",

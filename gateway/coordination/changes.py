@@ -249,6 +249,8 @@ class CoordinationSettings(msgspec.Struct, frozen=True, kw_only=True):
     p2p_bd: int = 2
     appeal_file_cd: int = 60
     tombstone_h: int = 72
+    update_hold_s: int = 0  # the settings say 60
+    implied_discharge_min: int = 15
     office_opens: str = "08:00"
     office_closes: str = "17:00"
     followup_types: tuple[str, ...] = ("FOLLOWUP", "HFU", "FU")

@@ -19,9 +19,11 @@ from gateway.coordination.changes import (
 )
 from gateway.coordination.commands import apply_command
 from gateway.coordination.draft import Draft
+from gateway.coordination.floods import FLOOD, hold_updates, release
 from gateway.coordination.rules import run_rules, run_timer
 from gateway.coordination.scope import Scope
 from gateway.coordination.transitions import apply_event
+from gateway.coordination.transitions.implied import IMPLIED_DISCHARGE, discharge_implied
 from gateway.coordination.transitions.inquiry import ASK
 
 
@@ -44,13 +46,42 @@ def decide(
         apply_command(draft, stimulus)
     elif isinstance(stimulus, Ask):
         apply_ask(draft, stimulus)
+    elif isinstance(stimulus, TimerFired) and stimulus.timer.rule_id in _OWN_TIMERS:
+        _wake(draft, stimulus)
     elif isinstance(stimulus, TimerFired) and stimulus.timer.rule_id == ASK:
         run_ask_timer(draft, stimulus)
     elif isinstance(stimulus, TimerFired):
         run_timer(draft, stimulus)
     else:
-        apply_event(draft)
-        if draft.outcome == "processed":
-            run_rules(draft)
-            ask_by_itself(draft)
+        _hear(draft)
     return draft.changes()
+
+
+_OWN_TIMERS = frozenset((FLOOD, IMPLIED_DISCHARGE))
+"""Timers that are no rule's."""
+
+
+def _hear(draft: Draft) -> None:
+    apply_event(draft)
+    if draft.outcome == "processed":
+        run_rules(draft)
+        ask_by_itself(draft)
+    hold_updates(draft)
+
+
+def _wake(draft: Draft, fired: TimerFired) -> None:
+    """Tell what waited to be told, or take the discharge that an A08 implied for one."""
+    subject = draft.scope.subject
+    timer = subject.timers.get(fired.timer.timer_id) if subject is not None else None
+    if subject is None or timer is None:
+        draft.forget_timer(fired.timer)
+        return
+    draft.clear_timer(timer)
+    if timer.rule_id == FLOOD:
+        release(draft, subject)
+        return
+    event = discharge_implied(draft, timer)
+    if event is not None:
+        draft.stimulus = event
+        draft.flags.append("implied")
+        _hear(draft)

@@ -44,6 +44,7 @@ class Patient(Record, kw_only=True):
     updated_at: datetime
     allergies_json: str = "{}"  # transitions.keyed_set.KeyedSet of AL1 and IAM
     links_json: str = "[]"  # ids of patients linked by A24: searched across, nothing shared
+    held_json: str = "[]"  # news of details that waits to be told as one (decision 15): [floods.Held]
     living_arrangement: str | None = None  # PD1-2: A alone, F family, I institution, R relative, S spouse
     homeless: bool = False  # PID-11.7 = HL, or the address says so
     contact_known: bool = False  # an NK1 with a phone, or an emergency contact or next of kin

@@ -89,6 +89,8 @@ def write_configuration(
         split_lanes=split_lanes,
         log_level=log_level,
     )
+    if "[coordination]" not in more:  # each message tells its own: what is reconciled names messages
+        more = f"{more}\n[coordination]\nupdate_hold_s = 0\n"
     path = ground.folder / "baton.toml"
     path.write_text(f"{text}{more}\n", encoding="utf-8")
     return path

@@ -8,6 +8,7 @@ from gateway.coordination.draft import Draft
 from gateway.coordination.records import Encounter
 from gateway.coordination.transitions.announcement import announce
 from gateway.coordination.transitions.difference import BOOKKEEPING, differing
+from gateway.coordination.transitions.implied import expect_discharge
 from gateway.coordination.transitions.location import (
     enter_place,
     leave_place,
@@ -56,6 +57,7 @@ def apply_encounter(draft: Draft) -> Encounter | None:
         draft.transition("state-anomaly", after, before.status or None, event.trigger)
     if move.action != "keep":
         _settle_death(draft, after)
+    expect_discharge(draft, after, facts, by_update=column == "A08" and move.newest and not move.implied)
     return after
 
 
