@@ -11,7 +11,11 @@ from pathlib import Path
 from channels.mllp_client import MllpClient
 from gateway.bootstrap import Gateway
 from gateway.clock import ScenarioClock
+from gateway.coordination.changes import Ask
 from gateway.demo.scenario import Scenario, Step
+from gateway.payer.folder import FolderPayer
+from gateway.payer.scenario import Scenario as Answers
+from gateway.store import queries
 from gateway.store.progress import next_timer
 
 SETTLE_SECONDS = 30.0
@@ -44,7 +48,7 @@ class Player:
         try:
             for step in self.scenario.steps:
                 await self.pass_time(step.at)
-                answer = await self._send(step)
+                answer = await (self._ask(step) if step.ask else self._send(step))
                 await self.settle()
                 self.told(Played(step, answer))
             await self.pass_time(self.scenario.ends)
@@ -80,6 +84,24 @@ class Player:
             client = MllpClient("127.0.0.1", self.gateway.port_of(step.channel))
             self._clients[step.channel] = client
         return (await client.send(body)).code
+
+    async def _ask(self, step: Step) -> str:
+        """The gateway asks; the simulated payer at the folder answers, and its answers are taken in."""
+        rows = await queries.search_patients(self.gateway.store, None, identifier=step.mrn)
+        question = Ask(kind=step.ask, patient_id=rows[0]["patient_id"], actor="registration", request_id=step.say)
+        await self.gateway.ask(question)
+        await self.settle()
+        channel = self.gateway.settings.find_channel(step.channel)
+        assert channel is not None and channel.kind == "file-drop"
+        payer = FolderPayer(Answers(), Path(channel.out), Path(channel.folder))
+        before = self.gateway.intake.traffic[step.channel].received
+        await asyncio.to_thread(payer.make)
+        written = await asyncio.to_thread(payer.step, self.clock().astimezone(self.scenario.zone), wait=False)
+        async with asyncio.timeout(SETTLE_SECONDS):
+            while self.gateway.intake.traffic[step.channel].received < before + written:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        await self.gateway.intake.drain()
+        return "asked"
 
     async def _drop(self, step: Step, body: bytes, folder: Path) -> str:
         """Put a file as a payer's transfer does: under a temporary name, then renamed; wait until it was taken."""

@@ -28,6 +28,8 @@ class Step:
     channel: str
     file: Path
     say: str
+    ask: str = ""  # what the gateway asks of this patient's payer here, in place of a message
+    mrn: str = ""
 
 
 @dataclass(slots=True, frozen=True)
@@ -63,7 +65,14 @@ def load(folder: Path, day0: date) -> Scenario:
     data = tomllib.loads((folder / "scenario.toml").read_text("utf-8"))
     zone = ZoneInfo(data["zone"])
     steps = tuple(
-        Step(moment(step["at"], day0, zone), step["channel"], folder / step["file"], step["say"])
+        Step(
+            moment(step["at"], day0, zone),
+            step["channel"],
+            folder / step.get("file", ""),
+            step["say"],
+            step.get("ask", ""),
+            step.get("mrn", ""),
+        )
         for step in data["step"]
     )
     wanted = [Expectation(task["rule"], task["mrn"], True) for task in data.get("task", ())]
