@@ -138,6 +138,8 @@ def to_minimal(body: bytes) -> bytes:
     that is due.  Nothing of the patient, nothing by which events about him could be joined."""
     event = msgspec.json.decode(body)
     data = event["data"]
+    if data["aggregate"]["kind"] == "patient":
+        data["aggregate"]["id"] = event["id"]
     about = data["aggregate"]["id"]
     kept = {name: data[name] for name in ("event_id", "type", "schema_version", "emitted_at", "aggregate", "facility")}
     due = data.get("data", {}).get("due_at")

@@ -79,6 +79,10 @@ class FeedSection(Section):
     observation_when: tuple[tuple[FieldPath, str], ...] = Field(
         default=(), description='Pairs of field and value that mean an observation stay, such as `["PV1-18", "OBS"]`.'
     )
+    restricted_codes: tuple[Annotated[str, Field(pattern=r"^[A-Z0-9.]{1,8}$")], ...] = Field(
+        default=(),
+        description='Prefixes of diagnosis codes (DG1-3) that make a stay restricted, such as `["F10", "B20"]`.',
+    )
     self_pay_classes: tuple[str, ...] = Field(
         default=("SP", "SELF", "SELFPAY"), description="Financial classes (PV1-20) of patients without a payer."
     )

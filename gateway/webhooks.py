@@ -11,6 +11,7 @@ import logging
 import ssl
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -63,7 +64,6 @@ class Webhooks:
         settings = self._gateway.settings
         folder = Path(settings.gateway.data_dir)
         self._key = await asyncio.to_thread(ensure_key, Path(settings.webhooks.key_file or folder / KEY_FILE))
-        self._verify = ssl.create_default_context(cafile=settings.webhooks.ca_file or None)
         await self._follow_settings()
         await self.refresh()
         self._task = asyncio.create_task(self._run(), name="webhooks")
@@ -87,6 +87,10 @@ class Webhooks:
             if each.relay.trouble is not None:
                 found[name] = f"webhook {name}: deliveries are refused ({each.destination.trouble or 'unreachable'})"
         return found
+
+    @cached_property
+    def _verify(self) -> ssl.SSLContext:
+        return ssl.create_default_context(cafile=self._gateway.settings.webhooks.ca_file or None)
 
     def trouble(self, name: str) -> str | None:
         """A word for why deliveries do not arrive now."""

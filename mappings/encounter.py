@@ -55,7 +55,7 @@ def read_encounter(source: Source, pid: Segment, trigger: str = "") -> Encounter
         or (planned_for if trigger == "ADT^A16" else None),
         expected_disposition=source.text(pv2, 27) if pv2 else None,
         newborn=source.flag(pv2, 36) if pv2 else None,
-        restricted=_restricted(source, pv1, pv2),
+        restricted=_by_code(source, diagnoses) or _restricted(source, pv1, pv2),
         diagnoses=diagnoses,
         drg=source.text(drg, 1) if (drg := source.first("DRG")) else None,
         length_estimate_days=source.number(pv2, 10) if pv2 else None,
@@ -135,6 +135,14 @@ def _restricted(source: Source, pv1: Segment, pv2: Segment | None) -> bool | Non
     if any(source.flag(dg1, 18) for dg1 in source.all("DG1")):
         return True
     return False if protected is False or vip else None
+
+
+def _by_code(source: Source, diagnoses: tuple[Diagnosis, ...] | None) -> bool | None:
+    """True for a diagnosis of a group that the feed counts as restricted; None: nothing is said by that."""
+    groups = tuple(code.replace(".", "") for code in source.profile.restricted_codes)
+    if groups and any(one.code.replace(".", "").upper().startswith(groups) for one in diagnoses or ()):
+        return True
+    return None
 
 
 def _diagnoses(source: Source) -> tuple[Diagnosis, ...] | None:

@@ -45,6 +45,7 @@ class FeedProfile(msgspec.Struct, frozen=True, kw_only=True):
     default_facility: str = "main"
     facilities: tuple[Facility, ...] = ()
     observation_when: tuple[tuple[str, str], ...] = ()  # ("PV1-18", "OBS"): any one makes class observation
+    restricted_codes: tuple[str, ...] = ()  # prefixes of DG1-3 that make the stay restricted: "F10", "B20"
     self_pay_classes: tuple[str, ...] = ("SP", "SELF", "SELFPAY")
     processing_ids: tuple[str, ...] = ("P",)  # others are filtered as test-message
     usage: tuple[str, ...] = ("P",)  # ISA15

@@ -15,6 +15,7 @@ from scripts.event_parts import MOMENT, TEXT, EventType, Schema
 VERSION = "1"
 DRAFT = "http://json-schema.org/draft-07/schema#"
 COMMON = "canonical-data"
+RESTRICTED = "restricted-event"
 FLAGS = {
     "late": "the message is older than what was already applied",
     "correction": "it corrects an earlier event",
@@ -59,6 +60,10 @@ field that goes or changes its meaning makes version 2. `schemas/released.json` 
 - **Reference form.** With `bus.payload = "reference"` (the default when RabbitMQ is off this machine and without TLS)
   `data.data`, `data.changes`, `data.site`, patient identifiers and the control id stay behind: read the rest from the
   API by id.
+
+- **Minimal form.** A taker without the grant gets a restricted patient's or stay's event as its id and type, the id of
+  what it is about, and `data.due_at` where that is due: [restricted-event](schemas/restricted-event/1.json), which
+  `dataschema` names. The grant is `bus.restricted`, the webhook's `restricted`, or the scope `restricted:read`.
 
 ## Attributes
 
@@ -141,6 +146,26 @@ def common_schema() -> Schema:
     }
 
 
+def restricted_schema() -> Schema:
+    """`data` of the minimal form, and nothing else."""
+    texts = ("event_id", "type", "schema_version", "facility")
+    return {
+        "$schema": DRAFT,
+        "$id": f"/{schema_path(RESTRICTED)}",
+        "title": "Restricted event",
+        "description": "What is left of an event about a restricted patient for a taker without the grant.",
+        **_object(
+            (*texts, "emitted_at", "aggregate", "privacy"),
+            **dict.fromkeys(texts, TEXT),
+            emitted_at=MOMENT,
+            aggregate=_object(("kind", "id", "revision"), kind=TEXT, id=TEXT, revision={"type": "integer"}),
+            privacy={"const": "restricted"},
+            due_at=MOMENT,
+        ),
+        "additionalProperties": False,
+    }
+
+
 def type_schema(event: EventType) -> Schema:
     """`data` of one event type.  `data.data` is absent in the reference form."""
     fields = {name: field_schema(event, name) for name in (*event.required, *event.optional)}
@@ -219,20 +244,18 @@ def _message(event: EventType) -> dict[str, Any]:
         "contentType": "application/cloudevents+json",
         "correlationId": {"location": "$message.payload#/correlationid"},
         "headers": {"$ref": "#/components/schemas/headers"},
-        "payload": {
-            "allOf": [
-                {"$ref": "#/components/schemas/cloud-event"},
-                {
-                    "type": "object",
-                    "properties": {
-                        "type": {"const": event.type},
-                        "dataschema": {"const": f"/{schema_path(event.type)}"},
-                        "data": {"$ref": f"./{schema_path(event.type)}"},
-                    },
-                },
-            ]
-        },
+        "payload": {"anyOf": [_payload(event, event.type), _payload(event, RESTRICTED)]},
     }
+
+
+def _payload(event: EventType, schema: str) -> Schema:
+    """The event as a CloudEvent whose `data` is of this schema."""
+    properties = {
+        "type": {"const": event.type},
+        "dataschema": {"const": f"/{schema_path(schema)}"},
+        "data": {"$ref": f"./{schema_path(schema)}"},
+    }
+    return {"allOf": [{"$ref": "#/components/schemas/cloud-event"}, {"type": "object", "properties": properties}]}
 
 
 def _envelope() -> Schema:
@@ -271,6 +294,7 @@ def pages() -> dict[str, Callable[[], str]]:
         "events.md": events_markdown,
         "asyncapi.yaml": asyncapi_yaml,
         schema_path(COMMON): lambda: _json(common_schema()),
+        schema_path(RESTRICTED): lambda: _json(restricted_schema()),
     }
     return made | {schema_path(event.type): partial(_type_json, event) for event in EVENT_TYPES}
 

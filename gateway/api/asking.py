@@ -11,6 +11,7 @@ from fastapi import Depends, Header, Request, Response
 from gateway.api.auth import credential_of, facilities_of, gateway_of, record
 from gateway.api.models import TEXT, TaskAct, shown
 from gateway.api.problems import Problem, not_found
+from gateway.api.restricted import hidden, minimal_task, require
 from gateway.coordination.changes import Command
 from gateway.store import casework, queries
 from gateway.store.ports import WriteRefused
@@ -85,6 +86,8 @@ class Asking:
     async def show(self, task_id: str) -> dict[str, Any]:
         """The task with its history; the ETag is its revision."""
         task = await self.find(task_id)
+        if await hidden(self.request, "Task", [task_id]):
+            return shown(minimal_task(task), history=[])
         history = await queries.task_history(gateway_of(self.request).store, facilities_of(self.request), task_id)
         self.response.headers["ETag"] = f'"{task["revision"]}"'
         return shown(task, history=[shown(row) for row in history])
@@ -98,6 +101,7 @@ class Asking:
 
 async def execute(request: Request, command: Command, task: dict[str, Any]) -> None:
     """Write it down, then do it.  `task` holds at least facility and patient."""
+    await require(request, "Task", command.task_id)
     facility_id, actor = task["facility_id"], command.actor
     await record(request, f"task.{command.name}", command.task_id, facility_id=facility_id, actor=actor)
     await gateway_of(request).execute_command(command, task["patient_id"])

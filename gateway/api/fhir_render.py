@@ -12,9 +12,10 @@ from typing import Any
 
 from fastapi import Request
 
-from gateway.api.auth import credential_of, facilities_of, gateway_of
+from gateway.api.auth import facilities_of, gateway_of
 from gateway.api.fhir_search import Search, coverage_of
-from gateway.api.problems import Problem, not_found
+from gateway.api.problems import not_found
+from gateway.api.restricted import granted, refusal
 from gateway.store import queries
 from gateway.store import resources as store_resources
 from mappings.fhir import patient, payer
@@ -32,7 +33,6 @@ SCOPE_OF_KIND = {
     "CoverageEligibilityResponse": "patients:read",
     "ClaimResponse": "patients:read",
 }
-GRANT = "restricted:read"
 _ABOUT = frozenset({"patient_id", "encounter_id", "birth_date"})
 
 
@@ -43,10 +43,6 @@ class Page:
     rows: list[Row]
     resources: list[Resource]
     next: str | None
-
-
-def granted(request: Request) -> bool:
-    return GRANT in credential_of(request).scopes
 
 
 async def find_resource(request: Request, kind: str, id_: str) -> Resource:
@@ -60,7 +56,7 @@ async def find_resource(request: Request, kind: str, id_: str) -> Resource:
         raise not_found()
     (shown,) = await _rendered(request, kind, [row], with_notes=True) or [None]
     if shown is None:
-        raise Problem(403, "restricted", "This is restricted: a key with restricted:read may see it.")
+        raise refusal()
     return shown
 
 
@@ -73,7 +69,7 @@ async def find_task(request: Request, id_: str) -> Row:
     if row is None:
         raise not_found()
     if row["restricted"] and not granted(request):
-        raise Problem(403, "restricted", "This is restricted: a key with restricted:read may change it.")
+        raise refusal()
     return row
 
 
@@ -160,7 +156,7 @@ async def _find_attempt(request: Request, id_: str) -> Resource:
     if not rows:
         raise not_found()
     if rows[0]["of_restricted"] and not granted(request):
-        raise Problem(403, "restricted", "This is restricted: a key with restricted:read may see it.")
+        raise refusal()
     return _attempt(rows[0])
 
 

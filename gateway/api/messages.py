@@ -12,6 +12,7 @@ from gateway.api.auth import facilities_of, gateway_of, needs, new_router, recor
 from gateway.api.models import TEXT, Cursor, Limit, Moment, Page, Task, Transition, shown
 from gateway.api.parked import ParkedItem, show_item
 from gateway.api.problems import ProblemDocument, not_found
+from gateway.api.restricted import require_message
 from gateway.store import queries
 
 router = new_router("messages")
@@ -107,6 +108,7 @@ async def trace_message(request: Request, message_id: str) -> dict[str, Any]:
     found = await queries.message_trace(gateway_of(request).store, facilities_of(request), _number(message_id))
     if found is None:
         raise not_found()
+    await require_message(request, _number(message_id))
     await record(request, "message.read", message_id, facility_id=found["message"]["facility_id"])
     lists = {name: [shown(row) for row in rows] for name, rows in found.items() if name not in ("message", "parked")}
     return {"message": _message(found["message"]), "parked": [show_item(row) for row in found["parked"]], **lists}
@@ -124,6 +126,7 @@ async def read_body(request: Request, message_id: str) -> Response:
     message = await queries.message(store, facilities_of(request), number)
     if message is None:
         raise not_found()
+    await require_message(request, number)
     await record(request, "body.read", message_id, facility_id=message["facility_id"])
     body = await queries.message_body(store, facilities_of(request), number)
     if body is None:

@@ -24,6 +24,7 @@ from gateway.api.models import (
     shown,
 )
 from gateway.api.problems import Problem, ProblemDocument, not_found
+from gateway.api.restricted import hidden, refusal, require
 from gateway.store import queries
 
 router = new_router("patients")
@@ -54,6 +55,10 @@ async def show_patient(request: Request, patient_id: Ident) -> dict[str, Any]:
     found = await queries.patient_state(gateway_of(request).store, facilities_of(request), patient_id)
     if found is None:
         raise not_found()
+    await require(request, "Patient", patient_id)
+    closed = await hidden(request, "Encounter", (row["encounter_id"] for row in found["encounters"]))
+    if closed:
+        raise refusal()
     await record(request, "patient.read", patient_id, facility_id=found["patient"]["facility_id"])
     lists = {name: [shown(row) for row in rows] for name, rows in found.items() if name != "patient"}
     return {"patient": shown(found["patient"]), **lists}
@@ -73,6 +78,8 @@ async def search_patients(request: Request, search: PatientSearch) -> dict[str, 
         family=search.family,
         birth_date=search.birth_date,
     )
+    unseen = await hidden(request, "Patient", (row["patient_id"] for row in rows))
+    rows = [row for row in rows if row["patient_id"] not in unseen]
     found = ",".join(row["patient_id"] for row in rows)
     await record(request, "patient.search", "patients", detail=f"found {len(rows)}: {found}" if rows else "found 0")
     return {"items": [shown(row) for row in rows], "next": None}

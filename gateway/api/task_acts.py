@@ -10,6 +10,7 @@ from gateway.api.asking import Asks, execute
 from gateway.api.auth import facilities_of, gateway_of, needs, new_router
 from gateway.api.models import Ident, TaskAct, TaskCompletion, TaskDetail, TaskReassignment, shown
 from gateway.api.problems import Problem, ProblemDocument
+from gateway.api.restricted import hidden
 from gateway.api.task_models import (
     BulkClaim,
     BulkResult,
@@ -53,6 +54,8 @@ async def _claim_one(request: Request, seen: dict[str, Any], actor: str) -> dict
     task = await queries.task(store, facilities, task_id)
     if task is None:
         return {"task_id": task_id, "done": False, "problem": "there is no such task"}
+    if await hidden(request, "Task", [task_id]):
+        return {"task_id": task_id, "done": False, "problem": "this is restricted"}
     revision = seen["revision"] or task["revision"]
     try:
         await execute(request, Command(name="claim", task_id=task_id, actor=actor, revision=revision), task)

@@ -12,6 +12,7 @@ from gateway.api.asking import Asks
 from gateway.api.auth import facilities_of, gateway_of, needs, new_router, record
 from gateway.api.models import TEXT, Actor, Cursor, Ident, Limit, Page, Task, TaskDetail, shown
 from gateway.api.problems import Problem, ProblemDocument, not_found
+from gateway.api.restricted import minimal_tasks
 from gateway.api.task_models import FilterToSave, QueueCounts, SavedFilter, TaskQuery
 from gateway.store import casework, queries
 
@@ -35,7 +36,7 @@ class TaskListQuery(TaskQuery):
 @router.get("/tasks", response_model=Page[Task])  # type: ignore[valid-type]
 @needs("tasks:read")
 async def list_tasks(request: Request, query: Annotated[TaskListQuery, Query()]) -> dict[str, Any]:
-    """Tasks, the earliest due first.  What is asked beside a saved filter wins over it."""
+    """Tasks, the earliest due first.  What is asked beside a saved filter wins over it.  Audited."""
     asked: TaskQuery = query
     if query.filter is not None:
         saved = await _saved(request, query.actor, query.filter)
@@ -44,7 +45,9 @@ async def list_tasks(request: Request, query: Annotated[TaskListQuery, Query()])
     found = await queries.list_tasks(
         gateway_of(request).store, facilities_of(request), chosen, query.cursor, query.limit
     )
-    return {"items": [shown(row) for row in found[0]], "next": found[1]}
+    rows = await minimal_tasks(request, found[0], about_somebody=chosen.patient_id is not None)
+    await record(request, "task.list", "tasks", detail=f"found {len(rows)}")
+    return {"items": [shown(row) for row in rows], "next": found[1]}
 
 
 @router.get("/tasks/_counts", response_model=list[QueueCounts])
@@ -61,7 +64,9 @@ async def count_tasks(
 @router.get("/tasks/{task_id}", response_model=TaskDetail, responses=ABSENT)
 @needs("tasks:read")
 async def show_task(asking: Asks, task_id: Ident) -> dict[str, Any]:
-    """One task: rule, version, evidence, checklist and history.  The ETag is its revision."""
+    """One task: rule, version, evidence, checklist and history.  The ETag is its revision.  Audited."""
+    task = await asking.find(task_id)
+    await record(asking.request, "task.read", task_id, facility_id=task["facility_id"])
     return await asking.show(task_id)
 
 

@@ -285,7 +285,7 @@ class Draft:
             data=data,
             changes=changes or [],
             flags=[*self.flags, *(["replayed"] if self.cause.replayed else [])],
-            restricted=patient.restricted or bool(getattr(record, "restricted", False)),
+            restricted=patient.restricted or self._restricted(record),
             site=self.stimulus.site if isinstance(self.stimulus, CanonicalEvent) else {},
         )
         self.emitted.append(event)
@@ -297,6 +297,12 @@ class Draft:
         owner = getattr(record, "patient_id", subject.patient_id)
         home = self.scope.others.get(owner) if owner != subject.patient_id else None
         return home.patient if home is not None else subject
+
+    def _restricted(self, record: Record) -> bool:
+        """Marked itself (PV1-16, PV2-22, DG1-18), or part of a stay that is."""
+        home = self.scope.others.get(getattr(record, "patient_id", ""), self.subject)
+        stay = home.encounters.get(getattr(record, "encounter_id", None) or "")
+        return bool(getattr(record, "restricted", False)) or (stay is not None and stay.restricted)
 
     def emit_apart(self, type_: str, kind: str, name: str, data: dict[str, JSON]) -> Emitted:
         """Publish an event that is no patient's, about the place or resource `name` of the event's facility.  Its id is

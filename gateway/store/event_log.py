@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, select, tuple_
+from sqlalchemy import ColumnElement, Connection, or_, select, true, tuple_
 
 from gateway.store.paging import BadCursor
 from gateway.store.ports import EventRow
@@ -48,7 +48,7 @@ def read_events(
     )
     page = select(events).where(place > tuple_(transaction, number), *open_to)
     if types is not None:
-        page = page.where(events.c.type.in_(types))
+        page = page.where(_of_types(types))
     if facilities is not None:
         page = page.where(events.c.facility_id.in_(facilities))
     rows = connection.execute(page.order_by(events.c.tx, events.c.seq).limit(limit)).all()
@@ -58,6 +58,15 @@ def read_events(
     last = connection.execute(newest).one_or_none()
     end = max((transaction, number), (last.tx, last.seq) if last is not None else (0, 0))
     return found, f"{end[0]}.{end[1]}"
+
+
+def _of_types(patterns: frozenset[str]) -> ColumnElement[bool]:
+    """Event types, families (`task.*`), or all (`*`)."""
+    families = [pattern.removesuffix("*") for pattern in patterns if pattern.endswith(".*")]
+    exact = sorted(pattern for pattern in patterns if not pattern.endswith("*"))
+    if "*" in patterns:
+        return true()
+    return or_(events.c.type.in_(exact), *(events.c.type.startswith(family, autoescape=True) for family in families))
 
 
 def _event(row: Any) -> EventRow:

@@ -117,6 +117,14 @@ async def restricted_ids(store: CoreStore, kind: str, ids: Sequence[str]) -> fro
     return frozenset(row[found.key] for row in rows)
 
 
+async def restricted_messages(store: CoreStore, journal_ids: Sequence[int]) -> frozenset[int]:
+    """Those of these messages of which a restricted event came, or one about a patient who is restricted now."""
+    event, patient = s.events.c, s.patients.alias()
+    known = exists().where(patient.c.patient_id == event.patient_id, patient.c.restricted)
+    query = select(event.journal_id).where(event.journal_id.in_(journal_ids), event.restricted | known)
+    return frozenset(row["journal_id"] for row in await store.fetch(query.distinct()))
+
+
 def _rows(kind: Kind, facilities: Facilities) -> Select[Any]:
     columns = [column for column in kind.table.columns if column.name != "restricted"]
     query = select(*columns, _restricted(kind.table).label("restricted"))

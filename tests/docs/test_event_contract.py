@@ -1,4 +1,4 @@
-"""What is published is what docs/asyncapi.yaml and docs/schemas promise, in the full and in the reference form."""
+"""What is published is what docs/asyncapi.yaml and docs/schemas promise, in each of its forms."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from jsonschema import Draft7Validator
 from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT7
 
-from gateway.envelope import to_reference
+from gateway.envelope import to_minimal, to_reference
 from gateway.relay import to_delivery
 from gateway.store.ports import EventRow, OutboxItem
 from scripts.event_catalogue import EVENT_TYPES, FIELDS
@@ -52,12 +52,21 @@ def validators() -> dict[str, Draft7Validator]:
 
 def test_every_event_published_is_valid_in_both_forms(day: PlayedDay, validators: dict[str, Draft7Validator]) -> None:
     for event in day.events:
-        for body in (event.body, to_reference(event.body)):
+        for body in (event.body, to_reference(event.body), to_minimal(event.body)):
             errors = [
                 f"{error.json_path}: {error.validator}"
                 for error in validators[event.type].iter_errors(json.loads(body))
             ]
             assert not errors, f"{event.type}: {errors}"
+
+
+def test_minimal_form_holds_nothing_that_is_said_of_the_patient(day: PlayedDay) -> None:
+    schema = json.loads((DOCS / "schemas" / "restricted-event" / "1.json").read_text("utf-8"))
+    for event in day.events:
+        document = json.loads(to_minimal(event.body))
+        Draft7Validator(schema).validate(document["data"])
+        assert "data" not in document["data"]
+        assert not event.patient_id or event.patient_id not in json.dumps(document)
 
 
 def test_every_type_of_the_contract_is_published(day: PlayedDay) -> None:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -13,6 +16,8 @@ import msgspec
 import pytest
 
 from channels.mllp_client import MllpClient, PeerLost
+from gateway.api.auth import SCOPES
+from gateway.api.fhir_render import SCOPE_OF_KIND
 from gateway.store.migrate import migrate
 from tests.support import canaries
 from tests.support.bus_witness import BusWitness, Seen
@@ -21,10 +26,20 @@ from tests.support.evidence import Evidence
 from tests.support.free_ports import free_ports
 from tests.support.served_gateway import ServedGateway
 from tests.support.waiting import until
+from tests.support.webhook_receiver import Receiver
 
 pytestmark = pytest.mark.journey
 
-MORE = 'stage = "live"\n[pipeline]\nbudget_seconds = 0.5\nmax_attempts = 2\n'
+MORE = 'stage = "live"\n[pipeline]\nbudget_seconds = 0.5\nmax_attempts = 2\n[webhooks]\nallow = ["127.0.0.1"]\n'
+WAYS = (
+    "/api/v1/tasks?limit=500",
+    "/api/v1/events?limit=500",
+    "/api/v1/messages?limit=500",
+    "/api/v1/parked",
+    "/api/v1/audit",
+    "/api/v1/webhooks",
+    "/api/v1/people",
+)
 FILE_NAME = f"{canaries.TOKEN}FILE"
 
 
@@ -39,14 +54,22 @@ class Traces:
     replies: dict[str, bytes] = field(default_factory=dict)  # files written for partners
     seen: list[Seen] = field(default_factory=list)
     events: int = 0
+    ungranted: dict[str, str] = field(default_factory=dict)  # what takers without restricted:read got, by way
+    granted: str = ""  # the same events to a key with the grant
     stored: str = ""  # the events themselves: there the tokens belong
 
 
 def found_in(text: str) -> list[str]:
     """Tokens with what stands around them."""
     return [
-        text[max(0, at - 60) : at + 40] for token in (canaries.TOKEN, *canaries.NUMBERS) for at in _places(text, token)
+        text[max(0, at - 60) : at + 40]
+        for token in (canaries.TOKEN, canaries.SHUT, *canaries.NUMBERS)
+        for at in _places(text, token)
     ]
+
+
+def _around(text: str, token: str) -> list[str]:
+    return [text[max(0, at - 60) : at + 40] for at in _places(text, token)][:5]
 
 
 def _places(text: str, token: str) -> Iterable[int]:
@@ -68,8 +91,13 @@ async def traces(ground: Ground) -> AsyncIterator[Traces]:
     if witness is not None:
         await witness.start()
     await gateway.start()
+    receiver = Receiver()
+    receiver.start()
     try:
         now = datetime.now(UTC)
+        await _subscribe(ports[2], (ground.folder / "var" / "admin.key").read_text().strip(), receiver.url)
+        for body in canaries.restricted(now):
+            traces.acknowledgements.append(await _send(ports[0], body))
         for body in canaries.admissions(now):
             traces.acknowledgements.append(await _send(ports[0], body))
         for body in canaries.slipped(now):
@@ -78,10 +106,12 @@ async def traces(ground: Ground) -> AsyncIterator[Traces]:
             traces.acknowledgements.append(await _send(ports[1], body))
         await _drop(ground.folder / "var" / "payers" / "in", canaries.answers(now))
         await _finish(ground, sum(len(make(now)) for make in canaries.EVERYTHING))
+        await _look_without_the_grant(ports[2], config, traces, receiver)
         await _ask(ports[2], (ground.folder / "var" / "admin.key").read_text().strip(), traces)
         assert await gateway.stop() == 0, gateway.tail()
     finally:
         gateway.end()
+        receiver.stop()
         if witness is not None:
             await witness.quiet()
             await witness.stop()
@@ -138,7 +168,61 @@ async def _ask(port: int, key: str, traces: Traces) -> None:
         traces.metrics = (await api.get(f"http://127.0.0.1:{port}/metrics", headers=secret)).raise_for_status().text
 
 
+async def _subscribe(port: int, admin: str, url: str) -> None:
+    """A webhook for everything in full, without the grant."""
+    body = {"actor": "jdoe", "name": "care-app", "url": url, "payload": "full"}
+    async with httpx.AsyncClient(timeout=30) as api:
+        answer = await api.post(
+            f"http://127.0.0.1:{port}/api/v1/webhooks", json=body, headers={"Authorization": f"Bearer {admin}"}
+        )
+        assert answer.status_code == 201, answer.text
+
+
+async def _key(config: Path, *scopes: str) -> dict[str, str]:
+    command = [sys.executable, "-m", "gateway.cli", "key", "create", "app", "-f", "*", "--json", "-c", str(config)]
+    made = await asyncio.to_thread(
+        subprocess.run, command + [word for scope in scopes for word in ("-s", scope)], capture_output=True, check=True
+    )
+    return {"Authorization": f"Bearer {json.loads(made.stdout)['secret']}"}
+
+
+async def _look_without_the_grant(port: int, config: Path, traces: Traces, receiver: Receiver) -> None:
+    """Everything that a key may read but restricted patients; and what the webhook got."""
+    plain = await _key(config, *(scope for scope in SCOPES if scope != "restricted:read"))
+    full = await _key(config, "events:read", "restricted:read")
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as api:
+        for path in (*WAYS, *(f"/fhir/{kind}?_count=200" for kind in SCOPE_OF_KIND)):
+            answer = await api.get(path, headers=plain)
+            assert answer.status_code == 200, answer.text
+            traces.ungranted[path] = answer.text
+        for task in (await api.get("/api/v1/tasks?limit=500", headers=plain)).json()["items"]:
+            for path in (f"/api/v1/tasks/{task['task_id']}", f"/fhir/Task/{task['task_id'].replace('_', '-')}"):
+                traces.ungranted[path] = (await api.get(path, headers=plain)).text
+        for message in (await api.get("/api/v1/messages?limit=500", headers=plain)).json()["items"]:
+            path = f"/api/v1/messages/{message['message_id']}"
+            traces.ungranted[path] = (await api.get(path, headers=plain)).text
+            traces.ungranted[f"{path}/body"] = (await api.get(f"{path}/body", headers=plain)).text
+        traces.granted = (await api.get("/api/v1/events?limit=500", headers=full)).text
+    traces.ungranted["webhook"] = b"".join(body for _, _, body in receiver.requests).decode()
+
+
+def check_takers_without_the_grant(ground: Ground, traces: Traces) -> None:
+    """They get nothing of a restricted patient or stay but the minimal form."""
+    assert canaries.SHUT in traces.stored and canaries.SHUT in traces.granted
+    assert len(traces.ungranted) > 20 and '"restricted"' in traces.ungranted["webhook"]
+    leaks = {way: _around(text, canaries.SHUT) for way, text in traces.ungranted.items() if canaries.SHUT in text}
+    assert leaks == {}
+    assert canaries.TOKEN in traces.ungranted["webhook"]  # others in full
+    if ground.bus_url:
+        restricted = [
+            each for each in traces.seen if msgspec.json.decode(each.body)["data"].get("privacy") == "restricted"
+        ]
+        assert restricted and not any(canaries.SHUT.encode() in each.body for each in traces.seen)
+        assert all("pat_" not in f"{dict(each.headers)}{each.body!r}" for each in restricted)
+
+
 async def test_no_token_is_found_where_it_must_not_be(ground: Ground, traces: Traces) -> None:
+    check_takers_without_the_grant(ground, traces)
     assert traces.events > 5 and "worker-killed" in traces.log and len(traces.replies) > 3 and traces.problems
     assert found_in(traces.stored)
 

@@ -290,6 +290,18 @@ def test_observation_predicates_mark_all_but_inpatients(fields: dict[int, str], 
     assert found is not None and found.class_ == expected
 
 
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [("F10.20", True), ("F1020", True), ("f10.20", True), ("B20", True), ("J18.9", None), ("F1", None)],
+)
+def test_diagnosis_of_a_protected_group_makes_the_stay_restricted(code: str, expected: bool | None) -> None:
+    profile = msgspec.structs.replace(PROFILE, restricted_codes=("F10", "B20"))
+    body = message("ADT^A01", EVN, segment("PV1", {2: "I"}), segment("DG1", {1: "1", 3: f"{code}^x^I10"}))
+    found, plain = event_of(body, profile).encounter, event_of(body).encounter
+    assert found is not None and found.restricted is expected
+    assert plain is not None and plain.restricted is None
+
+
 @pytest.mark.parametrize(("field", "sent"), [(2, "ff"), (36, "GDD")])
 def test_unknown_codes_are_kept_and_noted(field: int, sent: str) -> None:
     event = event_of(message("ADT^A03", EVN, segment("PV1", {field: sent})))

@@ -99,6 +99,34 @@ def admissions(at: datetime) -> list[bytes]:
     ]
 
 
+SHUT = "ZZSHUT"
+"""The token of a restricted patient: what an ungranted taker gets of him holds it nowhere, also not inside an event."""
+
+
+def restricted(at: datetime) -> list[bytes]:
+    """A patient who is restricted himself (PD1-12), and one whose stay is (PV2-22, DG1-18), from admission to discharge."""
+    mark = "PD1|||||||||||1|Y"
+
+    def shut(rows: list[str], *kinds: str) -> list[str]:
+        return [one.replace(TOKEN, SHUT) if not kinds or one[:3] in kinds else one for one in rows]
+
+    who, other = shut(patient()), patient(mrn=f"{PID_ID}2")
+    stay, left = visit(at), visit(at, at)
+    pv2 = "PV2" + "|" * 22 + "Y"
+
+    def marked(rows: list[str]) -> list[str]:
+        """The stay alone is restricted: what PV1 and DG1 say of it."""
+        first, *rest = shut(rows, "PV1", "DG1")
+        return [first.replace(f"{SHUT}VISIT", f"{SHUT}VISIT2"), pv2, *rest]
+
+    return [
+        adt("A01", "R1", at, who[0], mark, *shut(stay)),
+        adt("A03", "R2", at, who[0], mark, *shut(left)),
+        adt("A01", "R3", at, *other, *marked(stay)),
+        adt("A03", "R4", at, *other, *marked(left)),
+    ]
+
+
 def slipped(at: datetime) -> list[bytes]:
     """Tokens in the header, where an acknowledgement mirrors them to whoever sent them."""
     everything = [*patient(), *visit(at)]
@@ -183,4 +211,4 @@ def answers(at: datetime) -> list[bytes]:
     ]
 
 
-EVERYTHING = (admissions, slipped, bookings, answers)
+EVERYTHING = (admissions, restricted, slipped, bookings, answers)

@@ -158,6 +158,7 @@ def make_task(task_id: str, facility_id: str, **given: Any) -> Task:
 def make_webhook(name: str, **given: Any) -> Webhook:
     """Nobody listens at its address."""
     fields: dict[str, Any] = {"name": name, "url": "https://127.0.0.1:9/hook", "secret_id": "one"}
+    fields |= {"state": "disabled", "reason": "by-person"}
     return Webhook(**fields | {"created_at": NOON, "changed_at": NOON} | given)
 
 
