@@ -36,6 +36,7 @@ class IntakeFeed:
     known_events: frozenset[str] = field(default_factory=frozenset)  # "ADT^A01"; asked only for `reject`
     versions: tuple[str, ...] = ()  # of MSH-12; empty: any
     require_control_id: bool = False
+    batch_answer: str = "one"  # one | each
     on_store_timeout: str = "close"  # close | nak | hold (decision 1)
     hold_seconds: float = 10.0
     config_version: int = 0
@@ -54,6 +55,7 @@ class Admission:
     entry: JournalEntry
     header: Header | None = None  # None: not HL7, nothing is sent back
     code: str | None = None  # acknowledgement code; None: nothing is sent
+    answer: bytes | None = None  # made before the commit: of a batch whose messages are each answered
     error: AckError | None = None
     close: bool = False
 

@@ -26,6 +26,7 @@ from gateway.admission import Admission, IntakeFeed, admit, dedup_key, outage_co
 from gateway.store.ports import JournalEntry, Stored, StoreUnavailable
 from gateway.traffic import ChannelTraffic
 from parsers.hl7v2.acknowledgement import AckError, build_acknowledgement
+from parsers.hl7v2.batch_acknowledgement import build_batch_acknowledgement
 
 __all__ = ["GroupCommitIntake", "IntakeFeed", "IntakeLimits"]
 
@@ -174,6 +175,8 @@ class GroupCommitIntake:
                     if entry.dedup_key is None and entry.rejected is None:  # a large body
                         header, identity = pending.admission.header, pending.inbound.identity
                         entry.dedup_key = await asyncio.to_thread(dedup_key, entry, header, identity)
+                    if pending.feed.batch_answer == "each" and entry.rejected is None:
+                        await self._answer_batch(pending)
                 stored = await self._ingest([pending.admission.entry for pending in self._flight])
                 flight, self._flight = self._flight, []
                 self._answer(flight, stored)
@@ -239,7 +242,24 @@ class GroupCommitIntake:
         if fresh:
             self._on_stored(fresh)
 
+    async def _answer_batch(self, pending: _Pending) -> None:
+        """Make the answers to the messages of a batch, beside the loop: there may be thousands."""
+        header, body = pending.admission.header, pending.inbound.body
+        if header is None or not header.batch:
+            return
+        ours = next(self._control_ids)
+        pending.admission.answer = await asyncio.to_thread(
+            build_batch_acknowledgement,
+            body,
+            header,
+            pending.feed.ack_mode,
+            now=self._clock(),
+            control_ids=(f"{ours}.{number}" for number in itertools.count(1)),
+        )
+
     def _reply(self, admission: Admission, code: str | None, error: AckError | None, now: datetime) -> bytes | None:
+        if admission.answer is not None and error is None:
+            return admission.answer
         if admission.header is None or code is None:
             return None
         return build_acknowledgement(admission.header, code, now=now, control_id=next(self._control_ids), error=error)

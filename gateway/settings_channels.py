@@ -120,6 +120,10 @@ class MllpListener(FeedSection, ChannelSection):
     )
     versions: tuple[str, ...] = Field(default=(), description="Accepted values of MSH-12; empty: any.")
     require_control_id: bool = Field(default=False, description="Answer AR 101 when MSH-10 is empty.")
+    batch_answer: Literal["one", "each"] = Field(
+        default="one",
+        description="A frame with a batch (FHS, BHS): one answer to the frame, or a batch with one for each message.",
+    )
     on_store_timeout: Literal["close", "nak", "hold"] = Field(
         default="close",
         description="After `hold_seconds` without the store: close, answer AR or CE 207, or keep waiting.",

@@ -358,6 +358,17 @@ async def test_intake_batch_takes_the_lane_of_its_first_message_and_the_feed() -
     assert peer.store.rows[0].lanes == tuple(sorted((feed_lane("adt"), patient_lane("HOSP", "77"))))
 
 
+async def test_intake_batch_is_answered_message_by_message_where_the_feed_wants_it() -> None:
+    body = b"BHS|^~\\&|ADT|HOSP|BATON|GW|20260301||||B1\r" + message("1") + message("2") + b"BTS|2\r"
+    peer = Peer(feed=dataclasses.replace(FEED, batch_answer="each"))
+    reply = (await peer.ask(body)).reply
+    assert reply is not None and reply.startswith(b"BHS|") and reply.endswith(b"BTS|2\r")
+    assert b"\rMSA|AA|1\r" in reply and b"\rMSA|AA|2\r" in reply
+    assert msa(await peer.ask(message("3")))[1:3] == [b"AA", b"3"]
+    assert msa(await Peer().ask(body))[1:3] == [b"AA", b"B1"]
+    assert len(peer.store.rows) == 2
+
+
 async def test_intake_message_without_patient_goes_to_the_feed_lane() -> None:
     peer = Peer()
     await peer.ask(b"MSH|^~\\&|A|B|||20260301||ADT^A01|1|P|2.5\rEVN|A01\r")
