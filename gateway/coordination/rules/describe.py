@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+
+from gateway.coordination.changes import CoordinationSettings
 from gateway.coordination.rules.declaration import Rule
 from gateway.coordination.rules.registry import RULES
 
@@ -17,13 +20,49 @@ the due time the task is marked overdue and rises one priority; one business day
 For every rule: what cancels a stay (A11), a discharge (A13) or an appointment (S15, S17) also cancels the tasks
 scoped to it; historical messages and channels in stage `load` make no tasks; newborns and classes C and N have no
 discharge or authorization tasks.
+
+Clocks are settings of `[coordination]` with their defaults; `[[coordination.override]]` gives a facility, a payer or a
+time other ones, and switches rules on and off (docs/settings.md). A site adds rules of its own: docs/site-rules.md.
 """
+
+
+_PACKAGE = "gateway.coordination.rules."
+_DEFAULTS = CoordinationSettings()
+
+
+def module_of(rule: Rule) -> str:
+    """The file that declares the rule."""
+    acts = (rule.wants, rule.ripe, rule.look, rule.fire, rule.settle)
+    named = next((act.__module__ for act in acts if act is not None), None)
+    if named is None:
+        declaring = (name for name in sorted(sys.modules) if name.startswith(_PACKAGE) and "registry" not in name)
+        named = next(name for name in declaring if any(one is rule for one in vars(sys.modules[name]).values()))
+    return f"{named.replace('.', '/')}.py"
+
+
+def proof_of(rule: Rule) -> str:
+    """The file that tests it: named like the module."""
+    return f"tests/gateway/coordination/rules/test_{module_of(rule).rpartition('/')[2]}"
+
+
+def _clocks(rule: Rule) -> str:
+    """The numbers that it asks for, with their defaults."""
+    said = (f"`{name}` = {_plain(getattr(_DEFAULTS, name))}" for name in rule.settings)
+    return "; ".join(said) or "none of its own"
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, tuple | dict):
+        return ", ".join(str(one) for one in value) or "empty"
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def rules_markdown() -> str:
     """The whole document, ending with a line feed."""
-    index = ["| Rule | Task | Type | Priority | Queue |", "|---|---|---|---|---|"]
-    index += [f"| [`{r.id}`](#{r.id}) | {r.task} | {r.type} | {r.priority} | {r.queue} |" for r in RULES]
+    index = ["| Rule | Task | Type | Priority | Queue | On |", "|---|---|---|---|---|---|"]
+    for r in RULES:
+        on = "no" if r.extended else "yes"
+        index.append(f"| [`{r.id}`](#{r.id}) | {r.task} | {r.type} | {r.priority} | {r.queue} | {on} |")
     return "\n".join([_INTRODUCTION, *index, "", *(_section(rule) for rule in RULES)])
 
 
@@ -35,8 +74,12 @@ def _section(rule: Rule) -> str:
         ("Resolved by", rule.resolves),
         ("Retracted by", rule.retracts),
         ("Escalates", rule.escalates),
+        ("Clocks", _clocks(rule)),
         ("Key", f"`{rule.id}\\|{rule.key.replace('|', chr(92) + '|')}`"),
         ("Basis", rule.basis),
+        ("Code", f"`{module_of(rule)}`"),
+        ("Proof", f"`{proof_of(rule)}`"),
     )
-    lines = [f"## {rule.id}", "", f"Version {rule.version}.", "", "| | |", "|---|---|"]
+    extended = " Extended: off unless `coordination.enabled_rules` names it." if rule.extended else ""
+    lines = [f"## {rule.id}", "", f"Version {rule.version}.{extended}", "", "| | |", "|---|---|"]
     return "\n".join([*lines, *(f"| {name} | {text} |" for name, text in rows), ""])

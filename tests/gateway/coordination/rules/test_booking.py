@@ -1,12 +1,11 @@
-"""appointment-no-show, appointment-cancelled-no-rebook, appointment-resource-lost, ed-frequent-use, identity-conflict:
-scenarios 9, 15 and 16 of domain reference 9."""
+"""appointment-no-show, appointment-cancelled-no-rebook, appointment-resource-lost: scenarios 15 and 16."""
 
 from __future__ import annotations
 
 import msgspec
 import pytest
 
-from mappings.events import AppointmentFacts, Identifier, PatientFacts, ResourceFacts
+from mappings.events import AppointmentFacts, ResourceFacts
 
 MISSED, CANCELLED, RESOURCE = "appointment-no-show", "appointment-cancelled-no-rebook", "appointment-resource-lost"
 FREQUENT, CONFLICT = "ed-frequent-use", "identity-conflict"
@@ -114,59 +113,3 @@ def test_appointment_without_its_clinician_needs_another(bench) -> None:
     assert (task.due_at, task.priority) == (bench.local("2026-07-06 23:59:59"), "urgent")
     bench.hear(resources(bench, "S18", "2026-07-02 11:00", doctor))
     assert bench.task(RESOURCE).business_status == "auto-resolved"
-
-
-# -- emergency visits --------------------------------------------------------------------------------------------------
-
-
-def test_scenario_9_fourth_visit_in_a_year_asks_once_in_90_days(bench) -> None:
-    for number, day in enumerate(("2025-09-01", "2025-12-01", "2026-03-01", "2026-06-01"), 1):
-        bench.hear(bench.register(f"{day} 09:00", f"V{number}"))
-    task = bench.task(FREQUENT)
-    assert task.priority == "urgent" and task.due_at == bench.local("2026-06-03 23:59:59")
-    bench.hear(bench.register("2026-07-01 09:00", "V5"))
-    assert len(bench.tasks(FREQUENT)) == 1
-    bench.hear(bench.register("2026-09-10 09:00", "V6"))
-    assert len(bench.tasks(FREQUENT)) == 2
-
-
-def test_return_within_72_hours_is_asap_and_taken_back_with_the_visit(bench) -> None:
-    bench.hear(bench.register("2026-07-01 09:00", "V1"))
-    bench.hear(bench.register("2026-07-03 09:00", "V2"))
-    task = bench.task(FREQUENT)
-    assert task.priority == "asap" and "72h" in task.task_key
-    bench.hear(bench.cancel_admit("2026-07-03 10:00", "V2"))
-    assert bench.task(FREQUENT).business_status == "retracted"
-
-
-# -- two people in one record ------------------------------------------------------------------------------------------
-
-
-def person(family: str, born: str, **facts: object) -> PatientFacts:
-    key = Identifier(value="1001", authority="GH", type="MR")
-    return PatientFacts(key=key, family=family, birth_date=born, **facts)
-
-
-def test_number_used_again_for_another_person_is_a_conflict(bench) -> None:
-    for at, who in (("09:00", person("DOE", "1948-02-17")), ("10:00", person("ROE", "1990-03-04"))):
-        bench.hear(bench.event("patient.updated", "ADT^A31", f"2026-07-01 {at}", patient=who))
-    task = bench.task(CONFLICT)
-    assert (task.priority, task.due_at, task.queue) == ("asap", bench.local("2026-07-01 14:00"), "records")
-    assert "ROE" not in task.reason + task.evidence_json
-
-
-def test_marriage_and_default_values_are_no_conflict(bench) -> None:
-    for at, who in (
-        ("09:00", person("DOE", "1948-02-17")),
-        ("10:00", person("ROE", "1948-02-17", identity_reliability="US")),
-    ):
-        bench.hear(bench.event("patient.updated", "ADT^A31", f"2026-07-01 {at}", patient=who))
-    assert bench.tasks(CONFLICT) == []
-
-
-def test_payer_that_knows_the_member_differently_is_a_conflict(bench) -> None:
-    from mappings.payer_facts import Rejection
-
-    bench.hear(bench.event("patient.updated", "ADT^A31", "2026-07-01 08:00", coverages=bench.insurance()))
-    bench.hear(bench.eligibility("2026-07-01 09:00", "rejected", rejections=(Rejection(reason="71", loop="2100C"),)))
-    assert bench.task(CONFLICT).open

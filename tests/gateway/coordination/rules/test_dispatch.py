@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -12,7 +13,7 @@ from gateway.coordination.changes import Cause, CoordinationSettings, Ids, Overr
 from gateway.coordination.decide import decide
 from gateway.coordination.draft import Draft
 from gateway.coordination.rules.declaration import Rule
-from gateway.coordination.rules.describe import rules_markdown
+from gateway.coordination.rules.describe import module_of, proof_of, rules_markdown
 from gateway.coordination.rules.registry import BY_ID, RULES, Catalogue
 from gateway.coordination.scope import Scope
 
@@ -54,6 +55,13 @@ def test_document_holds_every_rule() -> None:
     assert text.endswith("\n")
     for rule in RULES:
         assert f"## {rule.id}\n" in text and rule.task in text
+
+
+def test_a_reader_finds_the_code_and_the_proof_of_every_rule_by_its_id() -> None:
+    root = Path(__file__).parents[4]
+    for rule in RULES:
+        assert f'id="{rule.id}"' in (code := (root / module_of(rule)).read_text()) or f'"{rule.id}"' in code, rule.id
+        assert rule.id in (root / proof_of(rule)).read_text(), f"{rule.id} is not named in {proof_of(rule)}"
 
 
 @pytest.fixture

@@ -58,14 +58,6 @@ def test_observation_over_the_clock_change_counts_elapsed_hours(bench) -> None:
     assert (review.priority, review.due_at) == ("routine", bench.local("2026-11-02 01:00"))
 
 
-def test_second_midnight_closes_the_first_review(bench) -> None:
-    observe(bench)
-    bench.wait("2026-11-02 00:00")
-    first, second = bench.tasks(REVIEW)
-    assert (first.business_status, second.priority) == ("auto-resolved", "asap")
-    assert second.task_key.endswith("|48")
-
-
 @pytest.mark.parametrize(("at", "kept"), [("2026-11-01 19:00", False), ("2026-11-01 22:00", True)])
 def test_notice_is_owed_once_the_24th_hour_has_passed(bench, at: str, kept: bool) -> None:
     observe(bench, coverages=medicare(bench))
@@ -93,28 +85,3 @@ def test_no_moon_without_medicare(bench) -> None:
     observe(bench, coverages=bench.insurance())
     bench.wait("2026-11-01 20:00")
     assert bench.tasks(MOON) == []
-
-
-def test_ordinary_admission_from_the_emergency_department_is_no_change_of_level(bench) -> None:
-    bench.hear(bench.register("2026-07-02 09:00", coverages=bench.insurance()))
-    bench.hear(bench.admit("2026-07-02 12:00", trigger="ADT^A06"))
-    assert bench.tasks(LEVEL) == []
-
-
-def test_change_taken_back_within_two_hours_leaves_nothing(bench) -> None:
-    bench.hear(bench.admit("2026-07-02 09:00", coverages=bench.insurance()))
-    bench.hear(bench.convert("2026-07-02 12:00", "observation", trigger="ADT^A07"))
-    bench.hear(bench.admit("2026-07-02 13:30", trigger="ADT^A06"))
-    (task,) = bench.tasks(LEVEL)
-    assert task.business_status == "retracted"
-
-
-def test_admission_review_does_not_fit_observation_but_fits_inpatient(make_bench) -> None:
-    down, up = make_bench(), make_bench()
-    down.hear(down.admit("2026-07-02 09:00", coverages=down.insurance()))
-    down.hear(down.convert("2026-07-02 12:00", "observation", trigger="ADT^A07"))
-    observe(up, "2026-07-02 06:00", coverages=up.insurance())
-    up.hear(up.admit("2026-07-02 12:00", trigger="ADT^A06"))
-    for bench in (down, up):
-        bench.hear(bench.decision("2026-07-02 15:00", "certified", event_begins_on="2026-07-02", number="A1"))
-    assert (down.task(LEVEL).open, up.task(LEVEL).business_status) == (True, "auto-resolved")
