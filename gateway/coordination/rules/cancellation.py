@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 from gateway.coordination.draft import Draft
 from gateway.coordination.records import Task, Transition
 from gateway.coordination.rules.stays import told
+from gateway.coordination.tables import OPEN_STAYS
 from gateway.coordination.tasks import retract
 
 _ERRORS = ("ADT^A11", "ADT^A23", "SIU^S17")
@@ -53,6 +56,24 @@ def _end_appointment(draft: Draft, appointment_id: str) -> None:
 def _scoped(draft: Draft, record_id: str) -> list[Task]:
     """Open tasks whose key names the object, in whatever instance."""
     return draft.subject.tasks.naming(record_id)
+
+
+def still_stands(draft: Draft, task: Task) -> bool:
+    """Whether what the task's key names still stands: no cancelled stay or visit, no other instance, no discharge that
+    was taken back.  A task that comes back after an erroneous death must not outlive its reason."""
+    parts = task.task_key.split("|")[1:]
+    for part in parts:
+        record_id, _, instance = part.partition(".")
+        stay = draft.subject.encounters.get(record_id)
+        if stay is not None:
+            gone = stay.status in ("cancelled", "deleted") or instance not in ("", str(stay.instance))
+            number = f"dis{stay.discharge_number + (stay.status in OPEN_STAYS)}"
+            if gone or any(re.fullmatch(r"dis\d+", other) and other != number for other in parts):
+                return False
+        visit = draft.subject.appointments.get(record_id)
+        if visit is not None and visit.status in ("cancelled", "entered-in-error"):
+            return False
+    return True
 
 
 def _retract(draft: Draft, task: Task, reason: str) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from gateway.coordination.calendar import within_business_days
 from gateway.coordination.draft import Draft
 from gateway.coordination.records import Patient, Task
+from gateway.coordination.rules.cancellation import still_stands
 from gateway.coordination.rules.declaration import (
+    ENDED_BY_DEATH,
     Finding,
     Focus,
     Rule,
@@ -18,7 +20,6 @@ from gateway.coordination.rules.payer import facility_of
 from gateway.coordination.rules.stays import is_dead, told
 from gateway.coordination.tasks import newest, reinstate, retract, set_step
 
-ENDED_TYPES = frozenset({"outreach", "schedule", "verify-coverage", "obtain-auth", "submit-info", "social"})
 DECEASED = "the patient died"
 _UPCOMING = ("booked", "pending", "waitlist", "proposed")
 
@@ -68,7 +69,7 @@ def _on_return(draft: Draft) -> None:
     if task is not None and task.open:
         retract(draft, task, told(draft, "the death was withdrawn"))
     for ended in list(draft.subject.tasks.values()):
-        if not ended.open and _was_ended_by_death(ended):
+        if not ended.open and _was_ended_by_death(ended) and still_stands(draft, ended):
             fresh = reinstate(draft, ended, told(draft, "the death was withdrawn"))
             rule = RULES_BY_ID.get(fresh.rule_id)
             if rule is not None:
@@ -76,14 +77,14 @@ def _on_return(draft: Draft) -> None:
 
 
 def _end_tasks(draft: Draft) -> int:
-    ended = [task for task in draft.subject.tasks.open_tasks() if task.type in ENDED_TYPES]
+    ended = [task for task in draft.subject.tasks.open_tasks() if task.type in ENDED_BY_DEATH]
     for task in ended:
         retract(draft, task, told(draft, DECEASED))
     return len(ended)
 
 
 def _was_ended_by_death(task: Task) -> bool:
-    return task.type in ENDED_TYPES and (task.status_reason or "").endswith(f": {DECEASED}")
+    return task.type in ENDED_BY_DEATH and (task.status_reason or "").endswith(f": {DECEASED}")
 
 
 RULES_BY_ID: dict[str, Rule] = {}

@@ -136,6 +136,10 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
         return self.is_on(settings) or any(self.id in one.enable for one in settings.overrides)
 
 
+ENDED_BY_DEATH = frozenset({"outreach", "schedule", "verify-coverage", "obtain-auth", "submit-info", "social"})
+"""Types of tasks that nobody needs for the dead (settled reading 6)."""
+
+
 def open_for(draft: Draft, rule: Rule, focus: Focus, finding: Finding) -> Task | None:
     """Open the rule's task with its first escalation timer; None when the key is spent, or the rule is off or the
     patient suppressed at this facility.  A task whose end has come already closes at once (settled reading 1)."""
@@ -207,8 +211,10 @@ def open_found(draft: Draft, rule: Rule, found: Finding | str, about: str) -> Ta
 
 
 def _suppressed(draft: Draft, rule: Rule, focus: Focus) -> str | None:
-    """Quiet list, opt-out and classes without tasks (6.1): what keeps the task away, or None."""
+    """Death, quiet list, opt-out and classes without tasks (6.1): what keeps the task away, or None."""
     patient, numbers = draft.subject.patient, draft.numbers(focus.facility_id)
+    if rule.type in ENDED_BY_DEATH and (patient.deceased_source or patient.deceased_at):
+        return "the patient died"
     if numbers.quiet_mrns and any(_in_range(patient.mrn, one) for one in numbers.quiet_mrns):
         return "the patient is on the quiet list"
     if numbers.quiet_names and (patient.family or "").upper() in {name.upper() for name in numbers.quiet_names}:

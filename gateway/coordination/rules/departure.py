@@ -90,7 +90,8 @@ def _coming_number(stay: Encounter) -> int:
 
 
 def wants_handoff(draft: Draft, stay: Encounter) -> Finding | str:
-    leaving = stay.status == "discharged" or happened(draft, "discharge-pending", stay.encounter_id)
+    announced = stay.status in OPEN_STAYS and happened(draft, "discharge-pending", stay.encounter_id)
+    leaving = stay.status == "discharged" or announced
     category = _destination(stay)
     if not leaving or category not in HANDED_OFF:
         return "the patient goes to no other facility"

@@ -27,6 +27,7 @@ from gateway.coordination.rules.stays import (
     is_dead,
     is_high_risk,
     is_home_discharge,
+    life_returned,
     makes_care_tasks,
     numbers_of,
     principal_code,
@@ -112,7 +113,7 @@ def obstacle_to(draft: Draft, stay: Encounter) -> str | None:
 
 
 def _triggered(draft: Draft, stay: Encounter) -> bool:
-    return any(happened(draft, kind, stay.encounter_id) for kind in _DISCHARGES)
+    return life_returned(draft) or any(happened(draft, kind, stay.encounter_id) for kind in _DISCHARGES)
 
 
 def _check_unbooked(draft: Draft, stay: Encounter, key: str) -> None:

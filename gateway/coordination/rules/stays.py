@@ -110,9 +110,17 @@ def coming_category(stay: Encounter) -> str | None:
 
 
 def stays_with(draft: Draft, *kinds: str) -> list[Encounter]:
-    """The stays with one of these transitions now, each once."""
+    """The stays with one of these transitions now, each once; when a death is taken back, also those that a discharge
+    ended in the meantime."""
     ids = {row.aggregate_id: None for row in draft.transitions if row.kind in kinds}
+    if "discharged" in kinds and life_returned(draft):
+        ids |= {stay.encounter_id: None for stay in draft.subject.encounters.values() if stay.discharged_at}
     return [draft.subject.encounters[id_] for id_ in ids if id_ in draft.subject.encounters]
+
+
+def life_returned(draft: Draft) -> bool:
+    """A death turned out to be an error: what it kept away is looked at again."""
+    return any(row.kind == "death-withdrawn" for row in draft.transitions)
 
 
 def stay_of(draft: Draft, task: Task) -> Encounter | None:
@@ -189,7 +197,7 @@ def numbers_of(draft: Draft, record: Encounter | Appointment, coverage: Coverage
 
 def stays_of_rule(draft: Draft, rule: Rule, *kinds: str) -> list[Encounter]:
     """Stays with one of these transitions now, and those about which the rule has open or retracted work."""
-    ids = {row.aggregate_id: None for row in draft.transitions if row.kind in kinds}
+    ids = {stay.encounter_id: None for stay in stays_with(draft, *kinds)}
     tasks, timers = draft.subject.tasks, draft.subject.timers
     for task in (*tasks.open_of(rule.id), *tasks.retracted_of(rule.id)):
         if task.encounter_id:
