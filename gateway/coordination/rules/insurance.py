@@ -41,6 +41,9 @@ _IN_BED = ("inpatient", "observation", "on-leave")
 def about_visits_ahead(draft: Draft) -> list[Appointment]:
     """Bookings that changed; all ahead when an answer came."""
     if draft.touched(Coverage):
+        held = [row for row in draft.subject.coverages.values() if row.active]
+        if not any(row.pending or row.answer_ends_on or row.expires_on for row in held):
+            return []
         ahead = draft.subject.appointments.between(draft.occurred_at, draft.occurred_at + _HORIZON)
         return [visit for visit in ahead if visit.status == "booked"]
     return [visit for visit in draft.touched(Appointment) if visit.status == "booked"]

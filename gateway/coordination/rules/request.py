@@ -28,7 +28,7 @@ from gateway.coordination.rules.declaration import (
     site_of,
 )
 from gateway.coordination.rules.payer import GRANTED, WAITING, is_denied, primary_coverage
-from gateway.coordination.rules.services import for_payer, is_for, requirement
+from gateway.coordination.rules.services import for_payer, is_for, required_services, requirement
 from gateway.coordination.rules.stays import numbers_of, scope_of
 from gateway.coordination.tasks import Step, amend
 
@@ -39,9 +39,19 @@ _SOON = timedelta(days=7)
 def about_bookings(draft: Draft) -> list[Appointment]:
     """Bookings that changed; all that are ahead when the insurance or an answer about it did."""
     if draft.touched(Coverage):
-        ahead = draft.subject.appointments.from_on(draft.occurred_at)
-        return [visit for visit in ahead if visit.status == "booked"]
+        return [visit for visit in _booked_ahead(draft) if visit.status == "booked"]
     return [visit for visit in draft.touched(Appointment) if visit.status == "booked"]
+
+
+def _booked_ahead(draft: Draft) -> Iterable[Appointment]:
+    """Those of services that a payer requires an authorization for: all where the plan or a payer list says so."""
+    held = [row for row in draft.subject.coverages.values() if row.active]
+    named = set().union(*(required_services(row) for row in held)) if held else set()
+    listed = bool(draft.settings.auth_payers or draft.settings.overrides)
+    if not named and not listed:
+        return ()
+    ahead = draft.subject.appointments.from_on(draft.occurred_at)
+    return ahead if listed or None in named else (visit for visit in ahead if visit.service in named)
 
 
 def checks_of_booking(draft: Draft, visit: Appointment) -> Sequence[Check]:

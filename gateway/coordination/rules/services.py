@@ -99,6 +99,18 @@ def visits_of(draft: Draft, authorization: Authorization) -> tuple[list[Appointm
     return used, sorted(booked, key=lambda visit: (visit.start_at is None, visit.start_at, visit.appointment_id))
 
 
+def required_services(coverage: Coverage) -> set[str | None]:
+    """Services with EB11 = Y; None among them: the plan as a whole."""
+    if '"Y"' not in coverage.services_json:
+        return set()
+    rows = msgspec.json.decode(coverage.services_json, type=list[ServiceAnswer])
+    return {
+        None if row.service_type == "30" and row.procedure is None else row.procedure or row.service_type
+        for row in rows
+        if row.authorization_required == "Y"
+    }
+
+
 def requirement(coverage: Coverage, visit: Appointment) -> str | None:
     """Y, N or None (the payer does not say) for the visit's service: EB11 of its own row, else of the plan."""
     rows = msgspec.json.decode(coverage.services_json, type=list[ServiceAnswer])

@@ -72,8 +72,8 @@ class Bench:
 
     def know(self, record: Record, **fields: object) -> None:
         """Set fields of a record as an earlier message left them."""
-        table = getattr(self.subject, f"{AGGREGATES[type(record)][0]}s")
-        table[key_of(record)[0]] = msgspec.structs.replace(record, **fields)
+        fresh = msgspec.structs.replace(record, **fields)
+        getattr(self.subject, f"{AGGREGATES[type(record)][0]}s")[key_of(fresh)[0]] = fresh
 
     def only(self, table: str) -> Any:
         """The patient's one row of a table, "coverages"."""
