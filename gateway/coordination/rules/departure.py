@@ -114,7 +114,7 @@ def settle_handoff(draft: Draft, task: Task) -> Closing | None:
         return None
     if stay.status == "expired":
         return gone("the patient died")
-    if happened(draft, "discharge-pending-cancelled", stay.encounter_id):
+    if stay.status in OPEN_STAYS and happened(draft, "discharge-pending-cancelled", stay.encounter_id):
         return gone("the announced discharge was cancelled")
     if f"v{_destination(stay)}" not in task.task_key.split("|"):
         return gone("the destination changed")
@@ -143,7 +143,7 @@ def settle_home_health(draft: Draft, task: Task) -> Closing | None:
     stay = stay_of(draft, task)
     if stay is None:
         return None
-    if happened(draft, "discharge-pending-cancelled", stay.encounter_id):
+    if stay.status in OPEN_STAYS and happened(draft, "discharge-pending-cancelled", stay.encounter_id):
         return gone("the announced discharge was cancelled")
     return gone("the destination changed") if _destination(stay) != "home-health" else None
 
