@@ -20,6 +20,7 @@ from gateway.coordination.rules.declaration import (
     site_of,
 )
 from gateway.coordination.rules.stays import focus_on, happened, makes_care_tasks, numbers_of, scope_of, stay_of
+from gateway.coordination.tasks import newest, was_retracted
 
 _TWO_DAYS = timedelta(days=2)
 _MOON_OWED_AFTER = timedelta(hours=24)
@@ -50,7 +51,8 @@ def wants_message(draft: Draft, stay: Encounter) -> Finding | str:
     if medicare_of(draft, stay) is None:
         return "no Medicare plan is on file"
     first = MESSAGE.key_of(scope_of(stay), "first")
-    if not draft.subject.tasks.instances(first):
+    before = newest(draft, first)
+    if before is None or was_retracted(before):
         due = within_days(stay.inpatient_at, 2, site_of(draft, stay.facility_id))
         return _message(draft, stay, first, stay.inpatient_at, due)
     return _second_copy(draft, stay, recorded_by(draft))
