@@ -152,6 +152,10 @@ class FileDrop(ChannelSection):
         default=("P",), description="Accepted values of ISA15; others are filtered as test messages."
     )
     payer_zone: Zone = Field(default="America/New_York", description="Time zone of X12 times.")
+    unique_control_numbers: bool = Field(
+        default=True,
+        description="A sender's ISA13 again with other content is judged by the partner's `policy.duplicates`.",
+    )
 
     def completed(self, root: str) -> Self:
         given = {"folder": self.folder or f"{root}/{self.name}/in", "out": self.out or f"{root}/{self.name}/out"}

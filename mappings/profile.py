@@ -49,6 +49,7 @@ class FeedProfile(msgspec.Struct, frozen=True, kw_only=True):
     self_pay_classes: tuple[str, ...] = ("SP", "SELF", "SELFPAY")
     processing_ids: tuple[str, ...] = ("P",)  # others are filtered as test-message
     usage: tuple[str, ...] = ("P",)  # ISA15
+    unique_control_numbers: bool = False  # ISA13 of a sender counts up; where real time asks, PayloadID does
     payer_zone: str = "America/New_York"  # for X12 times
     partners: tuple[TradingPartner, ...] = ()
     translate: tuple[Translation, ...] = ()

@@ -13,6 +13,9 @@ from mappings.x12 import read_x12
 READERS: dict[str, Callable[[bytes, FeedProfile, datetime], Reading]] = {"hl7v2": read_hl7v2, "x12": read_x12}
 
 
-def read(kind: str, body: bytes, profile: FeedProfile, received_at: datetime) -> Reading:
-    """Read a stored body.  `kind`: hl7v2 | x12 (KeyError for another: the journal writes no other)."""
+def read(kind: str, body: bytes, profile: FeedProfile, received_at: datetime, repeated: bool = False) -> Reading:
+    """Read a stored body.  `kind`: hl7v2 | x12 (KeyError for another: the journal writes no other).  `repeated`: its
+    control number was used before, for other content (X12)."""
+    if repeated and kind == "x12":
+        return read_x12(body, profile, received_at, repeated=True)
     return READERS[kind](body, profile, received_at)

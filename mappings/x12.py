@@ -21,6 +21,7 @@ from mappings.x12_acknowledgements import (
     interchange_acknowledgements,
 )
 from mappings.x12_codes import NOT_RESPONSES
+from mappings.x12_duplicates import judge_repeated
 from mappings.x12_facts import Transaction, open_transaction, parse_moment, unplaced_rejections
 from mappings.x12_inspection import Description, describe_interchange, describe_set, describe_unknown
 from parsers.errors import Oddity
@@ -52,8 +53,9 @@ class InterchangeReading(msgspec.Struct, frozen=True, kw_only=True):
     descriptions: list[list[Description]]
 
 
-def read_x12(body: bytes, profile: FeedProfile, received_at: datetime) -> Reading:
-    """Read a whole body.  Never raises for any bytes; linear in its size.
+def read_x12(body: bytes, profile: FeedProfile, received_at: datetime, *, repeated: bool = False) -> Reading:
+    """Read a whole body.  Never raises for any bytes; linear in its size.  `repeated`: the control number of its first
+    interchange was used before, for other content.
 
     Items count from 1 in the order of the body: a patient, a rejected interchange, group or set, and, where a body
     also holds something to act on, what is filtered.  A body with nothing to act on is the one item 0.
@@ -64,6 +66,8 @@ def read_x12(body: bytes, profile: FeedProfile, received_at: datetime) -> Readin
     stamp = received_at.astimezone(ZoneInfo(profile.payer_zone))
     readable = False
     for interchange in read_interchanges(body):
+        if repeated and not readable and profile.unique_control_numbers:
+            judge_repeated(interchange, _partner(interchange.header, profile).policy)
         readable = True
         problems.extend(as_problem(oddity) for oddity in interchange.oddities)
         read = _read_interchange(interchange, profile, received_at)

@@ -104,7 +104,9 @@ class Steps:
         work = item.work
         try:
             if work.kind == "read":
-                item.reading = registry.read(work.source_kind, work.body, self.profile(work.channel), work.received_at)
+                profile = self.profile(work.channel)
+                repeated = work.repeated and not work.replayed
+                item.reading = registry.read(work.source_kind, work.body, profile, work.received_at, repeated)
             elif work.kind == "event":
                 event = EVENT_DECODER.decode(work.body)
                 item.reading = Reading(items=(ItemReading(item=work.item, outcome="events", events=(event,)),))

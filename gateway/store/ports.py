@@ -79,6 +79,7 @@ class WorkItem(msgspec.Struct, kw_only=True, array_like=True):
     control_id: str
     body: bytes  # journal body, or the payload of an event / timer row
     replayed: bool = False
+    repeated: bool = False  # X12: an earlier interchange of this sender has its control number and other content
 
 
 class NewWork(msgspec.Struct, kw_only=True, array_like=True):

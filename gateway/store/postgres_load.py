@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from gateway.store import postgres_statements as sql
-from gateway.store.limits import CLAIM_BYTES, PART
+from gateway.store.limits import CLAIM_BYTES, LIFE, PART
 from gateway.store.ports import Loaded, LoadRequest, WorkItem
 from gateway.store.postgres_connection import Raw
 from gateway.store.statements import Statement
@@ -25,7 +25,10 @@ async def claim(raw: Raw, lanes: frozenset[int], limit: int, low: int) -> list[W
             head[11] = b"".join([part[0] for part in await raw.fetch(sql.PARTS, head[1])])
         head[4] = tuple(head[4])
         head[11] = head[11] or b""
-        items.append(WorkItem(**dict(zip(WorkItem.__struct_fields__, [*head, replayed], strict=True))))
+        repeated = False
+        if head[6] == "x12" and head[3] == "read":
+            repeated = await raw.fetchval(sql.REPEATS, head[1], head[7] - LIFE) is not None
+        items.append(WorkItem(**dict(zip(WorkItem.__struct_fields__, [*head, replayed, repeated], strict=True))))
     return items
 
 

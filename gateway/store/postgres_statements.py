@@ -140,6 +140,17 @@ FROM running WHERE total <= $4 OR total = size ORDER BY work_id
 
 PARTS = "SELECT body FROM journal_part WHERE journal_id = $1 ORDER BY part"
 
+REPEATS = """
+SELECT 1 FROM journal one JOIN journal earlier ON earlier.kind = 'x12' AND earlier.sender = one.sender
+    AND earlier.control_id = one.control_id AND earlier.channel = one.channel
+WHERE one.journal_id = $1 AND one.control_id <> '' AND earlier.journal_id < one.journal_id
+    AND earlier.received_at >= $2 AND earlier.duplicate_of IS NULL AND earlier.rejected IS NULL
+    AND NOT EXISTS (SELECT 1 FROM item_end e WHERE e.journal_id = earlier.journal_id AND e.reason LIKE 'envelope:%')
+LIMIT 1
+"""
+"""Whether an earlier interchange of the sender of row $1 has its control number; one whose envelope was refused may
+come again under its number."""
+
 END_MANY = """
 INSERT INTO item_end (journal_id, item, word, reason, channel, at)
 SELECT j, i, $4, r, $5, $6 FROM unnest($1::bigint[], $2::int[], $3::text[]) AS u(j, i, r) ON CONFLICT DO NOTHING

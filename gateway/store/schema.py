@@ -33,7 +33,7 @@ from gateway.store.columns import BIGINT, UtcDateTime, record_columns, words
 from gateway.store.ports import EventRow
 from gateway.store.schema_exchange import exchange_table
 
-REVISION = "0010"
+REVISION = "0011"
 """The newest migration: it leaves these tables."""
 
 
@@ -68,6 +68,14 @@ journal = Table(
     Column("replay_of", BigInteger),  # edited copy of that row (decision: who and why are kept)
     *words("edited_by", "edit_reason", nullable=True),
     postgresql_partition_by="RANGE (journal_id)",
+)
+
+Index(
+    "ix_journal_interchange",
+    journal.c.sender,
+    journal.c.control_id,
+    sqlite_where=text("kind = 'x12'"),
+    postgresql_where=text("kind = 'x12'"),
 )
 
 journal_part = Table(

@@ -6,10 +6,11 @@ import asyncio
 import json
 import sqlite3
 from collections.abc import Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from gateway.store import sqlite_statements as sql
-from gateway.store.limits import CLAIM_BYTES, CLOSED_TASKS, PART
+from gateway.store.limits import CLAIM_BYTES, CLOSED_TASKS, LIFE, PART
 from gateway.store.ports import Loaded, LoadRequest, WorkItem, WriteSet
 from gateway.store.rows import from_stored_time, to_stored_time, with_booleans
 from gateway.store.sqlite_commit import CommitWriter, Rows
@@ -59,6 +60,11 @@ class SqliteSession:
             self._lock.release()
 
 
+def _repeats(connection: sqlite3.Connection, journal_id: int, received_at: datetime) -> bool:
+    since = to_stored_time(received_at - LIFE)
+    return connection.execute(sql.REPEATS, (journal_id, since)).fetchone() is not None
+
+
 def claim(connection: sqlite3.Connection, limit: int, after: int = 0) -> list[WorkItem]:
     """The oldest pending work behind `after`, in order of work id."""
     items: list[WorkItem] = []
@@ -73,7 +79,9 @@ def claim(connection: sqlite3.Connection, limit: int, after: int = 0) -> list[Wo
         head[4] = tuple(int(lane) for lane in head[4].split(","))
         head[7] = from_stored_time(head[7])
         head[11] = head[11] or b""
-        items.append(WorkItem(**dict(zip(WorkItem.__struct_fields__, [*head, bool(replayed)], strict=True))))
+        repeated = head[6] == "x12" and head[3] == "read" and _repeats(connection, head[1], head[7])
+        values = [*head, bool(replayed), repeated]
+        items.append(WorkItem(**dict(zip(WorkItem.__struct_fields__, values, strict=True))))
     return items
 
 

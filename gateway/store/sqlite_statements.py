@@ -100,6 +100,17 @@ CLAIM = compiled(
 """All about the next work ids in order; lanes as text.  One pass over the key (work_id, lane), no sort."""
 PARTS = "SELECT body FROM journal_part WHERE journal_id = ? ORDER BY part"
 
+REPEATS = """
+SELECT 1 FROM journal one JOIN journal earlier ON earlier.kind = 'x12' AND earlier.sender = one.sender
+    AND earlier.control_id = one.control_id AND earlier.channel = one.channel
+WHERE one.journal_id = ?1 AND one.control_id <> '' AND earlier.journal_id < one.journal_id
+    AND earlier.received_at >= ?2 AND earlier.duplicate_of IS NULL AND earlier.rejected IS NULL
+    AND NOT EXISTS (SELECT 1 FROM item_end e WHERE e.journal_id = earlier.journal_id AND e.reason LIKE 'envelope:%')
+LIMIT 1
+"""
+"""Whether an earlier interchange of the sender of row ?1 has its control number; one whose envelope was refused may
+come again under its number."""
+
 NEXT_CONTROL_NUMBER = (
     "INSERT INTO control_number (partner, kind, value) VALUES (?, 'interchange', 1) ON CONFLICT (partner, kind) "
     "DO UPDATE SET value = CASE WHEN value >= 999999999 THEN 1 ELSE value + 1 END RETURNING value"

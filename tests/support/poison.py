@@ -16,7 +16,7 @@ class MappingError(Exception):
     """What a broken mapping raises."""
 
 
-def read(kind: str, body: bytes, profile: FeedProfile, received_at: datetime) -> Reading:
+def read(kind: str, body: bytes, profile: FeedProfile, received_at: datetime, repeated: bool = False) -> Reading:
     """As the real one, but for messages whose patient's family name is POISON-<what to do>."""
     if b"POISON-RAISE" in body:
         raise MappingError(body.decode())
@@ -27,7 +27,7 @@ def read(kind: str, body: bytes, profile: FeedProfile, received_at: datetime) ->
         bytearray(2 << 30)
     if b"POISON-EXIT" in body:
         os._exit(3)
-    return _read(kind, body, profile, received_at)
+    return _read(kind, body, profile, received_at, repeated)
 
 
 registry.read = read
