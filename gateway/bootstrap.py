@@ -24,6 +24,7 @@ from gateway.clock import Clock, system_clock
 from gateway.compute.answering import ApplicationAnswers, Outcome
 from gateway.compute.process import ComputeProcess
 from gateway.compute.protocol import Configure, Decided
+from gateway.configuration import compute_configuration
 from gateway.coordination.changes import Ask, Command
 from gateway.desk import DeskClerk
 from gateway.intake import GroupCommitIntake, IntakeFeed
@@ -121,19 +122,9 @@ class Gateway:
         self.ready = True
 
     def configuration(self, salt: bytes) -> Configure:
-        channels = [channel for channel in self.settings.channel if channel.enabled]
-        return Configure(
-            profiles={channel.name: self.settings.profile(channel.name) for channel in channels},
-            coordination={
-                "": self.settings.coordination_settings(),
-                **{channel.name: self.settings.coordination_settings(channel.name) for channel in channels},
-            },
-            gap_policy={channel.name: channel.gap_policy for channel in channels},
-            answering=answer_rules(channels),
-            salt=salt,
-            version=self.settings.version,
-            packages=self._packages,
-        )
+        made = compute_configuration(self.settings, salt, self._packages)
+        made.answering = answer_rules([channel for channel in self.settings.channel if channel.enabled])
+        return made
 
     def feeds(self) -> dict[str, IntakeFeed]:
         return {

@@ -45,8 +45,10 @@ class ChannelSection(Section):
 
     name: Name = Field(description="Name in events, logs, metrics and URLs: a-z, 0-9 and hyphen.")
     enabled: bool = Field(default=True, description="`false` keeps the channel configured and closed.")
-    stage: Literal["load", "live"] = Field(
-        default="live", description="`load` keeps state and makes no tasks, for a first fill; `live` acts."
+    stage: Literal["load", "shadow", "live"] = Field(
+        default="live",
+        description="`load` keeps state and makes no tasks, for a first fill; so does `shadow`, whose tasks are "
+        "computed and shown apart by `baton shadow`; `live` acts.",
     )
     gap_policy: Literal["gap", "block"] = Field(
         default="gap",

@@ -19,6 +19,7 @@ from gateway.api import (
     audit,
     channels,
     events,
+    explanations,
     fhir,
     health,
     inquiries,
@@ -55,6 +56,7 @@ _ROUTERS = (
     audit,
     people,
     fhir,
+    explanations,
 )
 
 _HEADERS = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))

@@ -19,6 +19,8 @@ from gateway.cli import (
     sending,
     tasks,
     webhooks,
+    whatif,
+    why_not,
 )
 
 app = typer.Typer(
@@ -44,5 +46,7 @@ for module in (
     keys,
     people,
     core,
+    whatif,
+    why_not,
 ):
     module.add_to(app)

@@ -24,7 +24,7 @@ from gateway.compute.protocol import (
 )
 from gateway.compute.state import State, lanes_of_patient
 from gateway.compute.unmatched import NOBODY, close_unmatched, open_unmatched
-from gateway.coordination.changes import Ask, Cause, Command, CoordinationSettings, TimerFired
+from gateway.coordination.changes import Ask, Cause, Command, Considered, CoordinationSettings, TimerFired
 from gateway.coordination.decide import decide
 from gateway.coordination.scope import PatientScope, Scope
 from gateway.store.ports import LoadRequest, WorkItem
@@ -67,6 +67,7 @@ class Steps:
         self._configuration: Configure | None = None
         self._batch: list[_Item] = []
         self._state: State | None = None  # what the newest decisions left
+        self.considered: list[Considered] | None = None  # takes what each rule made of it, for whoever asks why
 
     def configure(self, request: Configure) -> None:
         self._configuration = request
@@ -308,7 +309,15 @@ class Steps:
         if blocked is not None:
             return "parked", f"{BEHIND}{blocked}"
         cause = self._cause(work, item, index)
-        changes = decide(scope, event, cause, collector.now, self.coordination(work.channel), self.configuration.salt)
+        changes = decide(
+            scope,
+            event,
+            cause,
+            collector.now,
+            self.coordination(work.channel),
+            self.configuration.salt,
+            self.considered,
+        )
         state.absorb(scope)
         collector.add(changes, cause, event.trigger, scope)
         collector.note_recorded(work.channel, event.recorded_at)
@@ -360,7 +369,8 @@ class Steps:
         scope = Scope(subject=root)
         fired = TimerFired(timer=timer, late=request.now - timer.fire_at > LATE)
         settings = self.coordination(timer.channel)
-        changes = decide(scope, fired, cause, collector.now, settings, self.configuration.salt)
+        salt = self.configuration.salt
+        changes = decide(scope, fired, cause, collector.now, settings, salt, self.considered)
         collector.add(changes, cause, "timer", scope)
 
     def act(self, request: Act) -> Decided:

@@ -58,11 +58,16 @@ def answer_to(steps: Steps, request: Request) -> Answer:
     if isinstance(request, Decide):
         return steps.decide(request)
     if isinstance(request, Configure):
-        for package in request.packages:
-            importlib.import_module(package)
-        steps.configure(request)
+        configure(steps, request)
         return Configured(version=request.version)
     return steps.act(request)
+
+
+def configure(steps: Steps, request: Configure) -> None:
+    """Make ready what reading and deciding need."""
+    for package in request.packages:
+        importlib.import_module(package)
+    steps.configure(request)
 
 
 def write_all(fd: int, data: bytes) -> None:

@@ -258,7 +258,7 @@ class CoordinationSettings(msgspec.Struct, frozen=True, kw_only=True):
     not_followup_services: tuple[str, ...] = ("LAB", "XR", "CT", "MRI", "US", "IMG", "RAD")
     no_auth_payers: tuple[str, ...] = ()  # payers known not to require inpatient authorization
     disabled_rules: tuple[str, ...] = ()
-    stage: str = "live"  # load | live (decision 29)
+    stage: str = "live"  # load | shadow | live (decision 29)
     enabled_rules: tuple[str, ...] = ()  # of those that are off by default
     overrides: tuple[Override, ...] = ()
     auth_payers: tuple[str, ...] = ()  # payers known to require authorization of appointments

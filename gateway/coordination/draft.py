@@ -120,9 +120,9 @@ class Draft:
 
     @property
     def makes_tasks(self) -> bool:
-        """False for historical messages (MSH-11.2 A, R, I) and for channels in stage `load`."""
+        """False for historical messages (MSH-11.2 A, R, I) and for channels in stage `load` or `shadow`."""
         historical = isinstance(self.stimulus, CanonicalEvent) and self.stimulus.historical
-        return not historical and self.settings.stage != "load"
+        return not historical and self.settings.stage == "live"
 
     def touched(self, kind: type[R]) -> list[R]:
         """The records of one kind that this stimulus changed, merged-away patients' included."""

@@ -19,6 +19,7 @@ from gateway.demo.run import SAMPLES, demo_settings
 from gateway.demo.scenario import Scenario, Step, load, moment
 from gateway.payer.scenario import Scenario as Answers
 from gateway.payer.simulator import SimulatedPayer
+from gateway.settings import Settings
 from gateway.store.migrate import migrate
 from gateway.store.ports import EventRow
 from gateway.store.progress import pending
@@ -268,17 +269,21 @@ def further_messages() -> list[tuple[str, str, str]]:
 
 @dataclass(frozen=True)
 class PlayedDay:
-    """What is left of it: the store's URL and every event in commit order."""
+    """What is left of it: its settings, its store and every event in commit order."""
 
-    store_url: str
+    settings: Settings
     events: list[EventRow]
+
+    @property
+    def store_url(self) -> str:
+        return self.settings.store.url
 
 
 def play(folder: Path) -> PlayedDay:
     settings = demo_settings(folder)
     migrate(settings.store.url)
     scenario = _longer(load(SAMPLES, DAY0), folder)
-    return PlayedDay(settings.store.url, asyncio.run(_play(folder, scenario)))
+    return PlayedDay(settings, asyncio.run(_play(folder, scenario)))
 
 
 def _longer(scenario: Scenario, folder: Path) -> Scenario:

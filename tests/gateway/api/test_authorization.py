@@ -110,6 +110,10 @@ MATRIX = [
         body={"actor": "jdoe"},
     ),
     Cell("GET", "/api/v1/patients/{patient_id}", "/api/v1/patients/pat_main", "patients:read"),
+    *(
+        Cell("GET", f"/api/v1/patients/{{patient_id}}/{name}", f"/api/v1/patients/pat_main/{name}", "patients:read")
+        for name in ("why-not", "transitions")
+    ),
     Cell(
         "POST",
         "/api/v1/patients/_search",

@@ -138,3 +138,31 @@ def test_change_without_a_running_gateway_is_told(baton: Any, tmp_path: Path) ->
 
 def test_cell_shows_control_characters_and_no_markup() -> None:
     assert text_of("a\x1b[31mb\n[red]") == "a\\x1b\\[31mb\\x0a\\[red]"
+
+
+def test_simulate_shows_the_tasks_of_files_and_what_other_settings_change(baton: Any, tmp_path: Path) -> None:
+    file = messages(tmp_path, "1")
+    ran = baton("simulate", file, "--json")
+    assert ran.code == 0
+    figures, *tasks = ran.rows
+    assert figures["figures"]["messages"] == 1 and {task["what"] for task in tasks} == {"new"}
+    other = tmp_path / "other.toml"
+    other.write_text('[coordination]\ndisabled_rules = ["no-pcp-on-file"]\n')
+    compared = baton("simulate", file, "--with", other, "--json").rows
+    assert [(row["what"], row["rule"]) for row in compared[1:]] == [("gone", "no-pcp-on-file")]
+    assert "no-pcp-on-file" in baton("simulate", file, "--with", other).out
+
+
+def test_simulate_of_nothing_ends_with_2_or_1(baton: Any, tmp_path: Path) -> None:
+    (tmp_path / "empty").write_bytes(b"")
+    assert baton("simulate", tmp_path / "empty").code == 1
+    assert baton("simulate", tmp_path / "absent").code == 2
+    assert baton("simulate", messages(tmp_path, "1"), "--channel", "nowhere").code == 2
+
+
+@pytest.mark.parametrize(
+    "options",
+    [("--until", "2026-01-01 00:00:00"), ("--with", "x.toml"), ("--channel", "nowhere")],
+)
+def test_replay_that_makes_no_sense_ends_with_2(baton: Any, options: tuple[str, str]) -> None:
+    assert baton("replay", "--since", "2026-01-02 00:00:00", *options).code == 2

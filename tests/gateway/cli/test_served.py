@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -153,3 +154,22 @@ def test_serve_on_a_taken_port_ends_with_3_and_says_why(served: Served, tmp_path
     command = [sys.executable, "-m", "gateway.cli", "serve", "--config", str(config)]
     ended = subprocess.run(command, capture_output=True, timeout=60)
     assert ended.returncode == 3 and str(served.mllp).encode() in ended.stderr
+
+
+def test_what_if_over_stored_traffic_differs_in_nothing_and_why_not_names_the_rule(baton: Any, served: Served) -> None:
+    config = ("--config", served.config)
+    send(baton, served, ADMIT.format(id="whatif"))
+    until(lambda: baton("tasks", *config, "--json").rows)
+    since = ("--since", f"{datetime.now() - timedelta(hours=1):%Y-%m-%d %H:%M:%S}")
+    (received,) = baton("replay", *since, *config, "--json").rows
+    assert (received["message_type"], received["count"]) == ("ADT^A01", 1)
+    same = baton("replay", *since, "--shadow", *config, "--json").rows
+    assert len(same) == 1 and same[0]["same"] > 0 and same[0]["rules"] == {}
+    why = baton("why-not", "GENHOSP|900700", "--rule", "readmission-30d", *config, "--json").rows[0]
+    assert [told["message_type"] for told in why["told"] if not told["timer"]] == ["ADT^A01"]
+    assert "readmission-30d opened nothing" in why["says"]
+    assert "admission" in baton("why-not", "GENHOSP|900700", *config).out
+    kinds = [row["kind"] for row in baton("transitions", "GENHOSP|900700", *config, "--json").rows]
+    assert "encounter-status" in kinds
+    assert baton("why-not", "GENHOSP|1", *config).code == 1
+    assert baton("shadow", "adt", *config).code == 2, "it is live"

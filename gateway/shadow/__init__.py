@@ -1,0 +1,1 @@
+"""What would be: stored traffic or files through the same reading and the same rules, without any effect."""

@@ -1,0 +1,141 @@
+"""State of the patients of a shadow run, in memory: loaded and written as a store does it, by the same keys."""
+
+from __future__ import annotations
+
+import heapq
+from collections import defaultdict
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from gateway.compute.collect import TABLES
+from gateway.compute.protocol import StateRows
+from gateway.coordination.draft import key_of
+from gateway.coordination.records import (
+    Authorization,
+    Coverage,
+    EncounterLocation,
+    Inquiry,
+    Patient,
+    PatientIdentifier,
+    Record,
+    Task,
+    Timer,
+)
+from gateway.store.ports import LoadRequest, WriteSet
+
+Key = tuple[type[Record], tuple[str, ...]]
+
+_TABLE_OF = {name: kind for kind, name in TABLES.items()}
+
+
+class Memory:
+    """Records by patient, with the indexes that a LoadRequest asks for.  Nothing here scans."""
+
+    def __init__(self) -> None:
+        self.tasks: dict[str, Task] = {}
+        self._records: dict[str, dict[Key, Record]] = defaultdict(dict)  # patient id, or of a location its encounter's
+        self._home: dict[Key, str] = {}
+        self._identifiers: dict[tuple[str, str], str] = {}
+        self._members: dict[str, set[str]] = defaultdict(set)
+        self._traces: dict[str, set[str]] = defaultdict(set)
+        self._timers: dict[str, Timer] = {}
+        self._due: list[tuple[datetime, str]] = []
+
+    # -- reading ---------------------------------------------------------------------------------------------------
+
+    def load(self, request: LoadRequest) -> StateRows:
+        """Everything about the patients whom the keys name, and whom those were merged into."""
+        named = set(request.patient_ids)
+        named |= {self._identifiers[key] for key in request.identifiers if key in self._identifiers}
+        for member in request.members:
+            named |= self._members.get(member, set())
+        for trace in request.traces:
+            named |= self._traces.get(trace, set())
+        named |= {self._timers[timer_id].patient_id for timer_id in request.timers if timer_id in self._timers}
+        rows: dict[str, list[Any]] = {name: [] for name in _TABLE_OF}
+        for patient_id in self._closure(named):
+            for (kind, _), record in self._records.get(patient_id, {}).items():
+                rows[TABLES[kind]].append(record)
+                if kind.__name__ == "Encounter":
+                    places = self._records.get(str(getattr(record, "encounter_id")), {})  # noqa: B009
+                    rows["encounter_locations"].extend(places.values())
+        return StateRows(**rows)
+
+    def _closure(self, named: Iterable[str]) -> list[str]:
+        found: dict[str, None] = {}
+        waiting = sorted(named)
+        while waiting:
+            patient_id = waiting.pop()
+            if patient_id in found:
+                continue
+            found[patient_id] = None
+            patient = self._records.get(patient_id, {}).get((Patient, (patient_id,)))
+            if isinstance(patient, Patient) and patient.merged_into is not None:
+                waiting.append(patient.merged_into)
+        return list(found)
+
+    def next_timer(self, until: datetime) -> Timer | None:
+        """The earliest timer that is due by then."""
+        while self._due and self._due[0][0] <= until:
+            fire_at, timer_id = self._due[0]
+            timer = self._timers.get(timer_id)
+            if timer is not None and timer.fire_at == fire_at:
+                return timer
+            heapq.heappop(self._due)  # moved or gone
+        return None
+
+    def drop_timer(self, timer_id: str) -> None:
+        timer = self._timers.pop(timer_id, None)
+        if timer is not None:
+            self._forget((Timer, (timer_id,)))
+
+    def patient_named(self, authority: str, value: str) -> str | None:
+        """The surviving patient of an identifier."""
+        patient_id = self._identifiers.get((authority, value))
+        return self._closure([patient_id])[-1] if patient_id is not None else None
+
+    # -- writing ---------------------------------------------------------------------------------------------------
+
+    def apply(self, writes: WriteSet) -> None:
+        for name, rows in writes.rows.items():
+            kind = _TABLE_OF[name]
+            for record in rows:
+                assert isinstance(record, kind)
+                self._put(kind, record)
+        for timer_id in writes.deleted_timers:
+            self.drop_timer(timer_id)
+
+    def _put(self, kind: type[Record], record: Record) -> None:
+        key = (kind, key_of(record))
+        home = record.encounter_id if isinstance(record, EncounterLocation) else str(getattr(record, "patient_id"))  # noqa: B009
+        before = self._home.get(key)
+        if before is not None and before != home:
+            del self._records[before][key]
+        self._home[key] = home
+        self._records[home][key] = record
+        match record:
+            case Task():
+                self.tasks[record.task_id] = record
+            case Timer():
+                self._timers[record.timer_id] = record
+                heapq.heappush(self._due, (record.fire_at, record.timer_id))
+            case PatientIdentifier():
+                self._identifiers[record.authority, record.value] = record.patient_id
+            case Coverage() if record.member_id:
+                self._members[record.member_id].add(record.patient_id)
+            case Authorization():
+                for text in (record.trace, record.number, record.tracking_number):
+                    if text:
+                        self._traces[text].add(record.patient_id)
+            case Inquiry():
+                for text in (record.trace, record.reference):
+                    if text:
+                        self._traces[text].add(record.patient_id)
+            case _:
+                pass
+
+    def _forget(self, key: Key) -> None:
+        home = self._home.pop(key, None)
+        if home is not None:
+            self._records[home].pop(key, None)
