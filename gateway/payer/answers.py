@@ -7,12 +7,13 @@ from datetime import datetime, timedelta
 
 from mappings.partners import TradingPartner
 from mappings.x12_writing import SetWriter
-from parsers.x12.hierarchy import DEPENDENT, EVENT, SERVICE, SOURCE, SUBSCRIBER, HierarchicalLevel, Hierarchy
+from parsers.x12.hierarchy import DEPENDENT, EVENT, SERVICE, SUBSCRIBER, HierarchicalLevel, Hierarchy
 from parsers.x12.interchange import FunctionalGroup
 from parsers.x12.segments import Segment
 from parsers.x12.structure import SetCheck
 
 _COPIED = frozenset({"NM1", "REF", "DMG", "INS", "N3", "N4", "PRV", "UM", "DTP", "SV1", "SV2", "HSD", "HI"})
+_NAMING = frozenset({"NM1", "REF", "N3", "N4"})  # before an AAA of 2100C and 2010C
 _EB = {
     "active": (("EB", "1", "", "30", "", "GOLD PLAN"), ("EB", "C", "IND", "30", "", "", "23", "1500")),
     "inactive": (("EB", "6", "", "30"),),
@@ -64,16 +65,25 @@ def write(
     eligibility = bht is not None and bht.text(1) == "0022"
     writer.add("BHT", "0022" if eligibility else "0007", "11", reference, writer.date, writer.time)
     chain = [level, *level.ancestors()][::-1]
+    if outcome == "down":
+        _unavailable(writer, chain[0])
+        return
     if not eligibility:
         chain += [one for one in level.descendants() if one.code == SERVICE]
     numbers: dict[int, int] = {}
     for one in chain:
         parent = numbers.get(id(one.parent), 0)
         deeper = one is not level and one.code != SERVICE
-        code = one.code
-        children = deeper or (one is level and any(below.code == SERVICE for below in one.descendants()))
-        numbers[id(one)] = writer.level(parent, code, children=children and not (eligibility and one is level))
+        below = one is level and not eligibility and any(under.code == SERVICE for under in one.descendants())
+        numbers[id(one)] = writer.level(parent, one.code, children=deeper or below)
         _level(writer, one, one is level, outcome, detail, number)
+
+
+def _unavailable(writer: SetWriter, source: HierarchicalLevel) -> None:
+    """A payer that is down ends the set before any patient: only BHT03 tells which question it is."""
+    writer.level(0, source.code, children=False)
+    _copy(writer, source.segments, "NM1")
+    writer.add("AAA", "Y", "", "42", "R")
 
 
 def _level(writer: SetWriter, one: HierarchicalLevel, subject: bool, outcome: str, detail: str, number: int) -> None:
@@ -83,33 +93,32 @@ def _level(writer: SetWriter, one: HierarchicalLevel, subject: bool, outcome: st
     if subject and one.code in (EVENT, SERVICE):
         _decide(writer, one, outcome, detail, number)
         return
+    refused = subject and outcome == "rejected"
     for segment in one.segments[1:]:
         if segment.id not in _COPIED or (segment.id == "DTP" and one.code not in (EVENT, SERVICE)):
             continue
+        if refused and segment.id not in _NAMING:
+            _refuse(writer, detail or "75")
+            refused = False
         values = _values(segment)
         if segment.id == "NM1" and outcome == "wrong" and one.code in (SUBSCRIBER, DEPENDENT):
-            values[8:9] = [_WRONG_MEMBER]
+            values[7:9] = ["MI", _WRONG_MEMBER] if len(values) > 8 else values[7:9]
         writer.add(segment.id, *values)
-    if one.code == SOURCE and outcome == "down":
-        writer.add("AAA", "Y", "", "42", "R")
-    if subject:
-        _cover(writer, outcome, detail)
-
-
-def _cover(writer: SetWriter, outcome: str, detail: str) -> None:
-    """Of a 271; a 278 without an event level is only ever rejected."""
-    if outcome == "rejected":
-        writer.add("AAA", "N", "", detail or "75", "C")
-    elif outcome in _EB:
+    if refused:
+        _refuse(writer, detail or "75")
+    if subject and outcome in _EB:
         writer.add("DTP", "346", "D8", f"{writer.date[:4]}0101")
         for row in _EB[outcome]:
             writer.add(*row)
 
 
+def _refuse(writer: SetWriter, reason: str) -> None:
+    writer.add("AAA", "N", "", reason, "C")
+
+
 def _decide(writer: SetWriter, event: HierarchicalLevel, outcome: str, detail: str, number: int) -> None:
-    if outcome in ("rejected", "down"):
-        valid, reason, follow_up = ("N", detail or "15", "C") if outcome == "rejected" else ("Y", "42", "R")
-        writer.add("AAA", valid, "", reason, follow_up)
+    if outcome == "rejected":
+        _refuse(writer, detail or "15")
     _copy(writer, event.segments, "UM")
     action = "A2" if outcome == "partial" else _ACTIONS.get(outcome)
     if action:
