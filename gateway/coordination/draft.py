@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from operator import attrgetter
-from typing import TypeVar
+from typing import TypeVar, cast
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -93,7 +93,7 @@ class Draft:
         self.late = False  # the message is older than what was already applied (domain reference 2.5)
         self.flags: list[str] = []
         self.considered: list[Considered] | None = None  # filled when somebody asks what each rule made of it
-        self._dirty: dict[tuple[type[Record], tuple[str, ...]], Record] = {}
+        self._dirty: dict[type[Record], dict[tuple[str, ...], Record]] = {}
         self._deleted_timers: list[str] = []
         self._task_changes: list[TaskChange] = []
         self._merges: list[Merge] = []
@@ -126,12 +126,12 @@ class Draft:
 
     def touched(self, kind: type[R]) -> list[R]:
         """The records of one kind that this stimulus changed, merged-away patients' included."""
-        return [record for (type_, _), record in self._dirty.items() if type_ is kind and isinstance(record, kind)]
+        return cast(list[R], list(self._dirty.get(kind, {}).values()))
 
     @property
     def touched_kinds(self) -> set[type[Record]]:
         """The kinds of records that this stimulus changed."""
-        return {type_ for type_, _ in self._dirty}
+        return {kind for kind, records in self._dirty.items() if records}
 
     @property
     def merges(self) -> list[Merge]:
@@ -173,7 +173,7 @@ class Draft:
     def new_patient(self, patient: Patient) -> PatientScope:
         """Make `patient` the subject."""
         self.scope.subject = PatientScope(patient=patient)
-        self._dirty[type(patient), key_of(patient)] = patient
+        self._changed(patient)
         return self.scope.subject
 
     def put(self, record: Record, of: PatientScope | None = None) -> None:
@@ -202,7 +202,10 @@ class Draft:
                 home.timers[record.timer_id] = record
             case _:
                 raise TypeError(f"{type(record).__name__} is not state")
-        self._dirty[type(record), key_of(record)] = record
+        self._changed(record)
+
+    def _changed(self, record: Record) -> None:
+        self._dirty.setdefault(type(record), {})[key_of(record)] = record
 
     def update(self, record: R, of: PatientScope | None = None, **fields: object) -> R:
         """Replace fields of a state record.  Returns it unchanged when nothing differs, else the next revision."""
@@ -337,7 +340,7 @@ class Draft:
     def clear_timer(self, timer: Timer, of: PatientScope | None = None) -> None:
         home = of or self.subject
         if home.timers.pop(timer.timer_id, None) is not None:
-            self._dirty.pop((Timer, (timer.timer_id,)), None)
+            self._dirty.get(Timer, {}).pop((timer.timer_id,), None)
             self._deleted_timers.append(timer.timer_id)
 
     def forget_timer(self, timer: Timer) -> None:
@@ -382,7 +385,7 @@ class Draft:
 
     def changes(self) -> Changes:
         return Changes(
-            upserts=list(self._dirty.values()),
+            upserts=[record for records in self._dirty.values() for record in records.values()],
             deleted_timers=self._deleted_timers,
             transitions=self.transitions,
             task_changes=self._task_changes,

@@ -121,7 +121,8 @@ class TaskTable(Table[Task]):
 
     def open_of(self, rule_id: str) -> list[Task]:
         """The open tasks of a rule."""
-        return list(self._open.get(rule_id, {}).values())
+        held = self._open.get(rule_id)
+        return list(held.values()) if held else []
 
     def open_tasks(self) -> Iterator[Task]:
         for held in list(self._open.values()):
@@ -167,7 +168,8 @@ class TimerTable(Table[Timer]):
 
     def of_rule(self, rule_id: str) -> list[Timer]:
         """The rule's own checks, without the escalations of its tasks."""
-        return list(self._rules.get(rule_id, {}).values())
+        held = self._rules.get(rule_id)
+        return list(held.values()) if held else []
 
     def of_task(self, task_id: str, *, wake: bool = False) -> Timer | None:
         """The task's next escalation; with `wake` the end of its snooze."""

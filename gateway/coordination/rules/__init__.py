@@ -24,27 +24,29 @@ def run_rules(draft: Draft) -> None:
     if not draft.makes_tasks or draft.scope.subject is None:
         return
     _attempt_retractions(draft)
+    on = CATALOGUE.on(draft.settings)
     for rule in CATALOGUE.watching(frozenset(draft.touched_kinds)):
         try:
-            _consider(draft, rule)
+            _consider(draft, rule, rule.id in on)
         except Exception as error:
             draft.rule_failed(rule.id, error)
     if draft.considered is not None:
         _note_silent(draft)
 
 
-def _consider(draft: Draft, rule: Rule) -> None:
+def _consider(draft: Draft, rule: Rule, on: bool) -> None:
     """Settle first, also what a rule opened that is switched off by now; then look."""
     for task in draft.subject.tasks.open_of(rule.id):
         settle_task(draft, rule, task)
-    if not rule.may_be_on(draft.settings):
+    if not on:
         draft.stopped(rule.id, "the rule is switched off")
         return
     if rule.look is not None:
         rule.look(draft)
     if rule.checks is not None:
         for record in draft.touched(rule.watches[0]):
-            if (wanted := rule.checks(draft, record)) is not None:
+            wanted = rule.checks(draft, record)
+            if wanted or (wanted is not None and draft.subject.timers.of_rule(rule.id)):
                 keep_checks(draft, rule, focus_of(draft, record), wanted)
     if rule.about is not None and rule.wants is not None:
         for about, record in _records(draft, rule).items():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from gateway.coordination.changes import CoordinationSettings
 from gateway.coordination.records import Record
 from gateway.coordination.rules import death
 from gateway.coordination.rules.admission import NO_AUTH, READMISSION
@@ -103,6 +104,7 @@ class Catalogue:
         self.rules: tuple[Rule, ...] = self._ours
         self.by_id: dict[str, Rule] = {rule.id: rule for rule in rules}
         self._watching: dict[frozenset[type[Record]], tuple[Rule, ...]] = {}
+        self._on: tuple[CoordinationSettings | None, frozenset[str]] = (None, frozenset())
 
     def install(self, further: Iterable[Rule]) -> None:
         """Take a site's rules in place of those it had before.  Raises ValueError when an id is taken."""
@@ -113,6 +115,15 @@ class Catalogue:
             raise ValueError(f"rule ids declared twice: {', '.join(doubled)}")
         self.rules, self.by_id = rules, by_id
         self._watching.clear()
+        self._on = (None, frozenset())
+
+    def on(self, settings: CoordinationSettings) -> frozenset[str]:
+        """Ids of the rules that may run under these settings (`Rule.may_be_on`)."""
+        known, ids = self._on
+        if known is not settings:
+            ids = frozenset(rule.id for rule in self.rules if rule.may_be_on(settings))
+            self._on = (settings, ids)
+        return ids
 
     def watching(self, kinds: frozenset[type[Record]]) -> tuple[Rule, ...]:
         """The rules that watch one of these kinds of records, in order."""
