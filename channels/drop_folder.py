@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 WORKING, DONE, ERROR = ".working", "done", "error"
-_TEMPORARY = (".tmp", ".part", ".filepart", ".partial")
+TEMPORARY = (".tmp", ".part", ".filepart", ".partial")
 _NAME_KEPT = 180  # bytes of a partner's file name that ours ends with
 _READ_ONLY = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
@@ -179,7 +179,7 @@ def _candidates(folder: int) -> tuple[list[tuple[str, Mark]], int]:
     odd = 0
     with os.scandir(folder) as entries:
         for entry in entries:
-            if entry.name.startswith(".") or entry.name.lower().endswith(_TEMPORARY):
+            if entry.name.startswith(".") or entry.name.lower().endswith(TEMPORARY):
                 continue
             try:
                 found = entry.stat(follow_symlinks=False)

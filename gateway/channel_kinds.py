@@ -18,6 +18,7 @@ from gateway.core_kinds import core_kinds
 from gateway.settings import Settings
 from gateway.settings_channels import FileDrop as FileDropSection
 from gateway.settings_kinds import AnyChannel
+from gateway.sftp_kind import sftp_kind
 from gateway.store.sinks import EventSink
 
 
@@ -71,5 +72,6 @@ KINDS: dict[str, ChannelKind] = {
     ),
     "webhook": ChannelKind(bound=lambda section: section),  # opened by gateway.webhooks, with those of the API
     "file-drop": ChannelKind(bound=drop_settings, source=_file_drop, destination=_file_destination),
+    "sftp": sftp_kind(),
     **core_kinds(),
 }

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import Field, model_validator
 
 from gateway.settings_channels import MIB, ChannelSection, Port, Zone
+from gateway.settings_secret import read_secret
 from gateway.settings_section import Name, Section
 from gateway.settings_tls import ListenerTlsSection
 
@@ -136,14 +135,4 @@ class CoreClient(_X12Section):
 
     def password(self) -> str:
         """Raises OSError when it cannot be had."""
-        if self.password_env:
-            found = os.environ.get(self.password_env)
-            if not found:
-                raise OSError(f"channel {self.name}: the variable of password_env is not set")
-            return found
-        if self.password_file:
-            try:
-                return Path(self.password_file).read_text(encoding="utf-8").rstrip("\r\n")
-            except (OSError, UnicodeDecodeError):
-                raise OSError(f"channel {self.name}: the file of password_file cannot be read") from None
-        return ""
+        return read_secret(f"channel {self.name}", self.password_env, self.password_file)

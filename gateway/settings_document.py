@@ -28,6 +28,7 @@ from gateway.settings_core import CoreClient, CoreEndpoint, CorePartnerSection
 from gateway.settings_feed import IdentifierRuleSettings, TranslationSettings
 from gateway.settings_partners import GuidesSection, PartnerSection, PayerSection, PolicySection, ProviderSection
 from gateway.settings_people import CoordinatorSection, PanelSection, PeopleSection, TeamSection
+from gateway.settings_sftp import Sftp
 from gateway.settings_tls import CallbackSection, ClientTlsSection, ListenerTlsSection, PeerSection, TlsSection
 
 SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
@@ -47,6 +48,7 @@ SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("[[channel.patient_id]]", IdentifierRuleSettings),
     ("[[channel.translate]]", TranslationSettings),
     ('[[channel]] with kind = "file-drop"', FileDrop),
+    ('[[channel]] with kind = "sftp"', Sftp),
     ('[[channel]] with kind = "core-endpoint"', CoreEndpoint),
     ("[[channel.partner]]", CorePartnerSection),
     ('[[channel]] with kind = "core-client"', CoreClient),

@@ -8,8 +8,9 @@ from pydantic import Field
 
 from gateway.settings_channels import FileDrop, MllpListener, Webhook
 from gateway.settings_core import CoreClient, CoreEndpoint
+from gateway.settings_sftp import Sftp
 
-AnyChannel = MllpListener | FileDrop | Webhook | CoreEndpoint | CoreClient
+AnyChannel = MllpListener | FileDrop | Webhook | CoreEndpoint | CoreClient | Sftp
 Channel = Annotated[AnyChannel, Field(discriminator="kind")]
 KINDS: dict[str, type[AnyChannel]] = {
     "mllp-listener": MllpListener,
@@ -17,4 +18,5 @@ KINDS: dict[str, type[AnyChannel]] = {
     "webhook": Webhook,
     "core-endpoint": CoreEndpoint,
     "core-client": CoreClient,
+    "sftp": Sftp,
 }

@@ -1,14 +1,16 @@
 #!/bin/sh
-# Installs what the tests start by themselves: PostgreSQL 15, RabbitMQ and strace, from Debian.
+# Installs what the tests start by themselves: PostgreSQL 15, RabbitMQ, an OpenSSH server and strace, from Debian.
 # Only the programs are wanted: the packages' own services are neither started now nor at boot.
 set -eu
 
 postgres=/usr/lib/postgresql/15/bin/initdb
 rabbitmq=/usr/lib/rabbitmq/bin/rabbitmq-server
+sshd=/usr/sbin/sshd
 packages=""
 [ -x "$postgres" ] || packages="postgresql-15"
 [ -x "$rabbitmq" ] || packages="$packages rabbitmq-server"
 command -v strace >/dev/null || packages="$packages strace"
+[ -x "$sshd" ] || packages="$packages openssh-server"
 [ -n "$packages" ] || exit 0
 
 if [ "$(id -u)" -eq 0 ]; then
@@ -20,7 +22,7 @@ else
     exit 1
 fi
 if ! command -v apt-get >/dev/null; then
-    echo "The tests need PostgreSQL 15 in $postgres, RabbitMQ in $rabbitmq and strace, and there is no apt-get to install them." >&2
+    echo "The tests need PostgreSQL 15 in $postgres, RabbitMQ in $rabbitmq, $sshd and strace, and there is no apt-get to install them." >&2
     exit 1
 fi
 
@@ -39,6 +41,7 @@ $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-r
 for package in $packages; do
     [ "$package" != strace ] || continue
     service=${package%-15}
+    [ "$package" != openssh-server ] || service=ssh
     if [ -d /run/systemd/system ]; then
         $as_root systemctl disable --now "$service" >/dev/null 2>&1 || true
     else
@@ -47,7 +50,7 @@ for package in $packages; do
     fi
 done
 
-if [ ! -x "$postgres" ] || [ ! -x "$rabbitmq" ] || ! command -v strace >/dev/null; then
-    echo "The Debian packages $packages were installed, but $postgres, $rabbitmq or strace is still missing." >&2
+if [ ! -x "$postgres" ] || [ ! -x "$rabbitmq" ] || [ ! -x "$sshd" ] || ! command -v strace >/dev/null; then
+    echo "The Debian packages $packages were installed, but $postgres, $rabbitmq, $sshd or strace is still missing." >&2
     exit 1
 fi

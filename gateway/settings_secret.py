@@ -1,0 +1,23 @@
+"""Secrets that settings name and never hold."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def read_secret(owner: str, variable: str, file: str) -> str:
+    """The value of an environment variable or of a file, without its last line end; empty when neither is named.
+
+    OSError, with words for a person, when it cannot be had."""
+    if variable:
+        found = os.environ.get(variable)
+        if not found:
+            raise OSError(f"{owner}: the variable of password_env is not set")
+        return found
+    if file:
+        try:
+            return Path(file).read_text(encoding="utf-8").rstrip("\r\n")
+        except (OSError, UnicodeDecodeError):
+            raise OSError(f"{owner}: the file of password_file cannot be read") from None
+    return ""
