@@ -182,7 +182,14 @@ def _add_kind(kind: str) -> None:
 
 
 def _parameter(name: str) -> dict[str, Any]:
-    return {"name": name, "in": "query", "required": False, "schema": {"type": "string"}}
+    schema: dict[str, Any] = {"type": "string"}
+    if name == "_count":
+        schema = {"type": "integer", "minimum": 1, "maximum": fhir_search.MOST}
+    elif name == "_include":
+        schema |= {"enum": list(INCLUDES["Task"])}
+    elif name in fhir_search.MOMENTS:
+        schema |= {"examples": ["ge2026-03-01", "gt2026-03-01T08:00:00Z"]}
+    return {"name": name, "in": "query", "required": False, "schema": schema}
 
 
 for _kind in PARAMETERS:

@@ -72,6 +72,7 @@ PARAMETERS: dict[str, dict[str, str]] = {
 }
 INCLUDES = {"Task": ("Task:patient", "Task:encounter", "Task:focus")}
 IN_BODY_ALONE = frozenset({"identifier", "family", "birthdate"})
+MOMENTS = frozenset({"_lastUpdated", "_since", "date"})
 CONTROLS = frozenset({"_count", "_cursor", "_include", "_format", "_since"})
 MOST, USUAL = 200, 50
 

@@ -17,7 +17,7 @@ from gateway.api.task_models import FilterToSave, QueueCounts, SavedFilter, Task
 from gateway.store import casework, queries
 
 router = new_router("tasks")
-ABSENT: dict[int | str, dict[str, Any]] = {404: {"model": ProblemDocument, "description": "No such task"}}
+ABSENT: dict[int | str, dict[str, Any]] = {404: {"model": ProblemDocument, "description": "No such task or filter"}}
 _NAME = r"^[a-z0-9][a-z0-9-]{0,60}$"
 
 Filter = Annotated[str | None, Query(pattern=_NAME, description="Name of a saved filter; needs `actor`.")]
@@ -33,7 +33,7 @@ class TaskListQuery(TaskQuery):
     limit: Limit = 100
 
 
-@router.get("/tasks", response_model=Page[Task])  # type: ignore[valid-type]
+@router.get("/tasks", response_model=Page[Task], responses=ABSENT)  # type: ignore[valid-type]
 @needs("tasks:read")
 async def list_tasks(request: Request, query: Annotated[TaskListQuery, Query()]) -> dict[str, Any]:
     """Tasks, the earliest due first.  What is asked beside a saved filter wins over it.  Audited."""

@@ -71,6 +71,7 @@ class Served:
     config: Path
     folder: Path
     mllp: int
+    api: str
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +102,7 @@ port = {mllp}
     process = subprocess.Popen([sys.executable, "-m", "gateway.cli", "serve", "--config", str(config)], stderr=log)
     try:
         _wait_until_ready(f"http://127.0.0.1:{api}/readyz", folder / "var" / "admin.key", process)
-        yield Served(config, folder, mllp)
+        yield Served(config, folder, mllp, f"http://127.0.0.1:{api}")
         process.send_signal(signal.SIGTERM)
         assert process.wait(20) == 0
     finally:
