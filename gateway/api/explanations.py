@@ -13,6 +13,7 @@ from pydantic import BaseModel, Field
 from gateway.api.auth import facilities_of, gateway_of, may_see, needs, new_router, record
 from gateway.api.models import Cursor, Ident, Limit, Page, Transition, shown
 from gateway.api.problems import Problem, ProblemDocument, not_found
+from gateway.api.restricted import require_patient
 from gateway.configuration import compute_configuration
 from gateway.coordination.rules.registry import BY_ID
 from gateway.shadow import worker
@@ -117,5 +118,6 @@ async def _visible(request: Request, patient_id: str) -> None:
     found = await queries.patient_state(gateway_of(request).store, facilities_of(request), patient_id)
     if found is None:
         raise not_found()
+    await require_patient(request, found)
     action = f"patient.{request.url.path.rpartition('/')[2]}"
     await record(request, action, patient_id, facility_id=found["patient"]["facility_id"])

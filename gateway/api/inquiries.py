@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field
 from gateway.api.auth import facilities_of, gateway_of, needs, new_router, record
 from gateway.api.models import TEXT, Actor, Asked, Ident, Page, model_of, shown
 from gateway.api.problems import ProblemDocument, not_found
+from gateway.api.restricted import require, visible
 from gateway.coordination import records
 from gateway.coordination.changes import Ask
 from gateway.store import inquiries
@@ -108,7 +109,7 @@ async def list_inquiries(
     rows, following = await inquiries.list_inquiries(
         gateway_of(request).store, facilities_of(request), status=status, cursor=cursor, limit=limit
     )
-    return {"items": [shown(row) for row in rows], "next": following}
+    return {"items": [shown(row) for row in await visible(request, rows)], "next": following}
 
 
 class Resend(Asked):
@@ -134,6 +135,7 @@ async def _ask(request: Request, asked: Any, given: dict[str, Any]) -> dict[str,
     facility_id = await inquiries.patient_place(gateway.store, facilities_of(request), given["patient_id"])
     if facility_id is None:
         raise not_found()
+    await require(request, "Patient", given["patient_id"])
     question = msgspec.convert(given | {"request_id": uuid.uuid4().hex}, Ask)
     if not asked.dry_run:
         act = f"inquiry.{question.kind}"

@@ -24,7 +24,7 @@ from gateway.api.models import (
     shown,
 )
 from gateway.api.problems import Problem, ProblemDocument, not_found
-from gateway.api.restricted import hidden, refusal, require
+from gateway.api.restricted import hidden, require_patient
 from gateway.store import queries
 
 router = new_router("patients")
@@ -55,10 +55,7 @@ async def show_patient(request: Request, patient_id: Ident) -> dict[str, Any]:
     found = await queries.patient_state(gateway_of(request).store, facilities_of(request), patient_id)
     if found is None:
         raise not_found()
-    await require(request, "Patient", patient_id)
-    closed = await hidden(request, "Encounter", (row["encounter_id"] for row in found["encounters"]))
-    if closed:
-        raise refusal()
+    await require_patient(request, found)
     await record(request, "patient.read", patient_id, facility_id=found["patient"]["facility_id"])
     lists = {name: [shown(row) for row in rows] for name, rows in found.items() if name != "patient"}
     return {"patient": shown(found["patient"]), **lists}

@@ -56,6 +56,20 @@ async def require(request: Request, kind: str, id_: str) -> None:
         raise refusal()
 
 
+async def require_patient(request: Request, found: Mapping[str, Any]) -> None:
+    """Raises Problem 403 for the state of a patient (`queries.patient_state`) who is restricted, or has a stay that is."""
+    await require(request, "Patient", found["patient"]["patient_id"])
+    if await hidden(request, "Encounter", (row["encounter_id"] for row in found["encounters"])):
+        raise refusal()
+
+
+async def visible(request: Request, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rows with `patient_id` and `encounter_id`, without those of restricted patients and stays."""
+    patients = await hidden(request, "Patient", (row["patient_id"] for row in rows))
+    stays = await hidden(request, "Encounter", (row["encounter_id"] for row in rows if row["encounter_id"]))
+    return [row for row in rows if row["patient_id"] not in patients and row["encounter_id"] not in stays]
+
+
 def refusal() -> Problem:
     return Problem(403, "restricted", f"This is restricted: a key with {GRANT} may see it.")
 
