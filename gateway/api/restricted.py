@@ -57,7 +57,7 @@ async def require(request: Request, kind: str, id_: str) -> None:
 
 
 async def require_patient(request: Request, found: Mapping[str, Any]) -> None:
-    """Raises Problem 403 for the state of a patient (`queries.patient_state`) who is restricted, or has a stay that is."""
+    """Raises Problem 403 for a patient (`queries.patient_state`) who is restricted, or has a stay that is."""
     await require(request, "Patient", found["patient"]["patient_id"])
     if await hidden(request, "Encounter", (row["encounter_id"] for row in found["encounters"])):
         raise refusal()

@@ -39,6 +39,7 @@ WAYS = (
     "/api/v1/audit",
     "/api/v1/webhooks",
     "/api/v1/people",
+    "/api/v1/inquiries",
 )
 FILE_NAME = f"{canaries.TOKEN}FILE"
 

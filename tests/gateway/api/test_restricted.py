@@ -92,7 +92,13 @@ async def test_what_is_restricted_is_not_found_by_whom_it_is_about(
 
 @pytest.mark.parametrize(
     "path",
-    ["/api/v1/patients/pat_vip", "/api/v1/patients/pat_main", "/api/v1/messages/m-1", "/api/v1/messages/m-1/body"],
+    [
+        "/api/v1/patients/pat_vip/transitions",
+        "/api/v1/patients/pat_vip",
+        "/api/v1/patients/pat_main",
+        "/api/v1/messages/m-1",
+        "/api/v1/messages/m-1/body",
+    ],
 )
 async def test_everything_else_of_a_restricted_patient_or_stay_is_refused(
     client: httpx.AsyncClient, restricted: FakeGateway, key: Any, path: str
