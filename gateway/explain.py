@@ -11,7 +11,7 @@ from datetime import datetime
 
 import msgspec
 
-from gateway.coordination.changes import Cause, Changes, CoordinationSettings
+from gateway.coordination.changes import Cause, Changes, Considered, CoordinationSettings
 from gateway.coordination.decide import decide
 from gateway.coordination.scope import Scope
 from mappings.hl7v2 import open_message, read_message
@@ -48,12 +48,20 @@ class SegmentLines(msgspec.Struct, frozen=True):
     fields: tuple[FieldLine, ...]
 
 
+class Followed(msgspec.Struct, frozen=True):
+    """What one event of the message would change, and what each rule made of it."""
+
+    type: str
+    changes: Changes
+    rules: tuple[Considered, ...]
+
+
 class Explanation(msgspec.Struct, frozen=True):
-    """`followed`: per event of the message what it would change for a patient not known yet."""
+    """`followed`: what each event would change for a patient not known yet."""
 
     segments: tuple[SegmentLines, ...]
     reading: ItemReading
-    followed: tuple[tuple[str, Changes], ...]
+    followed: tuple[Followed, ...]
 
 
 def explain(raw: bytes, profile: FeedProfile, settings: CoordinationSettings, now: datetime) -> Explanation:
@@ -68,10 +76,12 @@ def explain(raw: bytes, profile: FeedProfile, settings: CoordinationSettings, no
 
 def _follow(
     reading: ItemReading, profile: FeedProfile, settings: CoordinationSettings, now: datetime
-) -> Iterator[tuple[str, Changes]]:
+) -> Iterator[Followed]:
     for index, event in enumerate(reading.events):
         cause = Cause(message_id="m-0", item=index, channel=profile.channel, received_at=now)
-        yield event.type, decide(Scope(), event, cause, now, settings, b"explain")
+        rules: list[Considered] = []
+        changes = decide(Scope(), event, cause, now, settings, b"explain", rules)
+        yield Followed(event.type, changes, tuple(rules))
 
 
 def _segments(message: Message) -> Iterator[SegmentLines]:

@@ -49,6 +49,7 @@ def explain(file: OneFile, channel: Channel = "", as_json: Json = False, config:
 
 def _lines(found: Explanation) -> Iterator[str]:
     from gateway.coordination.records import Task, Timer
+    from gateway.coordination.rules import UNCONCERNED
 
     for segment in found.segments:
         yield f"[bold]{escape(segment.segment)}[/] {escape(segment.name)}"
@@ -63,15 +64,18 @@ def _lines(found: Explanation) -> Iterator[str]:
     yield f"\n[bold]Read as[/] {', '.join(event.type for event in reading.events) or reading.outcome}{reason}"
     for problem in reading.problems:
         yield f"  {problem.severity}: {problem.location} {escape(problem.text)}"
-    for type_, changes in found.followed:
-        yield f"[bold]{type_}[/], for a patient of whom nothing is known:"
-        for transition in changes.transitions:
+    for followed in found.followed:
+        yield f"[bold]{followed.type}[/], for a patient of whom nothing is known:"
+        for transition in followed.changes.transitions:
             yield f"  {transition.kind}: {text_of(transition.from_value)} -> {text_of(transition.to_value)}"
-        for record in changes.upserts:
+        for record in followed.changes.upserts:
             if isinstance(record, Task):
                 yield f"  task {record.rule_id}: {escape(record.title)}, due {text_of(record.due_at)}"
             elif isinstance(record, Timer):
                 yield f"  check of {record.rule_id} at {text_of(record.fire_at)}"
+        for one in followed.rules:
+            if one.outcome == "stopped" and one.because not in UNCONCERNED:
+                yield f"  no task of {one.rule_id}: {escape(one.because)}"
 
 
 def diff(before: OneFile, after: OneFile, as_json: Json = False) -> None:

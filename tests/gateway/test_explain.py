@@ -38,9 +38,12 @@ def test_explanation_names_fields_events_and_tasks() -> None:
         ("ID number", "900123"), ("Assigning authority", "GENHOSP"), ("Identifier type code", "MR"),
     )  # fmt: skip
     assert lines["ZPV-2"].parts == ((("", "RUIZ"),),)
-    ((type_, changes),) = found.followed
-    assert type_ == "encounter.discharged"
-    assert "discharge-contact-2bd" in {one.rule_id for one in changes.upserts if isinstance(one, Task)}
+    (followed,) = found.followed
+    assert followed.type == "encounter.discharged"
+    assert "discharge-contact-2bd" in {one.rule_id for one in followed.changes.upserts if isinstance(one, Task)}
+    made = {one.rule_id: one for one in followed.rules}
+    assert made["discharge-contact-2bd"].outcome == "opened"
+    assert made["ama-discharge"].outcome == "stopped" and made["ama-discharge"].because
 
 
 def test_explanation_of_what_cannot_be_read_says_why() -> None:

@@ -16,7 +16,10 @@ from gateway.coordination.rules.registry import CATALOGUE
 from gateway.coordination.tables import WAKE
 from gateway.coordination.tasks import Step, escalate, set_step, wake
 
-__all__ = ["run_rules", "run_timer"]
+__all__ = ["UNCONCERNED", "run_rules", "run_timer"]
+
+UNCONCERNED = ("nothing that the rule watches changed", "what triggers it did not happen")
+"""Why a rule that said nothing has no task."""
 
 
 def run_rules(draft: Draft) -> None:
@@ -84,9 +87,7 @@ def _note_silent(draft: Draft) -> None:
     for rule in CATALOGUE.rules:
         if rule.id not in heard:
             untouched = changed.isdisjoint(rule.watches)
-            draft.stopped(
-                rule.id, "nothing that the rule watches changed" if untouched else "what triggers it did not happen"
-            )
+            draft.stopped(rule.id, UNCONCERNED[0] if untouched else UNCONCERNED[1])
 
 
 def _attempt_retractions(draft: Draft) -> None:
