@@ -17,13 +17,15 @@ import logging
 import socket
 from collections.abc import Awaitable, Callable, Generator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from datetime import datetime
+from typing import Any, Protocol
 
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from channels.core_desk import Desk, Outgoing, Unavailable, response_fields
-from channels.core_partners import CorePartner, Gatekeeper
+from channels.core_desk import Outgoing, Unavailable, response_fields
+from channels.core_partners import CorePartner
+from channels.core_uptime import Uptime
 from channels.tls import Tls, peer_names
 from parsers.core.checking import EnvelopeError, check_request
 from parsers.core.envelope import CoreError, Envelope
@@ -89,18 +91,44 @@ class Request:
         return f"{client[0]}:{client[1]}" if client else "unknown"
 
 
+class Handler(Protocol):
+    """Who answers checked requests: `channels.core_desk.Desk`, or a simulated payer."""
+
+    async def handle(self, partner: CorePartner, envelope: Envelope, peer: str) -> Outgoing: ...
+
+    async def refuse(self, partner: CorePartner, envelope: Envelope, error: EnvelopeError) -> None: ...
+
+    def now(self) -> datetime: ...
+
+    async def close(self) -> None: ...
+
+
+class Gate(Protocol):
+    """Who knows the partners: `channels.core_partners.Gatekeeper`."""
+
+    async def recognise(self, user: str, password: str, certificate: frozenset[str]) -> CorePartner | None: ...
+
+
 class CoreEndpoint:
     """Serves one channel.  `requests` counts envelopes, `refused` those that nobody may send."""
 
     def __init__(
-        self, settings: CoreEndpointSettings, desk: Desk, gatekeeper: Gatekeeper, *, tls: Tls | None = None
+        self,
+        settings: CoreEndpointSettings,
+        desk: Handler,
+        gatekeeper: Gate,
+        *,
+        tls: Tls | None = None,
+        uptime: Callable[[Callable[[], bool]], Uptime] | None = None,
     ) -> None:
+        """`uptime` makes the keeper of when calls were answered."""
         self.settings = settings
         self._tls = tls
         self.requests = 0
         self.paused = False
         self._desk = desk
         self._gatekeeper = gatekeeper
+        self._uptime = uptime(lambda: not self.paused) if uptime is not None else None
         self._in_work = 0
         self._task: asyncio.Task[None] | None = None
         self._server: _Server | None = None
@@ -128,6 +156,8 @@ class CoreEndpoint:
         listening = socket.create_server((settings.host, settings.port), family=family, backlog=128)
         self._server = _Server(config)
         self._task = asyncio.create_task(self._server.serve([listening]), name=f"core {settings.name}")
+        if self._uptime is not None:
+            self._uptime.start()
         port: int = listening.getsockname()[1]
         return port
 
@@ -141,6 +171,8 @@ class CoreEndpoint:
     async def drain(self, timeout: float = 15.0) -> None:
         """Take no new connection, answer what was taken in, then close."""
         self.paused = True
+        if self._uptime is not None:
+            await self._uptime.stop()
         if self._server is not None and self._task is not None:
             self._server.should_exit = True
             await asyncio.wait({self._task}, timeout=timeout)
@@ -273,7 +305,7 @@ def _read(content_type: str, body: bytes, *, whole: bool = True) -> Envelope:
     return read_soap(content_type, body, whole=whole)
 
 
-def _written(envelope: Envelope, outgoing: Outgoing, desk: Desk, spelling: Mapping[str, str]) -> tuple[str, bytes]:
+def _written(envelope: Envelope, outgoing: Outgoing, desk: Handler, spelling: Mapping[str, str]) -> tuple[str, bytes]:
     """(content type, body) of a response in the form of its request."""
     fields = response_fields(envelope, outgoing, desk.now())
     if envelope.form == "mime":

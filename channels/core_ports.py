@@ -12,6 +12,9 @@ TIMED_OUT = "TimedOut"
 BATCH = "batch"
 """Kind of a document that is passed on as the batch that it came as; its delivery's id begins so."""
 
+DOWN = "down"
+"""Kind and outcome of a row that says from when to when an endpoint could not be called."""
+
 DOCUMENT = "document"
 """Kind of an exchange row that stands for something a partner may pick up."""
 
@@ -101,6 +104,12 @@ class Book(Protocol):
         ...
 
     async def body(self, journal_id: int) -> bytes | None: ...
+
+    async def last_open(self, channel: str) -> datetime | None:
+        """When this endpoint was last known to answer calls."""
+        ...
+
+    async def set_open(self, channel: str, moment: datetime) -> None: ...
 
     async def keep_answer(self, channel: str, partner: str, journal_id: int, kind: str, body: bytes) -> bytes:
         """Keep an answer that we made, with control numbers in its slots; the body with them."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, fields
+from datetime import datetime
 
 from channels.core_ports import Exchange, Made
 from gateway.clock import Clock
@@ -70,6 +71,13 @@ class CoreBook:
 
     async def body(self, journal_id: int) -> bytes | None:
         return await exchanges.body_of(self._store, journal_id)
+
+    async def last_open(self, channel: str) -> datetime | None:
+        found = await self._store.fact(f"core-open:{channel}")
+        return datetime.fromisoformat(found) if found else None
+
+    async def set_open(self, channel: str, moment: datetime) -> None:
+        await self._store.set_fact(f"core-open:{channel}", moment.isoformat())
 
     async def keep_answer(self, channel: str, partner: str, journal_id: int, kind: str, body: bytes) -> bytes:
         values = self._reply(channel, partner, journal_id, kind)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from channels.core_client import CoreClient, CoreClientSettings
 from channels.core_desk import Desk
 from channels.core_endpoint import CoreEndpoint, CoreEndpointSettings
 from channels.core_http import CoreServer
 from channels.core_partners import CorePartner, Gatekeeper
+from channels.core_uptime import Uptime
 from channels.ports import Destination
 from channels.tls import TlsFiles
 from gateway.channel_opening import ChannelKind, Source, Surroundings
@@ -66,7 +69,12 @@ def _endpoint(channel: CoreEndpointSection, around: Surroundings) -> Source:
         max_connections=channel.max_connections,
     )
     gatekeeper = Gatekeeper([core_partner(partner) for partner in channel.partner])
-    return CoreEndpoint(settings, around.opened[channel.name], gatekeeper, tls=tls)
+    book = _book(channel, around)
+
+    def uptime(open_now: Callable[[], bool]) -> Uptime:
+        return Uptime(channel.name, book, around.clock, open_now)
+
+    return CoreEndpoint(settings, around.opened[channel.name], gatekeeper, tls=tls, uptime=uptime)
 
 
 def core_partner(section: CorePartnerSection) -> CorePartner:

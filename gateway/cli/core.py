@@ -1,20 +1,35 @@
-"""CORE connectivity: hashes of partners' passwords."""
+"""CORE connectivity: what CORE 156 and its neighbours want measured, and hashes of partners' passwords."""
 
 from __future__ import annotations
 
 from typing import Annotated
+from zoneinfo import ZoneInfo
 
+import msgspec
 import typer
 
 from channels.core_partners import hash_password
-from gateway.cli.console import examples, fail, out
+from gateway.cli.console import Config, Json, examples, fail, out, read_settings, show
+from gateway.cli.local import with_store
+from gateway.clock import system_clock
+from gateway.core_report import EASTERN, Measure, availability, measures, month_of
+from gateway.settings import Settings
+from gateway.settings_core import CoreClient, CoreEndpoint
+from gateway.store import exchanges
+from gateway.store.core_store import CoreStore
 
 _SHORTEST = 12
 
 
 def add_to(app: typer.Typer) -> None:
-    core = typer.Typer(no_args_is_help=True, help="CAQH CORE connectivity: partners' passwords.")
+    core = typer.Typer(no_args_is_help=True, help="CAQH CORE connectivity: monthly figures, passwords.")
     core.command("password", epilog=examples("baton core password", "baton core password < new-password.txt"))(password)
+    core.command(
+        "report",
+        epilog=examples(
+            "baton core report --partner hospital --month 2026-03", "baton core report --partner bigpayer --json"
+        ),
+    )(report)
     app.add_typer(core, name="core")
 
 
@@ -29,3 +44,47 @@ def password(
     if len(secret) < _SHORTEST:
         fail(f"A partner's password needs at least {_SHORTEST} characters.", code=2)
     out.print(hash_password(secret), markup=False, highlight=False, soft_wrap=True)
+
+
+def report(
+    partner: Annotated[
+        str, typer.Option("--partner", "-p", help="A partner of a core-endpoint, or the name of a core-client channel.")
+    ],
+    month: Annotated[str, typer.Option("--month", "-m", help="Such as 2026-03; else this one.")] = "",
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Availability, answers within 20 s, 999 within the hour and batch results by 7 am, for one month.
+
+    Of a partner who calls us: how we served him. Of a channel that calls a payer: how he served us. Hours are Eastern
+    time; what is not due yet is told apart. docs/core.md says what is counted how."""
+    settings = read_settings(config)
+    now = system_clock()
+    try:
+        start, stop = month_of(month or f"{now.astimezone(ZoneInfo(EASTERN.zone)):%Y-%m}")
+    except ValueError:
+        fail("Write the month as 2026-03.", code=2)
+    served = _channels_of(settings, partner)
+    calls = isinstance(settings.find_channel(partner), CoreClient)
+    if not served and not calls:
+        fail(f"There is no partner of a core-endpoint and no core-client channel named {partner}.", code=2)
+
+    async def read(store: CoreStore) -> list[Measure]:
+        rows = await exchanges.between(store, partner, start, stop)
+        rows = [row for row in rows if row["direction"] == ("out" if calls else "in")]
+        found = measures(rows, await exchanges.acknowledged(store, partner, start, stop), now)
+        if served:
+            downs = await exchanges.downs(store, served, start, min(stop, now))
+            found.append(availability(downs, start, min(stop, now)))
+        return found
+
+    found = with_store(settings, read)
+    columns = ["name", "total", "met", "open", "share", "target", "verdict"]
+    rows = [{**msgspec.structs.asdict(each), "verdict": each.verdict} for each in found]
+    show(rows, columns, as_json=as_json)
+
+
+def _channels_of(settings: Settings, partner: str) -> list[str]:
+    """The endpoints that this partner may call."""
+    endpoints = [channel for channel in settings.channel if isinstance(channel, CoreEndpoint)]
+    return [channel.name for channel in endpoints if any(each.name == partner for each in channel.partner)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from pathlib import Path
 from typing import Annotated
@@ -20,6 +21,7 @@ def add_to(app: typer.Typer) -> None:
         epilog=examples(
             "baton payer --channel payers",
             "baton payer --channel payers --scenario samples/payer/scenario.toml",
+            "baton payer --core 9443 --scenario samples/payer/scenario.toml",
             "baton payer --questions var/payers/out --answers var/payers/in --once",
         )
     )(payer)
@@ -32,25 +34,48 @@ def payer(
     scenario: Annotated[
         Path | None, typer.Option("--scenario", help="Who gets which answer; else all active and certified.")
     ] = None,
+    core: Annotated[
+        int | None, typer.Option("--core", min=0, max=65535, help="Serve CAQH CORE on this port of loopback instead.")
+    ] = None,
     once: Annotated[bool, typer.Option("--once", help="Answer what is there, also what should come later.")] = False,
     config: Config = None,
 ) -> None:
     """A payer that answers 270 and 278 by a scenario file: for trying Baton and for tests, never for real patients.
 
-    Batch over files: a 999 for each group, then the 271 or 278. Each file read goes into `answered` beside it.
+    Over CORE (--core): real time and batch, SOAP and MIME. Over files: a 999 for each group, then the 271 or 278; each
+    file read goes into `answered` beside it.
     docs/payer.md lists the outcomes that a scenario may name.
     """
+    if core is not None:
+        _serve_core(_scenario(scenario), core)
+        return
     if questions is None or answers is None:
         found = read_settings(config).find_channel(channel)
         if not isinstance(found, FileDrop):
             fail(f"There is no file-drop channel {channel}: name one, or give --questions and --answers.")
         questions, answers = questions or Path(found.out), answers or Path(found.folder)
+    _serve(FolderPayer(_scenario(scenario), questions, answers), once)
+
+
+def _scenario(path: Path | None) -> Scenario:
     try:
-        chosen = load_scenario(scenario) if scenario else Scenario()
+        return load_scenario(path) if path else Scenario()
     except UnreadableScenario as error:
         known = f"Eligibility: {', '.join(ELIGIBILITY)}. Authorization: {', '.join(AUTHORIZATION)}."
         fail(f"{error}\n{known}")
-    _serve(FolderPayer(chosen, questions, answers), once)
+
+
+def _serve_core(scenario: Scenario, port: int) -> None:
+    from gateway.payer.endpoint import serve  # uvicorn: not for the other commands
+
+    def told(bound: int) -> None:
+        out.print(f"http://127.0.0.1:{bound}/core answers everybody; Ctrl-C ends it.", highlight=False)
+
+    try:
+        answered = asyncio.run(serve(scenario, port, lambda: system_clock().astimezone(), told))
+    except OSError as error:
+        fail(f"The port cannot be used: {error.strerror}")
+    out.print(f"{answered} answers given.")
 
 
 def _serve(folder: FolderPayer, once: bool) -> None:

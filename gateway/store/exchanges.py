@@ -119,6 +119,24 @@ async def keep_answer(store: CoreStore, values: Row, numbered: Any) -> bytes:
     return await store.execute_write(write)
 
 
+async def downs(store: CoreStore, channels: Sequence[str], start: datetime, stop: datetime) -> list[Row]:
+    """When these endpoints could not be called, in a span of time."""
+    query = select(exchange).where(exchange.c.kind == "down", exchange.c.channel.in_(channels))
+    query = query.where(exchange.c.answered_at > start, exchange.c.started_at < stop)
+    return await store.fetch(query.order_by(exchange.c.started_at))
+
+
+async def acknowledged(store: CoreStore, partner: str, start: datetime, stop: datetime) -> dict[int, datetime]:
+    """Journal row of each submission of a partner -> when its first TA1 or 999 was made."""
+    mine = select(exchange.c.request_journal_id).where(exchange.c.partner == partner, exchange.c.kind == "submit")
+    mine = mine.where(exchange.c.started_at >= start, exchange.c.started_at < stop)
+    query = select(replies.c.journal_id, replies.c.created_at).where(replies.c.journal_id.in_(mine))
+    rows = await store.fetch(
+        query.where(replies.c.kind.in_(("TA1", "999", "997"))).order_by(replies.c.created_at.desc())
+    )
+    return {row["journal_id"]: row["created_at"] for row in rows}
+
+
 async def pass_on(store: CoreStore, values: Row) -> bool:
     """Queue a document for another channel, once for each journal row; `values`: of `replies`, but the number."""
 
