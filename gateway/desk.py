@@ -9,15 +9,17 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Iterable
-from datetime import date
+from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from gateway.coordination import people as staff
 from gateway.coordination.changes import Command
 from gateway.coordination.people import Desk, People, Work
+from gateway.outcomes import ALL, all_figures
 from gateway.pipeline import Conflict
-from gateway.store import digests, staffing
+from gateway.store import casework, digests, staffing
+from gateway.store.outcome_rows import outcome_rows
 from gateway.store.ports import StoreUnavailable
 
 if TYPE_CHECKING:
@@ -31,6 +33,11 @@ STEP = 200
 ACTOR = "desk"
 
 
+FIGURES_EVERY = timedelta(hours=1)
+OUTCOMES_OF = timedelta(days=30)
+SOON = timedelta(hours=4)
+
+
 class DeskClerk:
     """Runs until stopped."""
 
@@ -40,6 +47,7 @@ class DeskClerk:
         self._task: asyncio.Task[None] | None = None
         self._known: People | None = None  # the staff with which every open task was looked at
         self._digested: date | None = None
+        self._figured: datetime | None = None
 
     def start(self) -> None:
         self._task = asyncio.create_task(self._run(), name="desk")
@@ -51,10 +59,11 @@ class DeskClerk:
 
     async def tick(self) -> int:
         """One look; returns how many tasks were placed or moved."""
+        store, now = self._gateway.store, self._gateway.clock()
+        await self._show_figures(now)
         people = self._gateway.settings.staff
         if not people.teams:
             return 0
-        store, now = self._gateway.store, self._gateway.clock()
         absences = await staffing.unsettled_absences(store)
         desk = Desk(people, absences, await staffing.loads(store), now)
         moved = 0
@@ -127,6 +136,23 @@ class DeskClerk:
         for person in sorted(staff_of(people)):
             await digests.make_digest(self._gateway.store, people, person, local.date(), now)
         self._digested = local.date()
+
+    async def _show_figures(self, now: datetime) -> None:
+        """Counts of open tasks at every look, outcomes once an hour: as metrics, which hold no patient."""
+        store, metrics = self._gateway.store, self._gateway.metrics
+        metrics.tasks_open.clear()
+        for row in await casework.counts(store, None, now, SOON):
+            for how in ("open", "unowned", "on_hold", "overdue", "due_soon", "escalated"):
+                metrics.tasks_open.labels(row["queue"], how).set(row[how])
+        if self._figured is not None and now - self._figured < FIGURES_EVERY:
+            return
+        self._figured = now
+        rows = await outcome_rows(store, None, now - OUTCOMES_OF, now)
+        figures = await asyncio.to_thread(all_figures, rows, now - OUTCOMES_OF, now, now)
+        metrics.outcome.clear()
+        for figure in figures:
+            if figure.of == ALL and figure.value is not None:
+                metrics.outcome.labels(figure.measure, figure.name).set(figure.value)
 
     async def _run(self) -> None:
         while not self._stopping.is_set():

@@ -125,7 +125,8 @@ _SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 
 
 class Metrics:
-    """Prometheus metrics of one gateway, in a registry of its own.  Labels are channel names and fixed words only."""
+    """Prometheus metrics of one gateway, in a registry of its own.  Labels are names of channels and queues, and fixed
+    words, only."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -153,6 +154,8 @@ class Metrics:
         self.certificate_expires = self._gauge(
             "certificate_expires_timestamp_seconds", "When the first certificate of a file ends", "owner", "file"
         )
+        self.tasks_open = self._gauge("tasks_open", "Open tasks by queue and how they are", "queue", "how")
+        self.outcome = self._gauge("outcome", "Figures for outcomes of the last 30 days", "measure", "name")
         self.ready = self._gauge("ready", "1 when the gateway takes messages")
 
     def render(self) -> bytes:

@@ -25,6 +25,7 @@ from gateway.api import (
     inquiries,
     ledger,
     messages,
+    outcomes,
     parked,
     patients,
     people,
@@ -58,6 +59,7 @@ _ROUTERS = (
     people,
     fhir,
     explanations,
+    outcomes,
 )
 
 _HEADERS = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))

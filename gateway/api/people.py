@@ -242,6 +242,9 @@ async def show_fatigue(
     """Rules by how many of their tasks came to nothing, the most first."""
     gateway = gateway_of(request)
     end = until or gateway.clock()
-    begin = since or end - timedelta(days=30)
+    try:
+        begin = since or end - timedelta(days=30)
+    except OverflowError:
+        raise Problem(422, "invalid-request", "Give `since` too.") from None
     rows = await digests.fatigue(gateway.store, facilities_of(request), begin, end)
     return {"items": rows, "next": None}

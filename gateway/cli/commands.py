@@ -10,6 +10,7 @@ from gateway.cli import (
     core,
     keys,
     offline,
+    outcomes,
     parked,
     payer,
     people,
@@ -48,5 +49,6 @@ for module in (
     core,
     whatif,
     why_not,
+    outcomes,
 ):
     module.add_to(app)

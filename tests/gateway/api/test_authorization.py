@@ -90,6 +90,7 @@ MATRIX = [
     Cell("DELETE", "/api/v1/filters/{name}", "/api/v1/filters/mine?actor=jdoe", "tasks:write", right=404),
     Cell("GET", "/api/v1/people", "/api/v1/people", "tasks:read", other=200),
     Cell("GET", "/api/v1/people/{person}/digest", "/api/v1/people/jdoe/digest", "tasks:read", other=200),
+    Cell("GET", "/api/v1/outcomes", "/api/v1/outcomes", "tasks:read", other=200),
     Cell("GET", "/api/v1/fatigue", "/api/v1/fatigue", "tasks:read", other=200),
     Cell("GET", "/api/v1/absences", "/api/v1/absences", "tasks:read", other=200),
     Cell(

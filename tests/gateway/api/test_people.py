@@ -115,3 +115,9 @@ async def test_fatigue_counts_what_became_of_each_rules_tasks(client: httpx.Asyn
         "rule": "r", "raised": 6, "open": 1, "done": 1, "resolved": 1, "withdrawn": 1, "no_action": 2, "untouched": 1,
         "no_action_share": 0.4, "per_person": 0.1,
     }  # fmt: skip
+
+
+async def test_fatigue_before_all_time_answers_422(client: httpx.AsyncClient, key: Any) -> None:
+    query = {"until": "0001-01-01T00:00:00Z"}
+    answer = await client.get("/api/v1/fatigue", params=query, headers=await key("tasks:read"))
+    assert answer.status_code == 422
