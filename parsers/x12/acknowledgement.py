@@ -201,7 +201,7 @@ class _Writer:
         self.segments.append(joined + self.delimiters.element + self.delimiters.component)
 
     def _clean(self, value: str) -> str:
-        if value in ("{GS06}", "{ST02}"):
+        if (value.isascii() and value.isalnum()) or value in ("{GS06}", "{ST02}"):
             return value
         return value.encode("latin-1", "replace").translate(self.blanked).decode("latin-1").strip()
 

@@ -6,8 +6,6 @@ of segments: a segment looks at most at every open loop (a guide nests four deep
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from parsers.x12.elements import accepts, check_segment
 from parsers.x12.finding import DERIVED, SEEN, SegmentError
 from parsers.x12.guide import Entry, Guide, Line, Loop
@@ -17,6 +15,7 @@ from parsers.x12.situations import check_elements, check_loop
 
 _UNKNOWN, _UNEXPECTED, _MISSING, _TOO_MANY_LOOPS, _TOO_MANY = "1", "2", "3", "4", "5"  # IK304
 _NOT_IN_SET, _ORDER, _LOOP_MISSING, _SEGMENT_MISSING = "6", "7", "I7", "I8"
+_TOO_OFTEN = "occurs more often than the guide allows"
 
 
 class _Frame:
@@ -30,79 +29,85 @@ class _Frame:
         self.implied = implied  # opened by a segment of its own that is not its first
         self.group = 0
         self.counts: dict[int, int] = {}
-        self.seen: dict[str, int] = {}
+        self.seen: set[str] = set()
 
     def count(self, entry: Entry, name: str) -> int:
-        self.seen[name] = self.seen.get(name, 0) + 1
+        self.seen.add(name)
         self.counts[entry.at] = found = self.counts.get(entry.at, 0) + 1
         return found
 
 
+Found = list[SegmentError]
+
+
 class Conformance:
-    """Checks sets of one guide.  `errors` yields in no particular order; callers sort by position."""
+    """Checks sets of one guide.  Errors come in no particular order; callers sort by position."""
 
     def __init__(self, guide: Guide, known: frozenset[str]) -> None:
         self.guide = guide
         self.known = known  # segments of the standard, for telling a strange one from a misplaced one
+        self._heading_lines = {entry.line.segment: entry.line for entry in guide.heading.entries if entry.line}
+        self._required = [loop for loop in guide.levels.values() if loop.usage == "R" and loop.under]
 
-    def errors(self, hierarchy: Hierarchy) -> Iterator[SegmentError]:
-        yield from self._heading(hierarchy)
-        below: dict[int, set[str]] = {}
-        for level in reversed(hierarchy.levels):
-            inside = {level.loop}.union(*(below[id(child)] for child in level.children))
-            below[id(level)] = inside
+    def errors(self, hierarchy: Hierarchy) -> Found:
+        found: Found = []
+        self._heading(hierarchy, found)
+        below = _levels_below(hierarchy) if self._required and not hierarchy.damaged else {}
         counts: dict[tuple[int, str], int] = {}
         for index, level in enumerate(hierarchy.levels, start=1):
             if level.damage:
                 continue  # told by the structure; what a level without a place must hold, nobody knows
             loop = self.guide.levels.get(level.code)
             if loop is None:
-                yield self._level_error(level, 3, "I6", SEEN, "HL03 names a level that the guide does not have")
+                text = "HL03 names a level that the guide does not have"
+                found.append(self._level_error(level, 3, "I6", SEEN, text))
                 continue
-            yield from self._level(level, loop, index)
+            self._level(level, loop, index, found)
             place = (id(level.parent) if level.parent else 0, loop.id)
             counts[place] = counts.get(place, 0) + 1
             if loop.repeat and counts[place] == loop.repeat + 1:
-                yield self._loop_error(loop, level.header, _TOO_MANY_LOOPS, "occurs more often than the guide allows")
-            yield from self._walk(level.segments, loop, bool(level.children))
-            if not hierarchy.damaged:  # else nobody knows where the rest belongs
-                yield from self._levels_missing(level, loop, below[id(level)])
+                found.append(self._loop_error(loop, level.header, _TOO_MANY_LOOPS, _TOO_OFTEN))
+            self._walk(level, loop, found)
+            if below:
+                self._levels_missing(level, loop, below[id(level)], found)
         if not hierarchy.levels:
-            yield SegmentError(segment="HL", position=3, code=_MISSING, text="The set has no HL segment")
+            found.append(SegmentError(segment="HL", position=3, code=_MISSING, text="The set has no HL segment"))
+        return found
 
     # -- heading and levels ------------------------------------------------------------------------------------------
 
-    def _heading(self, hierarchy: Hierarchy) -> Iterator[SegmentError]:
-        lines = {entry.line.segment: entry.line for entry in self.guide.heading.entries if entry.line}
+    def _heading(self, hierarchy: Hierarchy, found: Found) -> None:
         seen = set()
         for segment in hierarchy.heading:
-            line = lines.get(segment.id)
+            line = self._heading_lines.get(segment.id)
             if line is None:
-                yield self._stray(segment, "")
+                found.append(self._stray(segment, ""))
             elif segment.id in seen:
-                yield self._line_error(line, segment, _TOO_MANY, "stands more than once")
+                found.append(self._line_error(line, segment, _TOO_MANY, "stands more than once"))
             elif not accepts(line, segment):
-                yield from check_segment(line, segment)
+                found.extend(check_segment(line, segment))
             seen.add(segment.id)
-        for name, line in lines.items():
+        for name, line in self._heading_lines.items():
             if name not in seen:
-                yield SegmentError(segment=name, position=2, code=_MISSING, text=f"{line.segment} is missing")
+                text = f"{line.segment} is missing"
+                found.append(SegmentError(segment=name, position=2, code=_MISSING, text=text))
 
-    def _level(self, level: HierarchicalLevel, loop: Loop, index: int) -> Iterator[SegmentError]:
+    def _level(self, level: HierarchicalLevel, loop: Loop, index: int, found: Found) -> None:
         if loop.under and (level.parent is None or level.parent.loop not in loop.under):
             text = f"A level of loop {loop.id} must hang under {' or '.join(sorted(loop.under))}"
-            yield self._level_error(level, 2, "7", SEEN, text)
+            found.append(self._level_error(level, 2, "7", SEEN, text))
         if level.header.text(1) not in ("", str(index)):
-            yield self._level_error(level, 1, "7", DERIVED, "HL01 does not count the levels from 1")
-        if level.header.text(4) == "0" and level.children:
-            yield self._level_error(level, 4, "7", DERIVED, "HL04 denies the levels below")
+            found.append(self._level_error(level, 1, "7", DERIVED, "HL01 does not count the levels from 1"))
+        if level.children and level.header.text(4) == "0":
+            found.append(self._level_error(level, 4, "7", DERIVED, "HL04 denies the levels below"))
 
-    def _levels_missing(self, level: HierarchicalLevel, loop: Loop, inside: set[str]) -> Iterator[SegmentError]:
+    def _levels_missing(self, level: HierarchicalLevel, loop: Loop, inside: set[str], found: Found) -> None:
         if any(segment.id == "AAA" for segment in level.segments):
             return  # a rejection may end the tree
-        for wanted in self.guide.levels.values():
-            if wanted.usage == "R" and loop.id in wanted.under and wanted.id not in inside:
-                yield self._loop_error(wanted, level.header, _LOOP_MISSING, f"is missing under loop {loop.id}")
+        for wanted in self._required:
+            if loop.id in wanted.under and wanted.id not in inside:
+                text = f"is missing under loop {loop.id}"
+                found.append(self._loop_error(wanted, level.header, _LOOP_MISSING, text))
 
     def _level_error(self, level: HierarchicalLevel, element: int, code: str, status: str, text: str) -> SegmentError:
         return SegmentError(
@@ -120,45 +125,56 @@ class Conformance:
 
     # -- the segments of one level -----------------------------------------------------------------------------------
 
-    def _walk(self, segments: list[Segment], loop: Loop, below: bool) -> Iterator[SegmentError]:
-        header = segments[0]
-        stack = [_Frame(loop, header)]
+    def _walk(self, level: HierarchicalLevel, loop: Loop, found: Found) -> None:
+        segments = level.segments
+        stack = [_Frame(loop, segments[0])]
         for segment in segments:
-            found = self._place(stack, segment)
-            if found is None and self._open_implied(stack, segment):
-                found = self._place(stack, segment)
-            if found is None:
-                yield self._stray(segment, stack[-1].loop.id)
+            place = self._place(stack, segment)
+            if place is None and self._open_implied(stack, segment):
+                place = self._place(stack, segment)
+            if place is None:
+                found.append(self._stray(segment, stack[-1].loop.id))
                 continue
-            depth, entry, ordered = found
+            depth, entry, ordered = place
             while len(stack) > depth + 1:
-                yield from self._close(stack, segment.position)
-            frame = stack[-1]
-            if ordered:
-                frame.group = entry.group
-            line = entry.line
-            if line is None:
-                assert entry.loop is not None
-                yield from self._count_loop(frame, entry, entry.loop, segment)
-                line = entry.loop.first
-                frame = _Frame(entry.loop, segment)
-                stack.append(frame)
-                entry = entry.loop.entries[0]
-            elif not ordered:
-                yield self._line_error(line, segment, _ORDER, "stands in the wrong place of its loop")
-            if frame.count(entry, segment.id) == line.repeat + 1:
-                yield self._line_error(line, segment, _TOO_MANY, "occurs more often than the guide allows")
-            if not accepts(line, segment):
-                yield from check_segment(line, segment)
-            if frame.loop.rules:
-                yield from check_elements(frame.loop, line, segment)
+                self._close(stack, segment.position, found)
+            self._enter(stack, entry, ordered, segment, found)
         end = segments[-1].position + 1
         while len(stack) > 1:
-            yield from self._close(stack, end)
-        yield from self._close(stack, end, below=below)
+            self._close(stack, end, found)
+        self._close(stack, end, found, below=bool(level.children))
+
+    def _enter(self, stack: list[_Frame], entry: Entry, ordered: bool, segment: Segment, found: Found) -> None:
+        """The segment takes its place: count it, and look into it."""
+        frame = stack[-1]
+        if ordered:
+            frame.group = entry.group
+        line, inner = entry.line, entry.loop
+        if inner is not None:
+            if frame.count(entry, inner.id) == inner.repeat + 1 and inner.repeat:
+                found.append(self._loop_error(inner, segment, _TOO_MANY_LOOPS, _TOO_OFTEN))
+            frame = _Frame(inner, segment)
+            stack.append(frame)
+            entry = inner.entries[0]
+            line = entry.line
+        assert line is not None
+        if not ordered:
+            found.append(self._line_error(line, segment, _ORDER, "stands in the wrong place of its loop"))
+        if frame.count(entry, segment.id) == line.repeat + 1:
+            found.append(self._line_error(line, segment, _TOO_MANY, _TOO_OFTEN))
+        if not accepts(line, segment):
+            found.extend(check_segment(line, segment))
+        if frame.loop.rules:
+            found.extend(check_elements(frame.loop, line, segment))
 
     def _place(self, stack: list[_Frame], segment: Segment) -> tuple[int, Entry, bool] | None:
         """(depth of the open loop, where in it, in order): ahead in the innermost loop that knows it, then behind."""
+        top = stack[-1]
+        first = top.loop.table.get(segment.id)
+        if first is not None:  # the usual case
+            entry = first[0]
+            if entry.group >= top.group and (entry.at or len(stack) == 1) and _qualifies(entry, segment):
+                return len(stack) - 1, entry, True
         fallback = None
         for depth in range(len(stack) - 1, -1, -1):
             frame = stack[depth]
@@ -192,46 +208,30 @@ class Conformance:
                 return True
         return False
 
-    def _count_loop(self, frame: _Frame, entry: Entry, loop: Loop, segment: Segment) -> Iterator[SegmentError]:
-        if frame.count(entry, loop.id) == loop.repeat + 1 and loop.repeat:
-            yield self._loop_error(loop, segment, _TOO_MANY_LOOPS, "occurs more often than the guide allows")
-
-    def _close(self, stack: list[_Frame], end: int, *, below: bool = False) -> Iterator[SegmentError]:
+    def _close(self, stack: list[_Frame], end: int, found: Found, *, below: bool = False) -> None:
         """The innermost loop ends at position `end`; what stood in it stood in the loops around it too."""
         frame = stack.pop()
         loop = frame.loop
         if stack:
-            around = stack[-1].seen
-            for name, count in frame.seen.items():
-                around[name] = around.get(name, 0) + count
+            stack[-1].seen |= frame.seen
         for entry in loop.required:
             if entry.at not in frame.counts:
-                if entry.line is not None:
-                    text = f"{entry.line.segment} is missing in loop {loop.id} ({loop.name})"
-                    yield SegmentError(
-                        segment=entry.line.segment,
-                        position=end,
-                        code=_SEGMENT_MISSING,
-                        loop=loop.id,
-                        status=entry.line.status,
-                        text=text,
-                    )
-                elif entry.loop is not None:
-                    yield self._missing_loop(entry.loop, end)
+                found.append(self._missing(loop, entry, end))
         if loop.rules:
-            yield from check_loop(loop, frame.seen, frame.opened, end, below=below)
+            found.extend(check_loop(loop, frame.seen, frame.opened, end, below=below))
 
     # -- what is said --------------------------------------------------------------------------------------------------
 
-    def _missing_loop(self, loop: Loop, end: int) -> SegmentError:
-        return SegmentError(
-            segment=loop.first.segment,
-            position=end,
-            code=_LOOP_MISSING,
-            loop=loop.id,
-            status=loop.status,
-            text=f"Loop {loop.id} ({loop.name}) is missing: it begins with {loop.first.segment}",
-        )
+    def _missing(self, loop: Loop, entry: Entry, end: int) -> SegmentError:
+        line, inner = entry.line, entry.loop
+        if line is not None:
+            segment, code, status, where = line.segment, _SEGMENT_MISSING, line.status, loop.id
+            text = f"{line.segment} is missing in loop {loop.id} ({loop.name})"
+        else:
+            assert inner is not None
+            segment, code, status, where = inner.first.segment, _LOOP_MISSING, inner.status, inner.id
+            text = f"Loop {inner.id} ({inner.name}) is missing: it begins with {segment}"
+        return SegmentError(segment=segment, position=end, code=code, loop=where, status=status, text=text)
 
     def _loop_error(self, loop: Loop, segment: Segment, code: str, what: str) -> SegmentError:
         return SegmentError(
@@ -269,11 +269,19 @@ class Conformance:
         )
 
 
+def _levels_below(hierarchy: Hierarchy) -> dict[int, set[str]]:
+    """Loops at and below each level, by the level's identity."""
+    below: dict[int, set[str]] = {}
+    for level in reversed(hierarchy.levels):
+        below[id(level)] = {level.loop}.union(*(below[id(child)] for child in level.children))
+    return below
+
+
 def _qualifies(entry: Entry, segment: Segment) -> bool:
-    line = entry.line or (entry.loop.first if entry.loop else None)
-    if line is None or line.qualifiers is None:
+    wanted = entry.qualifiers
+    if wanted is None:
         return True
     elements = segment.elements
-    if len(elements) > 1 and elements[1] in line.qualifiers:
+    if len(elements) > 1 and elements[1] in wanted:
         return True
-    return segment.text(1, 1).encode() in line.qualifiers
+    return segment.text(1, 1).encode() in wanted

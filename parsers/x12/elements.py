@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from datetime import date
-from itertools import pairwise, zip_longest
+from itertools import pairwise
 
 from parsers.x12.finding import SEEN, SegmentError
 from parsers.x12.guide import Element, Line, SyntaxNote
+from parsers.x12.patterns import pattern_of
 from parsers.x12.segments import Segment, decode
 
 _MISSING, _CONDITIONAL, _SURPLUS, _SHORT, _LONG, _CHARACTER = "1", "2", "3", "4", "5", "6"
@@ -38,66 +39,34 @@ _KINDS = {_CODE: "codes"}
 
 def accepts(line: Line, segment: Segment) -> bool:
     """A quick look: True is certain, False wants `check_segment`."""
-    elements = segment.elements
-    if not line.needed < len(elements) <= len(line.elements) + 1:
+    pattern = pattern_of(line, segment.delimiters)
+    if pattern is None or pattern.fullmatch(segment.content) is None:
         return False
-    _, component, repetition, _ = segment.delimiters
-    content = segment.content
-    if (component and component in content) or (repetition and repetition in content):
-        if not _inner_accepted(line, elements, component, repetition):
-            return False
-    else:
-        for rule, value in zip(line.elements, elements[1:], strict=False):
-            if not value:
-                if rule.usage == "R":
+    if line.periods and line.segment != "DTP":  # whose pattern looks at the date
+        elements = segment.elements
+        for form, value in line.periods:
+            if value < len(elements) and elements[value]:
+                if _period_fault(decode(elements[form]), decode(elements[value])):
                     return False
-            elif not rule.accepts(value):
+            elif form < len(elements) and elements[form]:
                 return False
-    if line.periods and not _periods_accepted(line, elements):
-        return False
-    return not line.syntax or next(_broken_notes(line.syntax, [bool(value) for value in elements[1:]]), None) is None
+    return not line.syntax or _notes_hold(line.syntax, segment.elements)
 
 
-def _inner_accepted(line: Line, elements: Sequence[bytes], component: bytes, repetition: bytes) -> bool:
-    """The same for a segment with components or repetitions."""
-    for rule, value in zip(line.elements, elements[1:], strict=False):
-        if not value:
-            if rule.usage == "R":
+def _notes_hold(notes: Sequence[SyntaxNote], elements: Sequence[bytes]) -> bool:
+    count = len(elements)
+    for kind, positions in notes:
+        filled = [position for position in positions if position < count and elements[position]]
+        if kind == "P":
+            if filled and len(filled) < len(positions):
                 return False
-        elif component and component in value:
-            if rule.usage == "N" or not _parts_accepted(rule, value.split(component)):
+        elif kind == "R":
+            if not filled:
                 return False
-        elif repetition and repetition in value:
-            values = value.split(repetition)
-            if rule.parts or len(values) > rule.repeats or not all(map(rule.accepts, values)):
+        elif kind == "E":
+            if len(filled) > 1:
                 return False
-        elif rule.parts:
-            if rule.usage == "N" or not _parts_accepted(rule, [value]):
-                return False
-        elif not rule.accepts(value):
-            return False
-    return True
-
-
-def _parts_accepted(rule: Element, parts: Sequence[bytes]) -> bool:
-    if len(parts) > len(rule.parts):
-        return False
-    for part, value in zip_longest(rule.parts, parts, fillvalue=b""):
-        assert isinstance(part, Element) and isinstance(value, bytes)
-        if not value:
-            if part.usage == "R":
-                return False
-        elif not part.accepts(value) or part.number == "1251":
-            return False
-    return not rule.syntax or next(_broken_notes(rule.syntax, [bool(value) for value in parts]), None) is None
-
-
-def _periods_accepted(line: Line, elements: Sequence[bytes]) -> bool:
-    for form, value in line.periods:
-        if value < len(elements) and elements[value]:
-            if _period_fault(decode(elements[form]), decode(elements[value])):
-                return False
-        elif form < len(elements) and elements[form]:
+        elif positions[0] in filled and len(filled) < len(positions) and (kind == "C" or len(filled) == 1):
             return False
     return True
 

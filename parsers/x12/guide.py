@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import NamedTuple
 
 ANY = 0  # no limit to a repeat
@@ -21,7 +21,6 @@ class Element(NamedTuple):
 
     kind      ID, AN, DT, TM, N0, R, or "" for a composite, whose `parts` say more
     usage     R, S, N;  `least` and `most` count characters
-    accepts   a quick look that is never wrong when it says yes (bytes as sent, without inner separators)
     """
 
     position: int
@@ -37,14 +36,12 @@ class Element(NamedTuple):
     codes_status: str
     parts: tuple[Element, ...]
     syntax: tuple[SyntaxNote, ...]
-    accepts: Callable[[bytes], object]
 
 
 class Line(NamedTuple):
     """One segment at its place in a loop.
 
     qualifiers   codes of its first element, by which lines with the same segment are told apart; None: any
-    needed       the last required element; a segment with fewer elements wants a closer look
     periods      positions of (form, value) of dates whose form another element says
     """
 
@@ -56,7 +53,6 @@ class Line(NamedTuple):
     elements: tuple[Element, ...]
     syntax: tuple[SyntaxNote, ...]
     qualifiers: frozenset[bytes] | None
-    needed: int
     periods: tuple[tuple[int, int], ...]
 
 
@@ -77,6 +73,7 @@ class Entry(NamedTuple):
     at: int
     line: Line | None
     loop: Loop | None
+    qualifiers: frozenset[bytes] | None = None  # of its line, or of the first line of its loop
 
     @property
     def repeat(self) -> int:
@@ -108,7 +105,11 @@ class Loop:
         return line
 
     def close(self) -> None:
-        """Fill what follows from the entries."""
+        """Fill what follows from the entries, once those of all loops are there."""
+        self.entries = tuple(
+            entry._replace(qualifiers=(entry.line or (entry.loop.first if entry.loop else self.first)).qualifiers)
+            for entry in self.entries
+        )
         table: dict[str, list[Entry]] = {}
         for entry in self.entries:
             line = entry.line or (entry.loop.first if entry.loop else None)

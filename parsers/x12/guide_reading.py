@@ -172,7 +172,6 @@ class _Compiler:
             elements=elements,
             syntax=_notes(base.get("syntax", "")),
             qualifiers=None if codes is None else frozenset(code.encode() for code in codes),
-            needed=max((element.position for element in elements if element.usage == "R"), default=0),
             periods=_periods(elements),
         )
 
@@ -240,7 +239,6 @@ def _element(position: int, match: re.Match[str], spec: Spec, status: str) -> El
         codes_status=status,
         parts=parts,
         syntax=syntax,
-        accepts=_quick(kind, least, most, spec.codes, usage),
     )
 
 
@@ -256,29 +254,3 @@ def _periods(elements: tuple[Element, ...]) -> tuple[tuple[int, int], ...]:
         for one, other in pairwise(elements)
         if one.number == _PERIOD_FORM and other.number == _PERIOD
     )
-
-
-_QUICK = {
-    "AN": r"(?=[!-~])[ -~]{%d,%d}",
-    "ID": r"[!-~]{%d,%d}",
-    "DT": r"(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|1\d|2[0-8])",
-    "TM": r"(?:[01]\d|2[0-3])[0-5]\d(?:[0-5]\d)?",
-    "N0": r"\d{%d,%d}",
-    "R": r"(?=[\d.]{%d,%d}$)\d+(?:\.\d+)?",
-}
-
-
-def _quick(kind: str, least: int, most: int, codes: frozenset[str] | None, usage: str) -> Any:
-    """See `Element.accepts`; what it does not take may still be right."""
-    if usage == "N" or not kind:
-        return _refuses
-    if codes is not None:
-        return frozenset(code.encode() for code in codes).__contains__
-    pattern = _QUICK[kind]
-    if "%" in pattern:
-        pattern %= (least, most)
-    return re.compile(pattern.encode()).fullmatch
-
-
-def _refuses(raw: bytes) -> bool:
-    return False

@@ -81,7 +81,7 @@ def _read_header(body: bytes, start: int) -> Header | None:
         return None
     if not component:
         flags.append("isa-component-missing")
-    elements = tuple(decode(_joined(piece)).strip() for piece in pieces[:16])
+    elements = _texts(pieces[:16], element)
     delimiters = Delimiters(element, component, _repetition(elements, (element, component, terminator)), terminator)
     return Header(
         start=start,
@@ -90,6 +90,13 @@ def _read_header(body: bytes, start: int) -> Header | None:
         delimiters=delimiters,
         flags=tuple(flags),
     )
+
+
+def _texts(pieces: list[bytes], element: bytes) -> tuple[str, ...]:
+    together = element.join(pieces)
+    if together.isascii() and element.isascii():
+        return tuple([text.strip() for text in _joined(together).decode().split(element.decode())])
+    return tuple(decode(_joined(piece)).strip() for piece in pieces)
 
 
 def _joined(piece: bytes) -> bytes:

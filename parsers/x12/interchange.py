@@ -143,7 +143,8 @@ def _read(body: bytes, header: Header, end: int) -> Interchange:
         interchange.note("warning", f"TA105*{code}", f"ISA*{element}", text)
         interchange.flaw = interchange.flaw or code
     start = header.end
-    if _wrapped(header.delimiters).search(body, start, end):
+    broken = body.find(b"\n", start, end) >= 0 or body.find(b"\r", start, end) >= 0
+    if broken and _wrapped(header.delimiters).search(body, start, end):
         interchange.note("warning", "wrapped-lines", "ISA", "Line breaks stand inside segments; they were removed")
         body = body[start:end].translate(None, b"\r\n")
         start, end = 0, len(body)

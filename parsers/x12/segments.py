@@ -45,14 +45,17 @@ class Segment:
 
     def text(self, element: int, component: int = 0) -> str:
         """The element, or one of its components (from 1), without surrounding blanks; "" when absent."""
-        raw = self.raw(element)
-        separator = self.delimiters.component
-        if component and separator:
-            parts = raw.split(separator)
+        elements = self.elements
+        if element >= len(elements) or not (raw := elements[element]):
+            return ""
+        if component:
+            separator = self.delimiters.component
+            parts = raw.split(separator) if separator else [raw]
             raw = parts[component - 1] if component <= len(parts) else b""
-        elif component > 1:
-            raw = b""
-        return decode(raw).strip()
+        try:
+            return raw.decode().strip()
+        except UnicodeDecodeError:
+            return decode(raw).strip()
 
     def repetitions(self, element: int) -> list[str]:
         """The repetitions of an element, [] when it is empty.  Without a repetition separator there is one."""

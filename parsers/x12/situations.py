@@ -6,7 +6,7 @@ Its `needs`: `elements NN ..` of the same segment, `segments IDS`, `one of IDS`,
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Set
 
 from parsers.x12.finding import SegmentError
 from parsers.x12.guide import Line, Loop, Rule
@@ -20,7 +20,7 @@ _ELEMENT_MISSING = "I9"  # IK403
 def check_elements(loop: Loop, line: Line, segment: Segment) -> Iterator[SegmentError]:
     """Rules about this segment alone."""
     for rule in loop.rules:
-        if rule.segment == segment.id and _holds(rule, segment):
+        if rule.segment and rule.segment == segment.id and _holds(rule, segment):
             for word in rule.needs[1:]:
                 if not segment.raw(int(word)).strip(b" "):
                     yield _element_missing(rule, line, segment, int(word))
@@ -48,12 +48,10 @@ def _element_missing(rule: Rule, line: Line, segment: Segment, position: int) ->
     )
 
 
-def check_loop(
-    loop: Loop, seen: Mapping[str, int], opened: Segment, end: int, *, below: bool = False
-) -> Iterator[SegmentError]:
+def check_loop(loop: Loop, seen: Set[str], opened: Segment, end: int, *, below: bool = False) -> Iterator[SegmentError]:
     """Rules about a whole loop when it ends.
 
-    `seen` counts segments and loops that stood in it by their ids, `opened` is its first segment, `end` the position
+    `seen` are the ids of segments and loops that stood in it, `opened` is its first segment, `end` the position
     where it ended; `below`: levels hang under it.
     """
     for rule in loop.rules:
@@ -62,21 +60,21 @@ def check_loop(
         kind, ids = _needs(rule)
         if kind == "segments":
             for wanted in ids:
-                if not seen.get(wanted):
+                if wanted not in seen:
                     yield _loop_error(loop, rule, wanted, (opened, end), f"{wanted} is missing in loop {loop.id}")
-        elif kind == "one of" and not any(seen.get(wanted) for wanted in ids):
+        elif kind == "one of" and seen.isdisjoint(ids):
             text = f"Loop {loop.id} holds none of {', '.join(ids)}"
             yield _loop_error(loop, rule, ids[0], (opened, end), text)
         elif kind == "at most one of":
-            found = [one for one in ids if seen.get(one)]
+            found = [one for one in ids if one in seen]
             if len(found) > 1:
                 text = f"{found[1]} must not stand beside {found[0]} in loop {loop.id}"
                 yield _loop_error(loop, rule, found[1], (opened, end), text, _DEPENDENT_SURPLUS)
 
 
-def _applies(rule: Rule, seen: Mapping[str, int], below: bool) -> bool:
+def _applies(rule: Rule, seen: Set[str], below: bool) -> bool:
     if rule.when[0] == "loop":
-        return any(seen.get(loop) for loop in rule.when[1:])
+        return not seen.isdisjoint(rule.when[1:])
     return not below if rule.when[0] == "no" else True
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import platform
 import statistics
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from tests.benchmarks import x12
 from tests.benchmarks.costs import Costs
 from tests.benchmarks.setups import OUTSIDE_TOOL, ROOT
 from tests.benchmarks.stages import SETUPS, STAGES, Cell, Measured, Plan
@@ -68,13 +69,10 @@ def targets(found: Measured, costs: Costs, plan: Plan) -> list[Target]:
     return rows
 
 
-def markdown(found: Measured, costs: Costs, plan: Plan) -> str:
-    return (
-        "\n".join(
-            [*_head(found, plan), *_targets(found, costs, plan), *_rates(found, plan), *_costs(found, costs, plan)]
-        )
-        + "\n"
-    )
+def markdown(found: Measured, costs: Costs, interchanges: x12.Figures, plan: Plan) -> str:
+    rows = [*targets(found, costs, plan), *(Target(*row) for row in x12.rows(interchanges))]
+    parts = [*_head(found, plan), *_targets(rows), *_rates(found, plan), *_costs(found, costs, plan)]
+    return "\n".join([*parts, "\n| X12 | processor µs |", "|---|---|", *x12.lines(interchanges)]) + "\n"
 
 
 def _head(found: Measured, plan: Plan) -> Iterator[str]:
@@ -100,10 +98,10 @@ def _head(found: Measured, plan: Plan) -> Iterator[str]:
     yield f"\nBare 4 kB append + fdatasync, median: {statistics.median(found.fdatasync_ms):.2f} ms."
 
 
-def _targets(found: Measured, costs: Costs, plan: Plan) -> Iterator[str]:
+def _targets(rows: Sequence[Target]) -> Iterator[str]:
     yield "\n| Target | Wanted | Found | |"
     yield "|---|---|---|---|"
-    for row in targets(found, costs, plan):
+    for row in rows:
         yield f"| {row.what} | {row.wanted} | {row.found} | {'met' if row.met else '**missed**'} |"
 
 
