@@ -35,6 +35,7 @@ from gateway.scheduler import Scheduler, SchedulerSettings
 from gateway.settings import Settings
 from gateway.settings_kinds import AnyChannel
 from gateway.status import Status
+from gateway.store import inquiries
 from gateway.store.opening import open_store
 from gateway.store.ports import OutboxItem, Reply, WorkItem, WriteSet
 from gateway.store.progress import pending
@@ -284,6 +285,11 @@ class Gateway:
     async def ask(self, question: Ask, *, dry_run: bool = False) -> WriteSet:
         """A question to a payer.  Raises gateway.pipeline.Conflict."""
         return await self.pipeline.ask(question, dry_run=dry_run)
+
+    async def send_document(self, document: Reply) -> int:
+        """An interchange that nobody in particular is behind; returns its control number."""
+        await self.pipeline.send_document(document)
+        return await inquiries.newest_number(self.store, document)
 
     async def facts(self) -> Facts:
         return await self.status.facts()

@@ -334,6 +334,13 @@ class Pipeline:
             self._committed(decided)
         return decided.writes
 
+    async def send_document(self, document: Reply) -> None:
+        """Write an interchange of ours for its channel."""
+        session = await self._store.hold(frozenset())
+        async with session:
+            await session.commit(WriteSet(replies=[document]))
+        self._committed(Decided(writes=WriteSet(replies=[document]), done=[]))
+
     async def execute(self, command: Command, patient_id: str) -> WriteSet:
         """A person's act on a task, in the patient's lane.  Raises Conflict."""
         session = await self._store.claim_patient(patient_id)

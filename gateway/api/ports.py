@@ -12,7 +12,7 @@ from gateway.clock import Clock
 from gateway.coordination.changes import Ask, Command
 from gateway.settings import Settings
 from gateway.store.core_store import CoreStore
-from gateway.store.ports import WriteSet
+from gateway.store.ports import Reply, WriteSet
 from gateway.telemetry import Metrics
 from gateway.webhooks import Webhooks
 
@@ -76,6 +76,10 @@ class GatewayPort(Protocol):
 
     async def ask(self, question: Ask, *, dry_run: bool = False) -> WriteSet:
         """A question to a payer; with `dry_run` nothing is written.  Raises gateway.pipeline.Conflict."""
+        ...
+
+    async def send_document(self, document: Reply) -> int:
+        """Put an interchange of ours out by its channel; returns the control number that it got."""
         ...
 
     async def facts(self) -> Facts: ...

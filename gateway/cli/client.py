@@ -46,6 +46,11 @@ class ApiClient:
     def get(self, path: str) -> Any:
         return self._json("GET", path, None)
 
+    def body(self, path: str) -> bytes:
+        """An answer that is no JSON, as it is."""
+        with self._open("GET", path, None, {}) as answer:
+            return answer.read()
+
     def post(self, path: str, body: dict[str, Any]) -> Any:
         return self._json("POST", path, body)
 

@@ -10,6 +10,7 @@ from sqlalchemy import Select, select
 from gateway.store import schema as s
 from gateway.store.core_store import CoreStore
 from gateway.store.paging import Facilities, Page, Row, page, seen_by
+from gateway.store.ports import Reply
 
 _HIDDEN = ("request_json", "member_id")  # what says who the patient is
 _SHOWN: list[Any] = [column for column in s.inquiries.columns if column.name not in _HIDDEN]
@@ -82,3 +83,13 @@ def is_late(row: Row, now: datetime) -> bool:
     if row["status"] in ("overdue", "failed", "given-up"):
         return True
     return row["due_at"] is not None and row["due_at"] < now
+
+
+async def newest_number(store: CoreStore, document: Reply) -> int:
+    """The control number of the newest interchange of this partner and kind that belongs to no inquiry."""
+    reply = s.replies.c
+    query: Select[Any] = select(reply.control_number).where(
+        reply.partner == document.partner, reply.kind == document.kind, reply.inquiry_id.is_(None)
+    )
+    rows = await store.fetch(query.order_by(reply.reply_id.desc()).limit(1))
+    return int(rows[0]["control_number"])

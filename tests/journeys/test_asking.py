@@ -149,3 +149,16 @@ async def test_admission_asks_by_itself_once_for_all_rules(
     await payer.exchange()
     assert (await inquiry(played))[2] == "active"
     assert (await played.task_states("100"))["verify-coverage-on-admit"] == "completed"
+
+
+async def test_partner_check_is_sent_as_a_test_and_changes_nobody(asking: PlayedGateway) -> None:
+    payer = PayerAtFolder(asking)
+    async with asking.api() as api:
+        sent_check = (await api.post("/api/v1/partners/acme/check", json={"actor": "jdoe"})).raise_for_status().json()
+    await asking.settle()
+    assert sent_check["control_number"] == 1 and "*T*:~" in sent_check["x12"]
+    await payer.exchange()
+    assert await asking.count("inquiries") == 0 and await asking.count("patients") == 1
+    ends = await asking.rows("SELECT word, reason FROM item_end WHERE channel = 'payers' ORDER BY journal_id")
+    assert [tuple(row) for row in ends] == [("filtered", "test-message")] * 2
+    await asking.assert_balanced()

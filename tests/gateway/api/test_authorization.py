@@ -160,6 +160,14 @@ MATRIX = [
         )
         for kind in ("eligibility", "authorization")
     ),
+    Cell(
+        "POST",
+        "/api/v1/partners/{name}/check",
+        "/api/v1/partners/nobody/check",
+        "inquiries:write",
+        right=404,
+        body={"actor": "jdoe"},
+    ),
     Cell("GET", "/api/v1/inquiries", "/api/v1/inquiries", "inquiries:read", other=200),
     Cell(
         "POST",
