@@ -139,6 +139,8 @@ class MllpSender:
     async def _send(self, client: MllpClient, delivery: Delivery) -> Outcome:
         """One delivery: its message, or those of its batch one by one.  Raises PeerLost when it is to be sent again
         over a new connection."""
+        if not delivery.body:
+            return Outcome.REFUSED  # retention removed it
         messages = split_batch(delivery.body).messages or [delivery.body]
         for number in range(self._sent.get(delivery.id, 0), len(messages)):
             action = await self._exchange(client, messages[number])

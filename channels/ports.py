@@ -10,7 +10,7 @@ import enum
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 
 @dataclass(slots=True, frozen=True)
@@ -93,6 +93,15 @@ class Destination(Protocol):
     async def deliver(self, batch: Sequence[Delivery]) -> list[Outcome]: ...
 
     async def close(self) -> None: ...
+
+
+@runtime_checkable
+class Stoppable(Protocol):
+    """A destination that may stop by itself until a person lets it go on.  `stopped`: why, "" while it sends."""
+
+    stopped: str
+
+    def resume(self) -> None: ...
 
 
 class DeliveryError(Exception):

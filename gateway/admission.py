@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from hashlib import blake2b, sha256
 
 from channels.ports import Inbound
+from gateway.forwarding import ForwardRule, forwards
 from gateway.lanes import feed_lane, lanes_of, payer_lane
 from gateway.peers import Peer, refuse_sender, senders_of
 from gateway.store.ports import JournalEntry
@@ -41,6 +42,7 @@ class IntakeFeed:
     hold_seconds: float = 10.0
     config_version: int = 0
     split_lanes: int = 0
+    forward: tuple[ForwardRule, ...] = ()  # who else is sent its messages
     peers: tuple[Peer, ...] = ()  # who may send, each for its own senders; (): anybody for anybody
 
     @property
@@ -77,6 +79,8 @@ def admit(inbound: Inbound, feed: IntakeFeed) -> Admission:
         entry.lanes = _lanes(inbound.body, header, feed)
         if len(inbound.body) <= LARGE_BODY:
             entry.dedup_key = dedup_key(entry, header)
+        if feed.forward:
+            entry.forward = forwards(feed.forward, feed.channel, entry.message_type, header)
         admission.code = answer_code(header, feed.ack_mode, "accept")
     else:
         entry.rejected, admission.error = refusal

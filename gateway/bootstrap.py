@@ -18,7 +18,7 @@ from gateway.api.keys import ensure_admin_key
 from gateway.api.ports import ChannelStatus, Facts
 from gateway.api.server import ApiServer
 from gateway.certificates import Certificates
-from gateway.channel_kinds import answer_rules, event_sinks, kind_of
+from gateway.channel_kinds import answer_rules, event_sinks, feeds_of, kind_of
 from gateway.channel_opening import Source, Surroundings
 from gateway.clock import Clock, system_clock
 from gateway.compute.answering import ApplicationAnswers, Outcome
@@ -28,6 +28,7 @@ from gateway.configuration import compute_configuration
 from gateway.coordination.changes import Ask, Command
 from gateway.desk import DeskClerk
 from gateway.intake import GroupCommitIntake, IntakeFeed
+from gateway.mllp_opening import message_sinks
 from gateway.outgoing import renderer
 from gateway.pipeline import Pipeline, PipelineSettings
 from gateway.relay import Relay, RelayTimes
@@ -55,6 +56,7 @@ class Gateway:
         self.clock = clock
         self._packages = list(packages)
         self.store = open_store(settings, clock, event_sinks(settings), number_interchange)
+        self.store.message_sinks = message_sinks(settings.channel)
         self.metrics = Metrics()
         self.certificates = Certificates()
         self.sources: dict[str, Source] = {}
@@ -128,10 +130,7 @@ class Gateway:
         return made
 
     def feeds(self) -> dict[str, IntakeFeed]:
-        return {
-            channel.name: kind_of(channel).feed(channel, self.settings.profile(channel.name), self.settings.version)
-            for channel in self.settings.channel
-        }
+        return feeds_of(self.settings)
 
     def _scheduler_settings(self) -> SchedulerSettings:
         return SchedulerSettings(
@@ -150,7 +149,9 @@ class Gateway:
             kind = kind_of(channel)
             if kind.destination is not None and channel.enabled:
                 destination = kind.destination(channel, self._surroundings())
-                self._relay(channel.name, destination, kind.render, kind.patience(channel))
+                patient = RelayTimes(batch=self.settings.bus.batch, delivery=kind.patience(channel))
+                times = kind.times(channel) if kind.times is not None else patient
+                self._relay(channel.name, destination, kind.render, times)
 
     def _surroundings(self) -> Surroundings:
         given = (self.settings, self.store, self.intake, self.clock, self.certificates)
@@ -161,14 +162,14 @@ class Gateway:
         sink: str,
         destination: Destination,
         render: Callable[[OutboxItem], Delivery] | None = None,
-        patience: float = 30.0,
+        times: RelayTimes | None = None,
     ) -> None:
         """`render`: of a sink that is sent something else than events and files."""
         self._destinations.append(destination)
         payload = self.settings.bus_payload if sink == "bus" else "full"
         granted = all(each.restricted for each in self.store.sinks if each.name == sink)
         render = render or renderer(payload, restricted=granted)
-        times = RelayTimes(batch=self.settings.bus.batch, delivery=patience)
+        times = times or RelayTimes(batch=self.settings.bus.batch)
         self.relays[sink] = Relay(self.store, sink, destination, render=render, times=times)
         self.relays[sink].start()
 
@@ -326,8 +327,12 @@ class Gateway:
         await self._steer(name, "running", actor)
 
     async def drain_channel(self, name: str, actor: str) -> None:
-        """Stop reading; what is stored is finished by the pipeline."""
-        self._valve(name).pause()
+        """Stop reading, and what is stored is finished by the pipeline; a channel that only sends empties its queue."""
+        valve = self._valve(name)
+        if isinstance(valve, Relay):
+            valve.drain()
+        else:
+            valve.pause()
         await self._steer(name, "draining", actor)
 
     def _valve(self, name: str) -> Source | Relay:

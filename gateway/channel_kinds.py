@@ -7,6 +7,7 @@ module of its own that KINDS names).  Nothing else of the gateway knows kinds by
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from channels.file_drop import FileDestination, FileDrop, FileDropSettings
@@ -15,6 +16,7 @@ from gateway import mllp_opening
 from gateway.channel_opening import ChannelKind, Source, Surroundings
 from gateway.compute.answering import AnswerRule
 from gateway.core_kinds import core_kinds
+from gateway.intake import IntakeFeed
 from gateway.settings import Settings
 from gateway.settings_channels import FileDrop as FileDropSection
 from gateway.settings_kinds import AnyChannel
@@ -29,7 +31,17 @@ def kind_of(channel: AnyChannel) -> ChannelKind:
 def event_sinks(settings: Settings) -> tuple[EventSink, ...]:
     """The channels that are sent events, and which."""
     open_ones = ((channel, kind_of(channel)) for channel in settings.channel if channel.enabled)
-    return tuple(kind.events(channel) for channel, kind in open_ones if kind.events)
+    return tuple(sink for channel, kind in open_ones if (sink := kind.events(channel)) is not None)
+
+
+def feeds_of(settings: Settings) -> dict[str, IntakeFeed]:
+    """How intake judges and answers the units of each channel, and who else is sent them."""
+    forwarded = mllp_opening.forward_rules(settings.channel)
+    feeds: dict[str, IntakeFeed] = {}
+    for channel in settings.channel:
+        feed = kind_of(channel).feed(channel, settings.profile(channel.name), settings.version)
+        feeds[channel.name] = replace(feed, forward=forwarded.get(channel.name, ()))
+    return feeds
 
 
 def answer_rules(channels: Sequence[AnyChannel]) -> dict[str, AnswerRule]:
@@ -71,6 +83,13 @@ KINDS: dict[str, ChannelKind] = {
         render=mllp_opening.answer_delivery,
     ),
     "webhook": ChannelKind(bound=lambda section: section),  # opened by gateway.webhooks, with those of the API
+    "mllp-sender": ChannelKind(
+        bound=lambda section: section,
+        destination=mllp_opening.open_sender,
+        events=mllp_opening.sender_events,
+        render=mllp_opening.sender_render,
+        times=mllp_opening.sender_times,
+    ),
     "file-drop": ChannelKind(bound=drop_settings, source=_file_drop, destination=_file_destination),
     "sftp": sftp_kind(),
     **core_kinds(),

@@ -67,6 +67,7 @@ class ChannelKind:
     answers      the same in words, for people
     render       how the outbox rows of the sink become deliveries, where they are neither events nor files
     answering    how processed messages are answered, for a kind that can; None: never
+    times        of the relay to the destination, where they are not those of the bus
     patience     seconds that one round of deliveries may take, for a destination that waits for peers
     """
 
@@ -74,8 +75,9 @@ class ChannelKind:
     source: Callable[[Any, Surroundings], Source] | None = None
     destination: Callable[[Any, Surroundings], Destination] | None = None
     feed: Callable[[Any, FeedProfile, int], IntakeFeed] = _plain_feed
-    events: Callable[[Any], EventSink] | None = None
+    events: Callable[[Any], EventSink | None] = lambda channel: None
     answering: Callable[[Any], AnswerRule | None] = lambda channel: None
     answers: Callable[[Any], str] = lambda channel: ""
     render: Callable[[OutboxItem], Delivery] | None = None
+    times: Callable[[Any], RelayTimes] | None = None
     patience: Callable[[Any], float] = lambda channel: RelayTimes().delivery

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from channels.mllp_answers import ConnectionAnswers
 from channels.mllp_listener import MllpListener, MllpListenerSettings
 from channels.mllp_sender import MllpSender, MllpSenderSettings
@@ -9,12 +11,19 @@ from channels.ports import Delivery, Destination
 from channels.tls import Tls, TlsFiles
 from gateway.channel_opening import Source, Surroundings
 from gateway.compute.answering import AnswerRule
+from gateway.event_messages import EventMessages, event_delivery
+from gateway.forwarding import ForwardRule
 from gateway.intake import IntakeFeed
 from gateway.peers import make_peer
+from gateway.relay import RelayTimes
 from gateway.settings_channels import MllpListener as MllpListenerSection
+from gateway.settings_kinds import AnyChannel
+from gateway.settings_sending import MllpSender as MllpSenderSection
 from gateway.settings_tls import ClientTlsSection
 from gateway.store.ports import OutboxItem
+from gateway.store.sinks import EventSink
 from mappings.codes import EVENTS
+from mappings.outbound import Addresses
 from mappings.profile import FeedProfile
 
 END_BLOCK = {"1C0D": b"\x1c\r", "1C": b"\x1c"}
@@ -121,3 +130,71 @@ def client_tls(owner: str, section: ClientTlsSection | None, around: Surrounding
 def answer_delivery(item: OutboxItem) -> Delivery:
     """An application acknowledgement, and whose message it answers."""
     return Delivery(item.event_id, item.key, "", item.body, {"peer": item.peer, "sender": item.sender}, HL7)
+
+
+# -- mllp-sender -------------------------------------------------------------------------------------------------------
+
+
+def sender_settings(channel: MllpSenderSection) -> MllpSenderSettings:
+    return MllpSenderSettings(
+        host=channel.host,
+        port=channel.port,
+        timeout=channel.timeout,
+        connections=channel.connections,
+        actions=channel.reactions.model_dump(),
+        attempts=channel.attempts,
+        match=channel.match_control_id,
+        original=channel.acknowledgement == "original",
+        server_name=channel.tls.server_name if channel.tls else "",
+    )
+
+
+def open_sender(channel: MllpSenderSection, around: Surroundings) -> Destination:
+    sender = MllpSender(sender_settings(channel), client_tls(channel.name, channel.tls, around))
+    if channel.forward:
+        return sender
+    addresses = Addresses(
+        channel.sending_application,
+        channel.sending_facility,
+        channel.receiving_application,
+        channel.receiving_facility,
+        channel.processing_id,
+    )
+    original = channel.form == "original"
+    return EventMessages(sender, around.store, addresses, original=original, restricted=channel.restricted)
+
+
+def sender_events(channel: MllpSenderSection) -> EventSink | None:
+    """None for a channel that is sent messages."""
+    if channel.forward:
+        return None
+    return EventSink(
+        channel.name, channel.events, frozenset(channel.facilities) if channel.facilities else None, channel.restricted
+    )
+
+
+def sender_render(item: OutboxItem) -> Delivery:
+    """A message of the journal, which has no routing key, or an event."""
+    return event_delivery(item) if item.routing_key else Delivery(item.event_id, item.key, "", item.body, {}, HL7)
+
+
+def sender_times(channel: MllpSenderSection) -> RelayTimes:
+    """Rounds are short, so that little is sent again after a crash; and may last as long as their answers take."""
+    batch = 16 * channel.connections
+    return RelayTimes(batch=batch, first_retry=1.0, last_retry=60.0, delivery=16 * 2 * channel.timeout + 30.0)
+
+
+def forward_rules(channels: Sequence[AnyChannel]) -> dict[str, tuple[ForwardRule, ...]]:
+    """Listener -> who is sent its messages."""
+    rules: dict[str, tuple[ForwardRule, ...]] = {}
+    for channel in channels:
+        if isinstance(channel, MllpSenderSection) and channel.enabled:
+            rule = ForwardRule(channel.name, channel.messages, channel.order == "patient")
+            for feed in channel.forward:
+                rules[feed] = (*rules.get(feed, ()), rule)
+    return rules
+
+
+def message_sinks(channels: Sequence[AnyChannel]) -> frozenset[str]:
+    """The channels that are sent messages of the journal."""
+    return frozenset(one.name for one in channels if isinstance(one, MllpSenderSection) and one.forward)

@@ -18,7 +18,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from channels.ports import Delivery, DeliveryError, Destination, Outcome
+from channels.ports import Delivery, DeliveryError, Destination, Outcome, Stoppable
 from gateway.store.ports import OutboxItem, StoreUnavailable
 
 log = logging.getLogger(__name__)
@@ -75,6 +75,7 @@ class Relay:
         self.failures = 0
         self.trouble: str | None = None
         self.paused = False
+        self._draining = False
         self._store = store
         self._sink = sink
         self._destination = destination
@@ -108,15 +109,35 @@ class Relay:
         """Deliver nothing after the round in hand until `resume`; the outbox keeps it."""
         self.paused = True
 
-    def resume(self) -> None:
-        self.paused = False
+    def drain(self) -> None:
+        """Deliver what is pending, then pause."""
+        self._draining = True
         self._wake.set()
+
+    def resume(self) -> None:
+        self.paused = self._draining = False
+        if isinstance(self._destination, Stoppable):
+            self._destination.resume()
+        self._pause = 0.0
+        self._wake.set()
+
+    @property
+    def connected(self) -> int:
+        """Connections that the destination holds; 0 where that means nothing."""
+        return int(getattr(self._destination, "connected", 0))
+
+    @property
+    def stopped(self) -> str:
+        """Why the destination takes nothing until a person lets it; "" while it does."""
+        return self._destination.stopped if isinstance(self._destination, Stoppable) else ""
 
     async def run(self) -> None:
         """Deliver until stopped."""
         while not self._stopped.is_set():
             self._wake.clear()
             moved = 0 if self.paused else await self._attempt()
+            if self._draining and not moved and not self._stuck and self._answers:
+                self.paused, self._draining = True, False
             if self._pause:
                 # A destination that answers is asked again as soon as there is something for other keys.
                 seconds = self._pause * random.uniform(0.75, 1.25)  # noqa: S311

@@ -287,11 +287,12 @@ class Settings(BaseSettings):
         channel = self.find_channel(name)
         if channel is None:
             raise KeyError(name)
+        ours = {"channel": name, "facilities": self.facilities, "partners": self.partners}
         given = {key: value for key, value in channel if key in FeedProfile.__struct_fields__}
         if isinstance(channel, MllpListener):
             given["patient_id"] = tuple(IdentifierRule(**rule.model_dump()) for rule in channel.patient_id)
             given["translate"] = tuple(Translation(**one.model_dump()) for one in channel.translate)
-        return FeedProfile(channel=name, facilities=self.facilities, partners=self.partners, **given)
+        return FeedProfile(**given | ours)  # a kind's own `facilities` are others: those whose events it is sent
 
     @property
     def staff(self) -> People:

@@ -24,6 +24,8 @@ from gateway.settings_core_check import core_findings
 from gateway.settings_kinds import KINDS
 from gateway.settings_lines import Path, find_line, index_lines
 from gateway.settings_people import odd_people
+from gateway.settings_sender import odd_sender
+from gateway.settings_sending import MllpSender
 from gateway.settings_tls import ClientTlsSection, TlsSection
 
 
@@ -196,6 +198,8 @@ def _sense_findings(settings: Settings, line: Callable[..., int]) -> Iterator[Fi
             yield from _webhook_findings(channel, index, settings, line)
         if isinstance(channel, MllpListener):
             yield from _listener_findings(channel, index, line)
+        if isinstance(channel, MllpSender):
+            yield from _sender_findings(channel, index, settings, line)
     for key_path, severity, text, cure in core_findings(settings):
         yield Finding(line(*key_path), severity, text, cure, ".".join(map(str, key_path)))
     yield from _partner_findings(settings, line)
@@ -247,6 +251,17 @@ def _webhook_findings(channel: Webhook, index: int, settings: Settings, line: Ca
     if channel.format == "fhir-notification" and channel.payload != "full":
         where, place = line("channel", index, "payload"), f"channel.{index}.payload"
         yield Finding(where, "error", "Notifications hold patient data.", 'Set `payload = "full"`.', place)
+
+
+def _sender_findings(
+    channel: MllpSender, index: int, settings: Settings, line: Callable[..., int]
+) -> Iterator[Finding]:
+    if not is_loopback(channel.host) and not channel.allow_plaintext and channel.tls is None:
+        cure = "Add [channel.tls], or set `allow_plaintext = true` where the network itself is protected."
+        place = f"channel.{index}.host"
+        yield Finding(line("channel", index, "host"), "error", "Messages would leave without TLS.", cure, place)
+    for key, text, cure in odd_sender(channel, {one.name: one for one in settings.channel}):
+        yield Finding(line("channel", index, key), "error", text, cure, f"channel.{index}.{key}")
 
 
 def _partner_findings(settings: Settings, line: Callable[..., int]) -> Iterator[Finding]:
@@ -321,6 +336,9 @@ def _tls_findings(settings: Settings) -> Iterator[Finding]:
     for index, channel in enumerate(settings.channel):
         if isinstance(channel, MllpListener) and channel.enabled:
             sections[f"channel.{index}.tls"] = channel.tls
+        if isinstance(channel, MllpSender) and channel.enabled:
+            sections[f"channel.{index}.tls"] = channel.tls
+        if isinstance(channel, MllpListener) and channel.enabled:
             sections[f"channel.{index}.callback.tls"] = channel.callback.tls if channel.callback else None
     for key, section in sections.items():
         if section is not None:

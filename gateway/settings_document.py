@@ -28,6 +28,7 @@ from gateway.settings_core import CoreClient, CoreEndpoint, CorePartnerSection
 from gateway.settings_feed import IdentifierRuleSettings, TranslationSettings
 from gateway.settings_partners import GuidesSection, PartnerSection, PayerSection, PolicySection, ProviderSection
 from gateway.settings_people import CoordinatorSection, PanelSection, PeopleSection, TeamSection
+from gateway.settings_sending import MllpSender, ReactionsSection
 from gateway.settings_sftp import Sftp
 from gateway.settings_tls import CallbackSection, ClientTlsSection, ListenerTlsSection, PeerSection, TlsSection
 
@@ -47,6 +48,9 @@ SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("[[channel.peer]]", PeerSection),
     ("[[channel.patient_id]]", IdentifierRuleSettings),
     ("[[channel.translate]]", TranslationSettings),
+    ('[[channel]] with kind = "mllp-sender"', MllpSender),
+    ("[channel.reactions]", ReactionsSection),
+    ("[channel.tls] of a sender", ClientTlsSection),
     ('[[channel]] with kind = "file-drop"', FileDrop),
     ('[[channel]] with kind = "sftp"', Sftp),
     ('[[channel]] with kind = "core-endpoint"', CoreEndpoint),

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from gateway.api.ports import ChannelStatus, Facts
+from gateway.settings_kinds import AnyChannel
+from gateway.settings_sending import MllpSender
 from gateway.store import queries
 from gateway.store.ports import StoreUnavailable
 from gateway.store.progress import pending, timers_due
@@ -97,6 +99,10 @@ class Status:
             known = facts.get(channel.name, {})
             traffic = gateway.intake.traffic[channel.name]
             source = gateway.sources.get(channel.name)
+            relay = gateway.relays.get(channel.name) if source is None else None
+            sent = ledger.sinks.get(channel.name) if relay is not None else None
+            if sent is not None:
+                counts = {**sent.words, "pending": sent.open}
             port = gateway.ports.get(channel.name, 0)
             found.append(
                 ChannelStatus(
@@ -105,15 +111,21 @@ class Status:
                     stage=channel.stage,
                     state=gateway.channel_state(channel.name),
                     facility_id=channel.default_facility,
-                    address=f"{getattr(channel, 'host', '')}:{port}" if port else "",
-                    peers=source.connections if source is not None else 0,
+                    address=_address(channel, port),
+                    peers=source.connections if source is not None else relay.connected if relay is not None else 0,
                     last_received_at=known.get("last_received_at"),
                     last_acknowledged_at=traffic.last_answered,
                     last_processed_at=known.get("last_processed_at"),
                     oldest_pending_at=known.get("oldest_pending_at"),
                     counts=counts,
-                    last_error="gave-up" if traffic.gave_up else None,
+                    last_error=relay.trouble if relay is not None else "gave-up" if traffic.gave_up else None,
                     answers=gateway.answers_of(channel.name),
                 )
             )
         return found
+
+
+def _address(channel: AnyChannel, port: int) -> str:
+    """Where it listens, or sends to."""
+    port = port or (channel.port if isinstance(channel, MllpSender) else 0)
+    return f"{getattr(channel, 'host', '')}:{port}" if port else ""

@@ -70,6 +70,11 @@ class Watch:
             if traffic.last_foreign and gateway.clock() - traffic.last_foreign < FOREIGN:
                 found[f"foreign:{name}"] = f"channel {name}: peers send for senders that are not theirs"
         found |= {f"webhook:{name}": text for name, text in gateway.webhooks.notices.items()}
+        for name, relay in gateway.relays.items():
+            if relay.trouble and name != "bus":
+                found[f"sending:{name}"] = f"channel {name}: deliveries wait: {relay.trouble}"
+            if relay.stopped and not relay.paused:
+                await gateway.pause_channel(name, "gateway")
         for text in await gateway.store.maintain():
             found[f"store:{text}"] = text
         self._compare(found)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Annotated
 from urllib.parse import quote
 
@@ -22,6 +23,13 @@ def add_to(app: typer.Typer) -> None:
     group.command("pause", epilog=examples("baton channels pause adt"))(pause)
     group.command("resume", epilog=examples("baton channels resume adt"))(resume)
     group.command("drain", epilog=examples("baton channels drain adt"))(drain)
+    group.command(
+        "replay",
+        epilog=examples(
+            "baton channels replay downstream --since 2026-11-09T00:00:00-05:00",
+            "baton channels replay downstream --since 2026-11-09T00:00:00-05:00 --type 'ADT^A31' --send",
+        ),
+    )(replay)
     group.command("publish-again", epilog=examples("baton channels publish-again bus"))(publish_again)
     app.add_typer(group, name="channels")
 
@@ -60,6 +68,26 @@ def _steer(verb: str, name: str, actor: str | None, config: Config, as_json: boo
     body = {"actor": actor or account()}
     row = ask_api(lambda: client.post(f"/api/v1/channels/{quote(name, safe='')}/{verb}", body))
     show([row], COLUMNS, as_json=as_json)
+
+
+def replay(
+    name: Annotated[str, typer.Argument(help="A channel that sends.")],
+    since: Annotated[str, typer.Option("--since", help="Received or emitted from here on: ISO time with its offset.")],
+    until: Annotated[str | None, typer.Option("--until", help="And before; else now.")] = None,
+    types: Annotated[
+        list[str] | None, typer.Option("--type", help="`ADT^A31`, `SIU^*`; of events `encounter.*`. Repeat for more.")
+    ] = None,
+    send: Annotated[bool, typer.Option("--send", help="Do it. Without this it only says what would be sent.")] = False,
+    actor: ActorOption = None,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Send again what a channel was sent, in its old order; first only say what that is, and what cannot be."""
+    client = ApiClient(read_settings(config))
+    body = {"actor": actor or account(), "since": since, "types": types or [], "dry_run": not send}
+    body["until"] = until or datetime.now(UTC).isoformat()
+    row = ask_api(lambda: client.post(f"/api/v1/channels/{quote(name, safe='')}/replay", body))
+    show([row], ["channel", "deliveries", "pending", "refused", "more", "dry_run"], as_json=as_json)
 
 
 def publish_again(

@@ -15,11 +15,13 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Select, delete, insert, inspect, select, text
 
-from gateway.store import delivery, parking
+from gateway.store import delivery, forwarding, parking
+from gateway.store.forwarding import Replay
 from gateway.store.ledger import COUNTED, IN_FLIGHT, PENDING, Ledger, balance
 from gateway.store.ports import EventRow, Session
 from gateway.store.pruning import Prunable, Pruned, Retention, candidates, prunable, remove
 from gateway.store.schema import channel_state, config_version, gateway_state, parked, patients
+from gateway.store.sinks import EventSink
 from gateway.store.statements import conflict_insert
 
 T = TypeVar("T")
@@ -27,6 +29,9 @@ T = TypeVar("T")
 
 class CoreStore(ABC):
     clock: Callable[[], datetime]
+    sinks: tuple[EventSink, ...] = ()
+    message_sinks: frozenset[str] = frozenset()
+    """Sinks whose outbox rows are messages of the journal."""
 
     @abstractmethod
     async def read(self, query: Callable[[Connection], T]) -> T:
@@ -112,6 +117,17 @@ class CoreStore(ABC):
         """What a sink did not route or refused becomes pending once more (decision 22); returns how much."""
         now = self.clock()
         return await self.execute_write(lambda connection: delivery.publish_again(connection, sink, now))
+
+    async def send_again(self, sink: str, choose: Callable[[Connection], Replay], *, dry_run: bool) -> Replay:
+        """What `choose` finds becomes pending for `sink` once more, each in its old place; `dry_run` only says it."""
+        now = self.clock()
+
+        def write(connection: Connection) -> Replay:
+            found = choose(connection)
+            forwarding.send_again(connection, sink, found, now)
+            return found
+
+        return await (self.read(choose) if dry_run else self.execute_write(write))
 
     # -- small facts of the installation ---------------------------------------------------------------------------
 

@@ -52,6 +52,7 @@ class JournalEntry(msgspec.Struct, kw_only=True):
     rejected: str | None = None  # reason word: "no-header", "truncated" ...; ends the item at once
     acknowledgement: str = ""  # code answered: AA, CA, AR ...
     config_version: int = 0
+    forward: tuple[tuple[str, str], ...] = ()  # (sink, ordering key): who else is sent this message
 
 
 class Stored(msgspec.Struct, kw_only=True):

@@ -190,11 +190,18 @@ class PostgresStore(CoreStore):
 
     async def outbox_claim(self, sink: str, limit: int) -> list[OutboxItem]:
         """Nothing while another process relays this sink."""
-        pending = sql.PENDING_EVENTS if is_event_sink(self.sinks, sink) else sql.PENDING_REPLIES
+        messages = sink in self.message_sinks
+        others = sql.PENDING_EVENTS if is_event_sink(self.sinks, sink) else sql.PENDING_REPLIES
+        pending = sql.PENDING_MESSAGES if messages else others
         with translated():
             async with self._sink_locks.of(sink) as raw:
-                rows = await raw.fetch(pending, sink, limit) if raw is not None else []
-        return [OutboxItem(**dict(zip(OutboxItem.__struct_fields__, row, strict=False))) for row in rows]
+                if raw is None:
+                    return []
+                rows = await raw.fetch(pending, sink, limit)
+                items = [OutboxItem(**dict(zip(OutboxItem.__struct_fields__, row, strict=False))) for row in rows]
+                for item in items if messages else ():
+                    item.body = item.body or b"".join(row[0] for row in await raw.fetch(sql.PARTS, item.sequence))
+        return items
 
     async def outbox_settle(self, sink: str, outcomes: Sequence[tuple[int, str]]) -> None:
         now = self.clock()

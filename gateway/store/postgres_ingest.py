@@ -65,4 +65,6 @@ def _arguments(entries: Sequence[JournalEntry], now: datetime, seen_since: datet
     arrays = [list(column) for column in zip(*columns, strict=True)]
     part_arrays = [list(column) for column in zip(*pieces, strict=True)] or [[], [], []]
     lane_arrays = [list(column) for column in zip(*lanes, strict=True)]
-    return [*arrays, *part_arrays, now, seen_since, *lane_arrays, slot]
+    forwards = [(ordinal, *one) for ordinal, entry in enumerate(entries, 1) for one in entry.forward]
+    forward_arrays = [list(column) for column in zip(*forwards, strict=True)] or [[], [], []]
+    return [*arrays, *part_arrays, now, seen_since, *lane_arrays, slot, *forward_arrays]

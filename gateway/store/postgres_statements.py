@@ -82,6 +82,12 @@ WITH input AS (
     SELECT journal_id, 0, CASE WHEN duplicate_of IS NULL THEN 'rejected' ELSE 'duplicate' END,
         CASE WHEN duplicate_of IS NULL THEN rejected ELSE 'm-' || duplicate_of END, channel, $20
     FROM judged WHERE duplicate_of IS NOT NULL OR rejected IS NOT NULL
+), forwarded AS (
+    INSERT INTO outbox (sink, sequence, key, lane, facility_id, queued_at)
+    SELECT f.sink, j.journal_id, f.key, 0, j.facility_id, $20
+    FROM judged j JOIN unnest($25::int[], $26::text[], $27::text[]) AS f(ord, sink, key) ON f.ord = j.ord
+    WHERE j.duplicate_of IS NULL AND j.rejected IS NULL
+    RETURNING sink
 ), counted AS (
     INSERT INTO ledger (channel, slot, word, count, at)
     SELECT channel, $24::int, word, count(*), $20 FROM (
@@ -89,6 +95,8 @@ WITH input AS (
         UNION ALL
         SELECT channel, CASE WHEN duplicate_of IS NULL THEN 'rejected' ELSE 'duplicate' END
         FROM judged WHERE duplicate_of IS NOT NULL OR rejected IS NOT NULL
+        UNION ALL
+        SELECT 'sink:' || sink, 'committed' FROM forwarded
     ) words GROUP BY channel, word ORDER BY channel COLLATE "C", word COLLATE "C"
     ON CONFLICT (channel, slot, word) DO UPDATE SET count = ledger.count + excluded.count, at = excluded.at
 )
@@ -213,6 +221,12 @@ PENDING_EVENTS = """
 SELECT o.sink, o.sequence, e.event_id, o.key, e.routing_key, e.type, o.facility_id, e.body, e.restricted
 FROM outbox o JOIN events e ON e.seq = o.sequence WHERE o.sink = $1 ORDER BY o.sequence LIMIT $2
 """
+PENDING_MESSAGES = """
+SELECT o.sink, o.sequence, 'm-' || o.sequence, o.key, '', COALESCE(j.message_type, ''), o.facility_id,
+    COALESCE(j.body, ''::bytea), false, COALESCE(j.peer, ''), COALESCE(j.sender, '')
+FROM outbox o LEFT JOIN journal j ON j.journal_id = o.sequence WHERE o.sink = $1 ORDER BY o.sequence LIMIT $2
+"""
+"""A body in parts, or one that retention removed, is empty here."""
 PENDING_REPLIES = """
 SELECT o.sink, o.sequence, 'r-' || o.sequence, o.key, '', r.kind, o.facility_id, r.body, false,
     COALESCE(j.peer, ''), COALESCE(j.sender, '')

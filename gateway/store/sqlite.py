@@ -147,11 +147,18 @@ class SqliteStore(CoreStore):
     # -- out to the world ------------------------------------------------------------------------------------------
 
     async def outbox_claim(self, sink: str, limit: int) -> list[OutboxItem]:
-        pending = sql.PENDING_EVENTS if is_event_sink(self.sinks, sink) else sql.PENDING_REPLIES
+        messages = sink in self.message_sinks
+        others = sql.PENDING_EVENTS if is_event_sink(self.sinks, sink) else sql.PENDING_REPLIES
+        pending = sql.PENDING_MESSAGES if messages else others
 
         def query(connection: SqliteConnection) -> list[OutboxItem]:
-            rows = connection.raw.execute(pending, (sink, limit))
-            return [OutboxItem(**dict(zip(OutboxItem.__struct_fields__, row, strict=False))) for row in rows]
+            rows = connection.raw.execute(pending, (sink, limit)).fetchall()
+            items = [OutboxItem(**dict(zip(OutboxItem.__struct_fields__, row, strict=False))) for row in rows]
+            for item in items if messages else ():
+                item.body = item.body or b"".join(
+                    part for (part,) in connection.raw.execute(sql.PARTS, (item.sequence,))
+                )
+            return items
 
         return await self.reading(query)
 

@@ -8,11 +8,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from gateway.store import delivery, parking
-from gateway.store.ledger import Counts
+from gateway.store.ledger import SINK, Counts
 from gateway.store.limits import LIFE, PART, parts
 from gateway.store.ports import JournalEntry, Stored, StoreUnavailable
 from gateway.store.rows import to_stored_time
-from gateway.store.schema import item_end, journal, work
+from gateway.store.schema import item_end, journal, outbox, work
 from gateway.store.sqlite_connection import SqliteConnection, meaning
 from gateway.store.sqlite_statements import (
     ADD_COUNT,
@@ -37,6 +37,7 @@ class Batch:
         self._parts: list[tuple[int, int, bytes]] = []
         self._work: list[tuple[Any, ...]] = []
         self._ends: list[tuple[Any, ...]] = []
+        self._outbox: list[tuple[Any, ...]] = []
         self._counts = Counts()
         self._copied: list[int] = []
 
@@ -54,6 +55,9 @@ class Batch:
         else:
             rest = (journal_id, 0, "read", entry.channel, entry.kind, received_at, 0, False, None)
             self._work.extend((journal_id, lane, *rest) for lane in sorted(set(entry.lanes)) or (0,))
+            for sink, key in entry.forward:
+                self._outbox.append((sink, journal_id, key, 0, entry.facility_id, self._at))
+                self._counts[SINK + sink, "committed"] += 1
         if body is not None and len(body) > PART:
             self._parts.extend((journal_id, *part) for part in parts(body))
             body = None
@@ -66,6 +70,7 @@ class Batch:
         if self._parts:
             self._raw.executemany(INSERT_PART, self._parts)
         self._connection.insert(item_end, self._ends)
+        self._connection.insert(outbox, self._outbox)
         add_counts(self._connection, self._counts, self._at)
         if self._copied:
             parking.retry_copies(self._connection.core, self._copied, self._now)

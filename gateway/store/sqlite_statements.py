@@ -131,6 +131,11 @@ PENDING_EVENTS = (
     "SELECT o.sink, o.sequence, e.event_id, o.key, e.routing_key, e.type, o.facility_id, e.body, e.restricted "
     "FROM outbox o JOIN events e ON e.seq = o.sequence WHERE o.sink = ? ORDER BY o.sequence LIMIT ?"
 )
+PENDING_MESSAGES = (  # a body in parts, or one that retention removed, is empty here
+    "SELECT o.sink, o.sequence, 'm-' || o.sequence, o.key, '', COALESCE(j.message_type, ''), o.facility_id, "
+    "COALESCE(j.body, x''), 0, COALESCE(j.peer, ''), COALESCE(j.sender, '') FROM outbox o "
+    "LEFT JOIN journal j ON j.journal_id = o.sequence WHERE o.sink = ? ORDER BY o.sequence LIMIT ?"
+)
 PENDING_REPLIES = (
     "SELECT o.sink, o.sequence, 'r-' || o.sequence, o.key, '', r.kind, o.facility_id, r.body, 0, "
     "COALESCE(j.peer, ''), COALESCE(j.sender, '') FROM outbox o JOIN replies r ON r.reply_id = o.sequence "

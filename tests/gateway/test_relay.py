@@ -191,3 +191,38 @@ async def test_relay_paused_keeps_its_rows_until_it_is_resumed() -> None:
     await until(lambda: not store.pending)
     await relay.stop()
     assert [each.id for each in destination.delivered] == ["e1", "e2"]
+
+
+async def test_relay_drain_delivers_what_is_pending_then_pauses() -> None:
+    store, destination = OutboxStore(*"abcdefgh"), MemoryDestination()
+    relay = Relay(store, "down", destination, times=FAST)
+    relay.pause()
+    relay.start()
+    relay.resume()
+    relay.drain()
+    await until(lambda: relay.paused)
+    assert len(destination.delivered) == 8 and not store.pending
+    await relay.stop()
+
+
+async def test_relay_resume_lets_a_destination_that_stopped_itself_go_on() -> None:
+    class Stopping(MemoryDestination):
+        stopped = "an answer stops it"
+
+        def resume(self) -> None:
+            self.stopped = ""
+
+        async def deliver(self, batch: Sequence[Delivery]) -> list[Outcome]:
+            if self.stopped:
+                raise DeliveryError(self.stopped)
+            return await super().deliver(batch)
+
+    store, destination = OutboxStore(*"ab"), Stopping()
+    relay = Relay(store, "down", destination, times=FAST)
+    relay.start()
+    await until(lambda: relay.trouble is not None)
+    assert relay.stopped == "an answer stops it" and not destination.delivered
+    relay.resume()
+    await until(lambda: not store.pending)
+    assert relay.stopped == ""
+    await relay.stop()

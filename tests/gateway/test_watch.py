@@ -34,9 +34,15 @@ class FakeGateway:
         self.webhooks = SimpleNamespace(notices={})
         self.intake = SimpleNamespace(traffic={"adt": ChannelTraffic()})
         self.time = datetime(2026, 3, 2, 12, tzinfo=UTC)
+        self.relays: dict[str, Any] = {}
+        self.paused: list[tuple[str, str]] = []
 
     def clock(self) -> datetime:
         return self.time
+
+    async def pause_channel(self, name: str, actor: str) -> None:
+        self.paused.append((name, actor))
+        self.relays[name].paused = True
 
     async def _maintain(self) -> list[str]:
         return self.alarms
@@ -112,5 +118,21 @@ async def test_watch_notices_peers_that_speak_for_others_for_a_while() -> None:
     await watch.look()
     assert list(watch.notices.values()) == ["channel adt: peers send for senders that are not theirs"]
     gateway.time += FOREIGN
+    await watch.look()
+    assert watch.notices == {}
+
+
+async def test_watch_notices_deliveries_that_wait_and_pauses_a_channel_that_stopped_itself() -> None:
+    gateway = FakeGateway()
+    relay = SimpleNamespace(trouble="no connection", stopped="", paused=False)
+    gateway.relays = {"down": relay, "bus": SimpleNamespace(trouble="away", stopped="", paused=False)}
+    watch = Watch(gateway)  # type: ignore[arg-type]
+    await watch.look()
+    assert list(watch.notices.values()) == ["channel down: deliveries wait: no connection"]
+    relay.stopped = relay.trouble = "an answer of the peer stops this channel"
+    await watch.look()
+    await watch.look()
+    assert gateway.paused == [("down", "gateway")]
+    relay.trouble, relay.stopped = None, ""
     await watch.look()
     assert watch.notices == {}

@@ -68,6 +68,12 @@ class PlayedGateway:
             assert reply.code == "AA", reply.body
         await self.settle()
 
+    async def client_send(self, channel: str, *bodies: bytes) -> None:
+        """Send in order; every one is answered AA.  Does not wait for what follows."""
+        for body in bodies:
+            reply = await self.send(channel, body)
+            assert reply.code == "AA", reply.body
+
     async def drop(self, channel: str, body: bytes) -> None:
         """Put a file into the channel's folder and wait until it is decided."""
         section = self.gateway.settings.find_channel(channel)
