@@ -20,4 +20,5 @@ def compute_configuration(settings: Settings, salt: bytes, packages: Sequence[st
         salt=salt,
         version=settings.version,
         packages=list(packages),
+        site_rules=settings.coordination.site_rules,
     )

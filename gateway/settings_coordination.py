@@ -168,6 +168,9 @@ class CoordinationSection(Section):
     suppressed_classes: tuple[str, ...] = Field(
         default=(), description="Patient classes (as sent in PV1-2, or ours) that make no tasks."
     )
+    site_rules: str = Field(
+        default="", description="File or folder with rules of your own (docs/site-rules.md); empty: none."
+    )
     override: tuple[OverrideSection, ...] = Field(
         default=(), description="Other numbers for a facility, a payer or a time."
     )
@@ -184,7 +187,7 @@ class CoordinationSection(Section):
         return self
 
 
-NUMBERS = frozenset(CoordinationSection.model_fields) - {"override", "enabled_rules", "disabled_rules"}
+NUMBERS = frozenset(CoordinationSection.model_fields) - {"override", "site_rules", "enabled_rules", "disabled_rules"}
 """Settings that an override may give another value."""
 
 

@@ -86,10 +86,13 @@ class ComputeProcess:
             raise
         if not isinstance(answer, Configured):
             raise ComputeFailure("not-configured", 0)
+        _tell_faults(answer)
 
     async def configure(self, configuration: Configure) -> None:
         self._configuration = configuration
-        await self.call(configuration, budget=60.0)
+        answer = await self.call(configuration, budget=60.0)
+        if isinstance(answer, Configured):
+            _tell_faults(answer)
 
     async def stop(self) -> None:
         async with self._lock:
@@ -160,3 +163,9 @@ class ComputeProcess:
         if self._mark is not None:
             self._mark.close()
         self._process = self._reader = self._writer = self._mark = None
+
+
+def _tell_faults(answer: Configured) -> None:
+    """A site's rule that does not run must not go unnoticed."""
+    for fault in answer.faults:
+        log.error("site rules: left out: %s", fault)

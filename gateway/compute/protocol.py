@@ -37,7 +37,8 @@ class Configure(msgspec.Struct, kw_only=True, tag="configure"):
     salt: bytes
     version: int
     answering: dict[str, AnswerRule] = msgspec.field(default_factory=dict)  # channels that may answer twice
-    packages: list[str] = msgspec.field(default_factory=list)  # modules to import: site rules, and the tests' poison
+    packages: list[str] = msgspec.field(default_factory=list)  # modules to import: the tests' poison
+    site_rules: str = ""  # file or folder of a site's own rules
 
 
 class Read(msgspec.Struct, kw_only=True, tag="read"):
@@ -116,7 +117,10 @@ Request = Configure | Read | Decide | Act
 
 
 class Configured(msgspec.Struct, kw_only=True, tag="configured"):
+    """`faults`: site rules that were left out, and why."""
+
     version: int
+    faults: list[str] = msgspec.field(default_factory=list)
 
 
 Answer = ReadDone | Decided | Refused | Configured

@@ -84,6 +84,11 @@ class Steps:
         table = self.configuration.coordination
         return table.get(channel) or table.get("") or CoordinationSettings()
 
+    @property
+    def state(self) -> State | None:
+        """What the newest decisions left."""
+        return self._state
+
     # -- read ------------------------------------------------------------------------------------------------------
 
     def read(self, request: Read) -> ReadDone:

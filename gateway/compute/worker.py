@@ -20,6 +20,8 @@ import msgspec
 from gateway import garbage
 from gateway.compute.protocol import Answer, Configure, Configured, Decide, Read, Refused, Request
 from gateway.compute.steps import Steps, place_of
+from gateway.coordination.rules.registry import CATALOGUE
+from gateway.site_rules import load_site_rules
 
 COLLECT_EVERY = 64
 """Requests between two looks for garbage cycles: a batch leaves few."""
@@ -58,16 +60,18 @@ def answer_to(steps: Steps, request: Request) -> Answer:
     if isinstance(request, Decide):
         return steps.decide(request)
     if isinstance(request, Configure):
-        configure(steps, request)
-        return Configured(version=request.version)
+        return Configured(version=request.version, faults=configure(steps, request))
     return steps.act(request)
 
 
-def configure(steps: Steps, request: Configure) -> None:
-    """Make ready what reading and deciding need."""
+def configure(steps: Steps, request: Configure) -> list[str]:
+    """Make ready what reading and deciding need; the site rules that were left out, and why."""
     for package in request.packages:
         importlib.import_module(package)
+    found = load_site_rules(request.site_rules)
+    CATALOGUE.install(found.rules)
     steps.configure(request)
+    return found.faults
 
 
 def write_all(fd: int, data: bytes) -> None:
