@@ -12,6 +12,7 @@ from gateway.coordination.rules.answers import CALL, INFORMATION, PARTIAL, REJEC
 from gateway.coordination.rules.authorization import DENIED, PENDED
 from gateway.coordination.rules.booking import CANCELLED, MISSED, RESOURCE
 from gateway.coordination.rules.conflict import CONFLICT
+from gateway.coordination.rules.course import ATTENDING, HIGHER, LEAVE, LENGTH, MEETING
 from gateway.coordination.rules.coverage import INACTIVE, VERIFY
 from gateway.coordination.rules.death import DEATH
 from gateway.coordination.rules.declaration import Rule
@@ -23,7 +24,10 @@ from gateway.coordination.rules.emergency import FREQUENT
 from gateway.coordination.rules.followup import NO_SHOW
 from gateway.coordination.rules.identity import MERGED, UNMATCHED
 from gateway.coordination.rules.insurance import CHANGED, ENDING, OTHER_PAYER, SELF_PAY
+from gateway.coordination.rules.intake import ALLERGY, BEDSIDE, INTERPRETER, NOT_ARRIVED, SOCIAL, UNLINKED
+from gateway.coordination.rules.intake import CONTACT as FAMILY_CONTACT
 from gateway.coordination.rules.level_of_care import LEVEL, REVIEW
+from gateway.coordination.rules.limits import APPEAL, CODING, LIMIT, MISMATCH, SHARE
 from gateway.coordination.rules.measures import FMC, FUH, FUM_FUA
 from gateway.coordination.rules.notices import MESSAGE, MOON
 from gateway.coordination.rules.period import DAYS, EXPIRING, UNITS
@@ -37,6 +41,7 @@ from gateway.coordination.rules.practitioner import (
 )
 from gateway.coordination.rules.practitioner import INFORMATION as DISCHARGE_INFORMATION
 from gateway.coordination.rules.request import REQUEST
+from gateway.coordination.rules.scheduling import DUPLICATE, OUTCOME, REFERRAL, UNCONFIRMED
 from gateway.coordination.rules.window import NOT_COMPLETED, OUTSIDE
 
 RULES: tuple[Rule, ...] = (
@@ -90,7 +95,28 @@ RULES: tuple[Rule, ...] = (
     UNMATCHED,
     # Extended, off by default:
     EMERGENCY_NOTICE,
+    HIGHER,
+    LENGTH,
+    LEAVE,
+    ATTENDING,
     PCP_CHANGED,
+    FAMILY_CONTACT,
+    INTERPRETER,
+    BEDSIDE,
+    SOCIAL,
+    REFERRAL,
+    UNCONFIRMED,
+    OUTCOME,
+    MISMATCH,
+    APPEAL,
+    LIMIT,
+    SHARE,
+    ALLERGY,
+    NOT_ARRIVED,
+    UNLINKED,
+    DUPLICATE,
+    CODING,
+    MEETING,
     OVERDUE,
     ABSENT,
 )
