@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from channels.egress import EgressPolicy, EgressRefused
 from channels.ports import Delivery, DeliveryError, Outcome
 from channels.standard_webhooks import show_secret, signature_headers
 from channels.webhook import LONGEST_WAIT, SCHEDULE, WebhookDestination, WebhookSettings
+from tests.support.certificates import Authority
 from tests.support.webhook_receiver import Receiver, receiving
 
 OLD, NEW = b"o" * 32, b"n" * 32
@@ -43,9 +45,13 @@ async def open_webhook() -> AsyncIterator[Open]:
     opened: list[WebhookDestination] = []
 
     def make(
-        url: str, secrets: Sequence[bytes] = (NEW,), allow: tuple[str, ...] = ("127.0.0.0/8",), **more: Any
+        url: str,
+        secrets: Sequence[bytes] = (NEW,),
+        verify: Any = True,
+        allow: tuple[str, ...] = ("127.0.0.0/8",),
+        **more: Any,
     ) -> Any:
-        settings = WebhookSettings("care-app", url, lambda: secrets, EgressPolicy(allow), timeout=2.0)
+        settings = WebhookSettings("care-app", url, lambda: secrets, EgressPolicy(allow), timeout=2.0, verify=verify)
         opened.append(WebhookDestination(settings, **more))
         return opened[-1]
 
@@ -183,6 +189,26 @@ async def test_connection_that_went_elsewhere_is_closed_before_a_byte_is_sent(op
     with pytest.raises(EgressRefused):
         await webhook._check_connected("connection.connect_tcp.complete", {"return_value": stream})
     assert stream.closed
+
+
+async def test_tls_is_checked_against_the_name_though_the_address_is_pinned(tmp_path: Path, open_webhook: Open) -> None:
+    authority = Authority(tmp_path / "ca")
+    right, other = authority.issue("app", dns=("app.example.org",)), authority.issue("other")
+
+    async def look_up(host: str, port: int) -> Sequence[str]:
+        return ["127.0.0.1"]
+
+    for papers, taken in ((right, True), (other, False)):
+        with receiving(papers) as receiver:
+            url = f"https://app.example.org:{receiver.port}/hook"
+            webhook = open_webhook(url, look_up=look_up, verify=authority.client())
+            if taken:
+                assert await webhook.deliver([delivery(1)]) == [CONFIRMED]
+                assert receiver.requests[0][1]["host"] == f"app.example.org:{receiver.port}"
+            else:
+                with pytest.raises(DeliveryError, match="certificate"):
+                    await webhook.deliver([delivery(1)])
+                assert receiver.requests == []
 
 
 async def test_certificate_that_is_not_trusted_is_refused(receiver: Receiver, open_webhook: Open) -> None:

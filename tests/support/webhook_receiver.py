@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from tests.support.certificates import Papers
+
 
 class Receiver:
     """`requests`: (path, headers, body) in order.  `answers`: statuses to give, the last one for ever."""
 
-    def __init__(self) -> None:
+    def __init__(self, papers: Papers | None = None) -> None:
         self.requests: list[tuple[str, dict[str, str], bytes]] = []
         self.answers: list[int] = [204]
         self.headers: dict[str, str] = {}
@@ -42,6 +45,10 @@ class Receiver:
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
+        if papers is not None:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(papers.certificate, papers.key)
+            self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
         self.port = self._server.server_address[1]
         self.url = f"http://127.0.0.1:{self.port}/hook"
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
@@ -56,8 +63,9 @@ class Receiver:
 
 
 @contextmanager
-def receiving() -> Iterator[Receiver]:
-    receiver = Receiver()
+def receiving(papers: Papers | None = None) -> Iterator[Receiver]:
+    """`papers`: it speaks TLS."""
+    receiver = Receiver(papers)
     receiver.start()
     try:
         yield receiver
