@@ -174,6 +174,9 @@ class Webhook(ChannelSection):
     """Events, posted to an address as they happen."""
 
     kind: Literal["webhook"] = Field(description="Selects this kind of channel.")
+    default_facility: str = Field(
+        default="", description="Facility whose keys may see and pause it; empty: only keys of all facilities."
+    )
     url: str = Field(max_length=2000, description="Where to post: `https://...`; no user, password or fragment.")
     types: tuple[EventPattern, ...] = Field(
         default=(), description="Event types: `task.created`, a family `task.*`; empty: all."

@@ -190,7 +190,8 @@ def _sense_findings(settings: Settings, line: Callable[..., int]) -> Iterator[Fi
             if seen.setdefault((key, value), index) != index:
                 where, place = line("channel", index, key), f"channel.{index}.{key}"
                 yield Finding(where, "error", f"Two channels have this {key}.", "Give each its own.", place)
-        if channel.default_facility not in facilities:
+        needed = channel.default_facility or not isinstance(channel, Webhook)
+        if needed and channel.default_facility not in facilities:
             cure = "Use one of: " + ", ".join(facilities) + "; or add a [[facility]]."
             where, place = line("channel", index, "default_facility"), f"channel.{index}.default_facility"
             yield Finding(where, "error", "There is no facility of this id.", cure, place)
