@@ -10,8 +10,10 @@ from datetime import timedelta
 
 import msgspec
 
+from gateway.compute.acting import home_of, origin_of, place_of
 from gateway.compute.answers import acknowledged, control_key, match_answer, member_keys, says_down
 from gateway.compute.collect import Collector
+from gateway.compute.keys import header_keys, identifiers_of
 from gateway.compute.protocol import (
     Act,
     Configure,
@@ -24,16 +26,15 @@ from gateway.compute.protocol import (
 )
 from gateway.compute.state import State, lanes_of_patient
 from gateway.compute.unmatched import NOBODY, close_unmatched, open_unmatched
-from gateway.coordination.changes import Ask, Cause, Command, Considered, CoordinationSettings, TimerFired
+from gateway.coordination.changes import Cause, Considered, CoordinationSettings, TimerFired
 from gateway.coordination.decide import decide
 from gateway.coordination.scope import PatientScope, Scope
 from gateway.store.ports import LoadRequest, WorkItem
 from mappings import registry
-from mappings.events import CanonicalEvent, PatientFacts
+from mappings.events import CanonicalEvent
 from mappings.profile import FeedProfile
 from mappings.reading import ItemReading, Reading
 from parsers.errors import ParseError
-from parsers.hl7v2.header import scan_header
 
 EVENT_ENCODER = msgspec.msgpack.Encoder()
 EVENT_DECODER = msgspec.msgpack.Decoder(CanonicalEvent)
@@ -382,14 +383,14 @@ class Steps:
         """Apply a person's command; the outcome `filtered` carries the conflict."""
         state = State(request.rows)
         command = request.command
-        home = self._home_of(command, state)
+        home = home_of(command, state)
         collector = Collector(self.configuration, request.now)
         if home is None:
             return Decided(
                 writes=collector.writes(), done=[ItemDone(work_id=0, outcome="filtered", reason="not-found")]
             )
         collector.begin()
-        subject, origin = _origin_of(command, home)
+        subject, origin = origin_of(command, home)
         cause = Cause(message_id=subject, origin=origin, channel="api", received_at=request.now)
         scope = Scope(subject=home)
         settings = self.coordination("")
@@ -401,43 +402,3 @@ class Steps:
             done=[ItemDone(work_id=0, outcome=changes.outcome, reason=changes.reason)],
             rule_failures=collector.rule_failures,
         )
-
-    @staticmethod
-    def _home_of(command: Command | Ask, state: State) -> PatientScope | None:
-        if isinstance(command, Ask):
-            return state.root(command.patient_id)
-        return next((p for p in state.patients.values() if command.task_id in p.tasks), None)
-
-
-def _origin_of(command: Command | Ask, home: PatientScope) -> tuple[str, str]:
-    """(what the command is about, what its ids derive from)."""
-    if isinstance(command, Ask):
-        return command.inquiry_id or f"ask-{command.request_id}", f"ask.{command.request_id}"
-    return command.task_id, f"{command.task_id}.{home.tasks[command.task_id].revision}.{command.name}"
-
-
-def identifiers_of(facts: PatientFacts, profile: FeedProfile) -> list[tuple[str, str]]:
-    keys = [(i.authority or profile.authority, i.value) for i in facts.identifiers]
-    if facts.key is not None and (key := (facts.key.authority or profile.authority, facts.key.value)) not in keys:
-        keys.append(key)
-    return keys
-
-
-def header_keys(body: bytes, profile: FeedProfile) -> list[tuple[str, str]]:
-    """Identifiers of a message that no mapping could read, by the bounded scan that cannot fail."""
-    header = scan_header(body)
-    return [
-        (authority.decode("utf-8", "replace") or profile.authority, value.decode("utf-8", "replace"))
-        for value, authority, _ in header.patient_ids
-    ]
-
-
-def place_of(error: BaseException) -> str:
-    """Class and place of an error, never its text: that may quote a value."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    if trace is None:
-        return type(error).__name__
-    code = trace.tb_frame.f_code
-    return f"{type(error).__name__} in {code.co_name}:{trace.tb_lineno}"

@@ -18,8 +18,9 @@ import sys
 import msgspec
 
 from gateway import garbage
+from gateway.compute.acting import place_of
 from gateway.compute.protocol import Answer, Configure, Configured, Decide, Read, Refused, Request
-from gateway.compute.steps import Steps, place_of
+from gateway.compute.steps import Steps
 from gateway.coordination.rules.registry import CATALOGUE
 from gateway.site_rules import load_site_rules
 

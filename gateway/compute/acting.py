@@ -1,0 +1,31 @@
+"""Commands on a patient's state, and where an error came from."""
+
+from __future__ import annotations
+
+from gateway.compute.state import State
+from gateway.coordination.changes import Ask, Command
+from gateway.coordination.scope import PatientScope
+
+
+def home_of(command: Command | Ask, state: State) -> PatientScope | None:
+    if isinstance(command, Ask):
+        return state.root(command.patient_id)
+    return next((p for p in state.patients.values() if command.task_id in p.tasks), None)
+
+
+def origin_of(command: Command | Ask, home: PatientScope) -> tuple[str, str]:
+    """(what the command is about, what its ids derive from)."""
+    if isinstance(command, Ask):
+        return command.inquiry_id or f"ask-{command.request_id}", f"ask.{command.request_id}"
+    return command.task_id, f"{command.task_id}.{home.tasks[command.task_id].revision}.{command.name}"
+
+
+def place_of(error: BaseException) -> str:
+    """Class and place of an error, never its text: that may quote a value."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    if trace is None:
+        return type(error).__name__
+    code = trace.tb_frame.f_code
+    return f"{type(error).__name__} in {code.co_name}:{trace.tb_lineno}"
