@@ -114,6 +114,7 @@ class Encounter(Record, kw_only=True):
     consulting_id: str | None = None
     consulting_name: str | None = None
     merged_into: str | None = None  # encounter_id of the stay that this one became (A42)
+    history_json: str = "{}"  # transitions.history.History: what was said of the status, in recorded order
     observation_at: datetime | None = None  # start of the newest observation
     drg: str | None = None  # DRG-1
     length_estimate_days: int | None = None  # PV2-10

@@ -10,8 +10,8 @@ from gateway.coordination.draft import Draft
 from gateway.coordination.records import Encounter
 from gateway.coordination.transitions.difference import listed, plain, present, stamp
 from gateway.coordination.transitions.location import place_of, place_text
-from gateway.coordination.transitions.movement import Movement
 from gateway.coordination.transitions.states import ENDED, IN_PROGRESS
+from gateway.coordination.transitions.step import Movement
 from gateway.coordination.transitions.tracking import told_by
 
 

@@ -18,9 +18,10 @@ from gateway.coordination.transitions.location import (
     place_text,
     return_place,
 )
-from gateway.coordination.transitions.movement import Movement, plan_movement
+from gateway.coordination.transitions.movement import plan_movement
 from gateway.coordination.transitions.patient import mark_late, note_death, withdraw_death
 from gateway.coordination.transitions.states import ENDED, IN_PROGRESS, column_of
+from gateway.coordination.transitions.step import Movement
 from gateway.coordination.transitions.tombstones import with_tombstone
 from gateway.coordination.transitions.visits import find_encounter, key_of, may_open
 from mappings.events import EncounterFacts

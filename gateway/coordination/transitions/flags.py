@@ -11,12 +11,15 @@ from datetime import datetime
 import msgspec
 
 from gateway.coordination.records import Encounter
-from gateway.coordination.transitions.states import ENDED, GONE, IN_PROGRESS, OPEN_VISIT
+from gateway.coordination.transitions.states import IN_PROGRESS, OPEN_VISIT
 
 Flags = dict[str, tuple[bool, datetime]]
 
 PREADMISSION = "preadmission"
 """An A05 stands: an A27 then withdraws the announcement of the admission only."""
+
+ALL = "*"
+"""Since when all flags that are not newer are off: the end of the stay."""
 
 _SETS = {
     "A05": PREADMISSION,
@@ -33,36 +36,51 @@ _CLEARS = {
     "A26": ("pending-transfer",),
     "A27": ("pending-admit",),
     "A33": ("in-transit",),
+    "A38": (PREADMISSION, "pending-admit"),
 }
 _DECODER = msgspec.json.Decoder(Flags)
 
 
-def flags_of(encounter: Encounter) -> Flags:
-    return {} if encounter.flags_json == "{}" else _DECODER.decode(encounter.flags_json)
+def flags_of(stay: Encounter) -> Flags:
+    return {} if stay.flags_json == "{}" else _DECODER.decode(stay.flags_json)
 
 
-def is_flagged(encounter: Encounter, flag: str) -> bool:
-    return encounter.flags_json != "{}" and flags_of(encounter).get(flag, (False,))[0]
+def standing(stay: Encounter) -> set[str]:
+    """The flags that are up: said, and fitting the status."""
+    return _standing(flags_of(stay), stay.status) if stay.flags_json != "{}" else set()
 
 
-def flags_after(before: Encounter, column: str, status: str, at: datetime) -> tuple[str, bool]:
-    """(`flags_json` after a message recorded at `at` that leaves the stay in `status`, is any of them another now)."""
+def is_flagged(stay: Encounter, flag: str) -> bool:
+    return flag in standing(stay)
+
+
+def flags_after(
+    before: Encounter, column: str, status: str, at: datetime, *, ends: bool = False, admits: bool = False
+) -> tuple[str, bool]:
+    """(`flags_json` after a message recorded at `at` that leaves the stay in `status`, is any of them another now).
+
+    `ends`, `admits`: it ends the stay, or makes it an inpatient's, if only until a message that is known already."""
     said: dict[str, bool] = dict.fromkeys(_CLEARS.get(column, ()), False)
-    wanted = _SETS.get(column)
-    if wanted is not None and _may_stand(wanted, status):
-        said[wanted] = True
-    if before.flags_json != "{}":
-        said |= dict.fromkeys((flag for flag in _ended_by(before, status) if flag not in said), False)
+    if column in _SETS:
+        said[_SETS[column]] = True
+    flags = flags_of(before)
+    if ends:
+        said |= dict.fromkeys((ALL, *flags), False)
+    elif admits or (flags and before.status == "preadmitted" and status in IN_PROGRESS):
+        said |= {PREADMISSION: False, "pending-admit": False}
     if not said:
         return before.flags_json, False
-    flags = flags_of(before)
-    changed = False
+    up = _standing(flags, before.status)
+    ended_at = flags.get(ALL, (False, None))[1]
     for flag, on in said.items():
-        was, since = flags.get(flag, (False, None))
-        if since is None or at >= since:
+        since = flags.get(flag, (False, None))[1]
+        if (since is None or at >= since) and (flag == ALL or ended_at is None or at >= ended_at):
             flags[flag] = (on, at)
-            changed |= on is not was
-    return msgspec.json.encode(dict(sorted(flags.items()))).decode(), changed
+    return msgspec.json.encode(dict(sorted(flags.items()))).decode(), _standing(flags, status) != up
+
+
+def _standing(flags: Flags, status: str) -> set[str]:
+    return {flag for flag, (on, _) in flags.items() if on and _may_stand(flag, status)}
 
 
 def _may_stand(flag: str, status: str) -> bool:
@@ -71,13 +89,3 @@ def _may_stand(flag: str, status: str) -> bool:
     if flag == "pending-admit":
         return status == "preadmitted" or status in OPEN_VISIT
     return status in IN_PROGRESS
-
-
-def _ended_by(before: Encounter, status: str) -> list[str]:
-    """Flags that a new status ends: an admission all that announced it, an end everything."""
-    if status == before.status:
-        return []
-    on = [flag for flag, (is_on, _) in flags_of(before).items() if is_on]
-    if status in ENDED or status in GONE:
-        return on
-    return [flag for flag in on if flag in (PREADMISSION, "pending-admit")] if status in IN_PROGRESS else []

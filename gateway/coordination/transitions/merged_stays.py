@@ -78,6 +78,7 @@ def _join(draft: Draft, survivor: Encounter, prior: Encounter) -> None:
         "diagnoses_json": _together(survivor.diagnoses_json, prior.diagnoses_json),
         "aliases_json": _aliases(survivor, prior),
         "recorded_at": max(survivor.recorded_at, prior.recorded_at),
+        "history_json": "{}",  # of two stays: not folded any more
     }
     if prior.status in IN_PROGRESS and survivor.status not in IN_PROGRESS:
         fields |= {name: getattr(prior, name) for name in ("status", "status_at", "class_", "prior_status")}

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 import msgspec
 
 from gateway.coordination.draft import Draft
 from gateway.coordination.records import Encounter
 from gateway.coordination.transitions.difference import differing, stated, unknown_only
-from gateway.coordination.transitions.flags import PREADMISSION, flags_after, is_flagged
+from gateway.coordination.transitions.flags import flags_after
+from gateway.coordination.transitions.history import (
+    FOLDED,
+    History,
+    bears,
+    encoded_history,
+    history_of,
+    told_now,
+)
 from gateway.coordination.transitions.snapshot import (
     NO_DISCHARGE,
-    discharge_fields,
     snapshot_fields,
     start_fields,
 )
@@ -20,19 +25,11 @@ from gateway.coordination.transitions.states import (
     ENDED,
     GONE,
     IN_PROGRESS,
-    OPEN_VISIT,
-    WITHOUT_A_COLUMN,
-    cell_of,
-    status_of_class,
-    status_of_message,
 )
+from gateway.coordination.transitions.step import INTERIM_BILL, Movement, look_up, status_fields
 from gateway.coordination.transitions.tombstones import is_retracted, with_tombstone
 from gateway.coordination.transitions.visits import key_of, with_alias
 from mappings.events import CanonicalEvent, EncounterFacts
-
-INTERIM_BILL = "30"
-"""UB-04 status "still a patient": an A03 that carries it ends nothing."""
-
 
 _NEEDS = {
     "A13": ENDED,
@@ -43,44 +40,35 @@ _NEEDS = {
 """States in which a taking back finds what it takes back, or where that makes no difference any more."""
 
 
-class Movement(msgspec.Struct, kw_only=True):
-    """`fields` are the changes to `before`; `created` says that `before` is a blank that was not stored yet."""
-
-    before: Encounter
-    facts: EncounterFacts
-    column: str
-    action: str
-    anomaly: bool
-    newest: bool
-    created: bool = False
-    implied: bool = False
-    retracted: bool = False
-    flagged: bool = False  # a flag of the stay is another one now
-    fields: dict[str, object] = msgspec.field(default_factory=dict)
-
-
 def plan_movement(draft: Draft, before: Encounter, facts: EncounterFacts, column: str) -> Movement:
     """Look up the message in the state machine and gather every field that it changes."""
     event = draft.event
     created = before.revision == 0
     newest = created or event.recorded_at >= before.recorded_at
+    cancelled = is_retracted(draft, before, column)
+    history, told = history_of(before), told_now(event, facts, column)
+    matters = (history.whole or not cancelled) and bears(told, created=created)
+    behind = matters and history.is_behind(event.recorded_at)
+    retracted = cancelled and not behind
     overtaken = before.status_at is not None and event.recorded_at < before.status_at
-    retracted = is_retracted(draft, before, column)
-    meant = _implied_column(before, facts) if column == "A08" and newest and not created else column
-    action, anomaly = ("keep", False) if overtaken or retracted else cell_of(before.status, meant)
-    move = Movement(
-        before=before, facts=facts, column=meant, action=action, anomaly=anomaly, newest=newest, created=created
-    )
-    move.implied = meant != column
-    move.retracted = retracted
-    _settle_action(event, move)
+    move = look_up(event, before, facts, column, newest=newest, still=overtaken or retracted or behind)
     fields = _said_fields(event, move)
-    fields.update(_status_fields(event, move))
+    if matters:
+        history.whole = history.whole or created
+        history.add(told)
+        fields["history_json"] = encoded_history(history)
+    fields.update(_folded_anew(move, history) if behind else status_fields(event, move))
+    move.retracted = retracted = cancelled and fields.get("status", before.status) == before.status
+    if retracted:  # it and its cancel are no cycle of the stay
+        fields |= {"discharge_number": before.discharge_number, "instance": before.instance}
     if move.newest:
         fields["recorded_at"] = event.recorded_at
-    if not retracted:
+    ends = _ends(move, facts)
+    if ends or not retracted:
         status = str(fields.get("status", before.status))
-        fields["flags_json"], move.flagged = flags_after(before, move.column, status, event.recorded_at)
+        admits = move.column in ("A01", "A06") and facts.class_ in (None, "inpatient")
+        at = event.recorded_at
+        fields["flags_json"], move.flagged = flags_after(before, move.column, status, at, ends=ends, admits=admits)
     if _came_too_early(event, move):
         fields["tombstones_json"] = with_tombstone(draft, before, column)
     if fields.get("class_") == "observation" != before.class_:
@@ -91,56 +79,55 @@ def plan_movement(draft: Draft, before: Encounter, facts: EncounterFacts, column
     return move
 
 
-def _implied_column(before: Encounter, facts: EncounterFacts) -> str:
-    """The repairs that an A08 may make: implied A13, correction of a discharge, implied A06 or A07 (2.5)."""
-    if before.status in ENDED:
-        if facts.clear_discharge:
-            return "A13"
-        return "A03" if differing(before, discharge_fields(before, facts, None)) else "A08"
-    class_ = stated_class(before, facts)
-    if class_ is None or class_ == before.class_ or before.status not in OPEN_VISIT | {"inpatient"}:
-        return "A08"
-    if before.status == "inpatient":
-        return "A07"
-    return "A06" if class_ == "inpatient" else "A08"
+def _ends(move: Movement, facts: EncounterFacts) -> bool:
+    """Whether what was announced is off from here: the message ends the stay, or its inpatient phase, if only until one
+    that is known already."""
+    return move.column in ("A11", "A23") or (move.column == "A03" and facts.disposition != INTERIM_BILL)
 
 
-def stated_class(before: Encounter, facts: EncounterFacts) -> str | None:
-    """The class, where the message states one.  A PV1-2 sent as before without the feed's observation marker does not
-    end an observation: the marker's segment is often left out."""
-    class_ = facts.class_
-    if class_ == "unknown" or (class_ == "preadmit" and before.status in IN_PROGRESS | ENDED):
-        return None
-    if (
-        before.class_ == "observation"
-        and class_ == "outpatient"
-        and facts.patient_class in (None, before.patient_class)
-    ):
-        return None
-    return class_
+def _folded_anew(move: Movement, history: History) -> dict[str, object]:
+    """A late message in its place: the status that the whole history gives (2.5).  Sets what the movement comes to."""
+    before = move.before
+    stay = msgspec.structs.replace(before, **_BLANK)
+    for told in history.told:
+        step = look_up(told.event, stay, told.facts, told.column, newest=True)
+        fields = status_fields(told.event, step)
+        if not step.created:
+            fields = start_fields(stay, told.facts) | fields
+        if fields.get("class_") == "observation" != stay.class_:
+            first = told.facts.admitted_at if step.created else None
+            fields["observation_at"] = first or told.occurred_at
+        if told.facts.patient_class is not None:
+            fields["patient_class"] = stated(told.facts.patient_class)
+        status = str(fields.get("status", stay.status))
+        fields["flags_json"], _ = flags_after(stay, step.column, status, told.recorded_at)
+        stay = msgspec.structs.replace(stay, **fields, recorded_at=told.recorded_at, revision=1)
+    found: dict[str, object] = {name: getattr(stay, name) for name in FOLDED}
+    move.action = _come_to(before, stay)
+    found["instance"] = max(before.instance, stay.instance)
+    # Tasks are named after the number of a discharge: one that is known keeps its number, whatever came before it.
+    found["discharge_number"] = before.discharge_number + (move.action == "discharged")
+    return found
 
 
-def _settle_action(event: CanonicalEvent, move: Movement) -> None:
-    """Decide what the table leaves open."""
-    before, facts = move.before, move.facts
-    if move.action == "discharged" and facts.disposition == INTERIM_BILL:
-        move.action, move.anomaly = "keep" if before.status else "class", True
-    elif move.action == "revert":
-        move.action = "revert" if before.via_conversion and before.prior_status in OPEN_VISIT else "cancelled"
-    elif move.action == "cancelled" and _was_reverted(event, before):
-        move.action = "keep"
-    elif move.action == "reopen-later":
-        later = before.discharged_at is not None and event.occurred_at > before.discharged_at
-        move.action, move.anomaly = ("reopen" if later else "keep"), True
-    elif move.action == "withdraw":
-        move.action = "keep" if is_flagged(before, PREADMISSION) else "cancelled"
-    elif move.created and move.column in WITHOUT_A_COLUMN:
-        move.action, move.anomaly = ("discharged" if facts.discharged_at else "class"), True
+_BLANK: dict[str, object] = {
+    **dict.fromkeys(FOLDED), **NO_DISCHARGE, "status": "", "via_conversion": False, "patient_class": None,
+    "flags_json": "{}", "revision": 0, "instance": 1, "discharge_number": 0,
+}  # fmt: skip
 
 
-def _was_reverted(event: CanonicalEvent, before: Encounter) -> bool:
-    """This very A11 came before: it took a conversion back, which must not become a cancel of the visit."""
-    return before.status in OPEN_VISIT and before.prior_status == "inpatient" and before.status_at == event.recorded_at
+def _come_to(before: Encounter, after: Encounter) -> str:
+    """The action that leads from what was known to what the history gives."""
+    if after.status in ENDED:
+        corrected = any(getattr(before, name) != getattr(after, name) for name in ("disposition", "discharged_at"))
+        if before.status in ENDED:
+            return "correct" if corrected else "keep"
+        return "discharged"
+    if after.status == before.status:
+        return "keep"
+    if after.status in GONE:
+        return after.status
+    return "prior" if before.status in ENDED else "class"
 
 
 def _came_too_early(event: CanonicalEvent, move: Movement) -> bool:
@@ -176,155 +163,3 @@ def _said_fields(event: CanonicalEvent, move: Movement) -> dict[str, object]:
         at = facts.admitted_at or event.occurred_at
         fields |= {"inpatient_at": at, "started_at": before.started_at or at}
     return fields
-
-
-def _status_fields(event: CanonicalEvent, move: Movement) -> dict[str, object]:
-    before = move.before
-    match move.action:
-        case "keep":
-            return _kept(move)
-        case "discharged" | "correct":
-            fields = _ended(event, move)
-        case "prior":
-            fields = _resumed(move)
-        case "revert":
-            fields = {
-                "status": before.prior_status,
-                "class_": before.prior_status,
-                "prior_status": "inpatient",
-                "via_conversion": False,
-                "inpatient_at": None,
-            }
-        case "cancelled" | "tombstone":
-            fields = {"status": "cancelled", "prior_status": before.status or None}
-        case "deleted":
-            fields = {"status": "deleted", "prior_status": before.status or None}
-        case "leave":
-            fields = _left(move)
-        case "return":
-            fields = {"status": _status_before_leave(before), "leave_status": None, "expected_return_at": None}
-        case _:
-            fields = _entered(event, move)
-    if fields.get("status", before.status) != before.status:
-        fields["status_at"] = event.recorded_at
-    return fields
-
-
-def _kept(move: Movement) -> dict[str, object]:
-    """No change of status by the table; a class may still be restated, inside the open visit it carries the status."""
-    before = move.before
-    class_ = stated_class(before, move.facts)
-    if class_ is None or not move.newest or move.column not in ("A05", "A08"):
-        return {}
-    if before.status in OPEN_VISIT and move.column == "A08" and class_ != "inpatient":
-        return {"class_": class_, "status": status_of_class(class_)}
-    return {"class_": class_} if before.status in ENDED or before.status == "preadmitted" else {}
-
-
-def _ended(event: CanonicalEvent, move: Movement) -> dict[str, object]:
-    """A discharge, or a correction of one."""
-    before, facts = move.before, move.facts
-    fields = discharge_fields(before, facts, None if move.column == "A08" else event.occurred_at)
-    said_dead = event.patient is not None and event.patient.deceased is True
-    category = fields.get("disposition_category", before.disposition_category)
-    if move.action == "correct" and "disposition_category" not in fields and not said_dead:
-        status = before.status
-    else:
-        status = "expired" if category == "expired" or said_dead else "discharged"
-    fields["status"] = status
-    class_ = stated_class(before, facts)
-    if class_ is not None and (move.newest or before.class_ is None):
-        fields["class_"] = class_
-    if move.action == "discharged":
-        fields["discharge_number"] = before.discharge_number + 1
-        if not before.via_conversion:
-            known = before.status in IN_PROGRESS or before.status == "preadmitted"
-            fields["prior_status"] = before.status if known else status_of_class(class_)
-    if before.started_at is None and facts.admitted_at is not None:
-        fields["started_at"] = facts.admitted_at
-    return fields
-
-
-def _left(move: Movement) -> dict[str, object]:
-    """A leave of absence began; of a stay that was not known, it says of which class it is."""
-    before = move.before
-    if before.status:
-        return {"status": "on-leave", "leave_status": before.status}
-    class_ = stated_class(before, move.facts)
-    status = status_of_message(move.column, class_)
-    return {"status": "on-leave", "leave_status": status, "class_": class_ or status}
-
-
-def _status_before_leave(before: Encounter) -> str:
-    return before.leave_status or status_of_class(before.class_)
-
-
-def _resumed(move: Movement) -> dict[str, object]:
-    """A discharge taken back; an A08 that implies it may restate the class as well."""
-    before = move.before
-    if before.status == "on-leave":
-        return {"status": _status_before_leave(before), "leave_status": None, "expected_return_at": None}
-    back = before.prior_status if before.prior_status and not before.via_conversion else None
-    fields = {**NO_DISCHARGE, "status": back or status_of_class(before.class_)}
-    said = move.facts.class_ if back == "preadmitted" else stated_class(before, move.facts)
-    class_ = said if move.implied and said != "unknown" else None
-    if class_ is not None:
-        fields["class_"] = class_
-        if fields["status"] != "preadmitted":
-            fields["status"] = status_of_class(class_)
-    if not before.via_conversion:
-        fields["prior_status"] = None
-    return fields
-
-
-def _entered(event: CanonicalEvent, move: Movement) -> dict[str, object]:
-    """A start, a conversion, a return to life: the status that the cell or the class gives."""
-    before, facts, column = move.before, move.facts, move.column
-    class_ = stated_class(before, facts)
-    by_message = move.action in ("class", "reopen")
-    status = status_of_message(column, class_) if by_message else move.action
-    if class_ is None and move.action == "class" and before.status in OPEN_VISIT:
-        status = before.status  # an A01 without a class says nothing about the visit it repeats
-    if move.created and column == "A08" and class_ == "preadmit":
-        status = "preadmitted"
-    fields: dict[str, object] = {"status": status}
-    if move.action == "reopen":
-        fields |= {**NO_DISCHARGE, "prior_status": None, "via_conversion": False, "inpatient_at": None}
-        if before.status not in ENDED:
-            fields["instance"] = before.instance + 1
-    if status == "preadmitted":
-        return fields | ({"class_": class_} if class_ else {})
-    fits = class_ not in (None, "preadmit") and status_of_class(class_) == status
-    fields["class_"] = class_ if fits else status
-    if status == "inpatient":
-        fields |= _inpatient_fields(event, move)
-    elif before.status == "inpatient":
-        fields |= {"prior_status": "inpatient", "via_conversion": False, "inpatient_at": None}
-    if before.status not in IN_PROGRESS:
-        started = facts.admitted_at or (event.occurred_at if column in ("A01", "A04", "A06", "A07") else None)
-        fields["started_at"] = started or before.started_at
-    return fields
-
-
-def _inpatient_fields(event: CanonicalEvent, move: Movement) -> dict[str, object]:
-    before, facts = move.before, move.facts
-    if before.status in OPEN_VISIT:
-        again = before.prior_status == "inpatient"  # converted, reverted, converted once more
-        return {
-            "prior_status": before.status,
-            "via_conversion": True,
-            "inpatient_at": conversion_time(event, before, facts),
-            "instance": before.instance + again,
-        }
-    if move.column in ("A01", "A06") and before.status not in IN_PROGRESS:
-        return {"inpatient_at": facts.admitted_at or event.occurred_at}
-    return {}
-
-
-def conversion_time(event: CanonicalEvent, before: Encounter, facts: EncounterFacts) -> datetime:
-    """When the class changed: PV1-44 only where it is not the start of the visit (2.5), else the event's own time."""
-    if event.occurred_at not in (event.recorded_at, before.started_at):
-        return event.occurred_at
-    if facts.admitted_at is not None and facts.admitted_at != before.started_at:
-        return facts.admitted_at
-    return event.recorded_at

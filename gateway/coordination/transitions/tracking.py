@@ -7,7 +7,7 @@ from gateway.coordination.draft import Draft
 from gateway.coordination.records import Encounter
 from gateway.coordination.transitions.difference import stamp
 from gateway.coordination.transitions.location import place_of, place_sent, place_text
-from gateway.coordination.transitions.movement import Movement
+from gateway.coordination.transitions.step import Movement
 from mappings.events import Location
 
 Told = tuple[str, str, dict[str, JSON]]
