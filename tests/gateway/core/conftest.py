@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
+import pytest_asyncio
+from sqlalchemy import Connection, select
 
 from channels.core_partners import hash_password
 from gateway.bootstrap import Gateway
 from gateway.settings_check import load
 from gateway.store.exchanges import between
 from gateway.store.migrate import migrate
+from gateway.store.schema import journal
 from tests.gateway.core.fake_payer import FakePayer
 from tests.parsers.core.core_messages import ANSWER
 
@@ -45,7 +48,7 @@ relay = {{ "PAYER" = "bigpayer" }}
 [[channel]]
 name = "bigpayer"
 kind = "core-client"
-url = "{scheme}://127.0.0.1:{port}/core"
+url = "http://127.0.0.1:{port}/core"
 user = "baton-at-payer"
 password_env = "TEST_PAYER_PASSWORD"
 sender_id = "BATON"
@@ -56,54 +59,97 @@ poll_seconds = 0.1
 """
 
 
-@dataclass
 class Ground:
-    gateway: Gateway
-    payer: FakePayer
+    """A running gateway and its payer; `fresh` forgets what earlier tests did with them."""
+
+    def __init__(self, gateway: Gateway, payer: FakePayer) -> None:
+        self.gateway = gateway
+        self.payer = payer
+        self._since = datetime(2000, 1, 1, tzinfo=UTC)
+
+    def fresh(self) -> Ground:
+        self._since = self.gateway.clock()
+        self.payer.reset(answered)
+        return self
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.gateway.port_of('core')}/core"
 
+    async def rows(self, partner: str) -> list[dict[str, Any]]:
+        """What was exchanged with a partner, and what waits for him."""
+        return await between(self.gateway.store, partner, self._since, datetime(2100, 1, 1, tzinfo=UTC))
+
     async def exchanges(self, partner: str) -> list[tuple[str, str]]:
-        """(kind, outcome) of all that was exchanged with a partner."""
-        far = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
-        return [(row["kind"], row["outcome"]) for row in await between(self.gateway.store, partner, *far)]
+        return [(row["kind"], row["outcome"]) for row in await self.rows(partner)]
 
+    async def bodies(self) -> list[tuple[str, bytes]]:
+        """(channel, body) of what was received."""
 
-Opened = Callable[..., "asyncio.Future[Ground]"]
+        def read(connection: Connection) -> list[tuple[str, bytes]]:
+            query = select(journal.c.channel, journal.c.body).where(journal.c.received_at >= self._since)
+            return [
+                (channel, bytes(body or b""))
+                for channel, body in connection.execute(query.order_by(journal.c.journal_id))
+            ]
+
+        return await self.gateway.store.read(read)
 
 
 def answered(fields: dict[str, str]) -> bytes | None:
     return ANSWER if fields["ProcessingMode"] == "RealTime" else None
 
 
-@pytest.fixture
-async def payer() -> AsyncIterator[FakePayer]:
-    made = FakePayer(answered)
-    await made.start()
-    yield made
-    await made.stop()
+class Grounds:
+    """Opens gateways in one folder, and stops them."""
 
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._opened: list[Ground] = []
 
-@pytest.fixture
-async def open_ground(tmp_path: Path, payer: FakePayer, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Opened]:
-    """open_ground(client=..., partner=..., endpoint=..., answer_seconds=...) -> a running gateway."""
-    monkeypatch.setenv("TEST_PAYER_PASSWORD", "payer-secret")
-    opened: list[Gateway] = []
-
-    async def open_(**given: str) -> Ground:
-        words = {"endpoint": "", "partner": "", "client": "", "answer_seconds": "20", "scheme": "http", **given}
-        config = tmp_path / "baton.toml"
-        port = words.pop("port", str(payer.port))
-        config.write_text(CONFIG.format(folder=tmp_path, hash=HASH, port=port, **words))
+    async def open(self, **given: str) -> Ground:
+        """`endpoint`, `partner`, `client`: further lines of those sections; `answer_seconds`."""
+        payer = FakePayer(answered)
+        await payer.start()
+        words = {"endpoint": "", "partner": "", "client": "", "answer_seconds": "20", **given}
+        config = self._folder / "baton.toml"
+        text = CONFIG.format(folder=self._folder, hash=HASH, port=payer.port, **words)
+        await asyncio.to_thread(config.write_text, text)
         settings = load(config)
         await asyncio.to_thread(migrate, settings.store.url)
-        gateway = Gateway(settings)
-        opened.append(gateway)
-        await gateway.start()
-        return Ground(gateway, payer)
+        ground = Ground(Gateway(settings), payer)
+        self._opened.append(ground)
+        await ground.gateway.start()
+        return ground
 
-    yield open_  # type: ignore[misc]
-    for gateway in opened:
-        await gateway.stop()
+    async def close(self) -> None:
+        for ground in self._opened:
+            await ground.gateway.stop()
+            await ground.payer.stop()
+
+
+@pytest.fixture(autouse=True)
+def payer_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TEST_PAYER_PASSWORD", "payer-secret")
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def grounds(tmp_path: Path) -> AsyncIterator[Grounds]:
+    made = Grounds(tmp_path)
+    yield made
+    await made.close()
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def shared(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Ground]:
+    """One gateway for the tests of a module that need nothing special."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("TEST_PAYER_PASSWORD", "payer-secret")
+        grounds = Grounds(tmp_path_factory.mktemp("core"))
+        yield await grounds.open()
+        await grounds.close()
+
+
+@pytest.fixture
+def ground(shared: Ground) -> Ground:
+    return shared.fresh()

@@ -27,12 +27,17 @@ class FakePayer:
     `error`: an ErrorCode to say; `status`: an HTTP status to end with; `hold`: answers wait for it."""
 
     def __init__(self, answer: Callable[[dict[str, str]], bytes | None]) -> None:
-        self.answer = answer
         self.asked: list[dict[str, str]] = []
+        self.reset(answer)
+        self.port = 0
+
+    def reset(self, answer: Callable[[dict[str, str]], bytes | None]) -> None:
+        """As it was when it was made."""
+        self.answer = answer
+        self.asked.clear()
         self.error = "Success"
         self.status = 200
         self.hold: asyncio.Event | None = None
-        self.port = 0
 
     async def start(self, ssl_context: Any = None) -> None:
         listening = socket.create_server(("127.0.0.1", 0))

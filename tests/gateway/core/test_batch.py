@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime
+import hashlib
 from typing import Any
 from uuid import uuid4
 
-from gateway.store.exchanges import between
+import pytest
+
 from parsers.core.payloads import BY_USE
-from tests.gateway.core.conftest import Ground, Opened
+from tests.gateway.core.conftest import Ground, Grounds
 from tests.gateway.core.test_real_time import ask_by_requests, ask_by_zeep
 from tests.parsers.core.core_messages import ANSWER, BATCH, REQUEST
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 PAYER_999 = (
     b"ISA*00*          *00*          *ZZ*PAYER          *ZZ*BATON          *260302*0931*^*00501*000000901*0*P*:~"
@@ -25,12 +28,6 @@ def of(use: str, payload_id: str, **changes: str) -> dict[str, str]:
     if use not in ("270", "ack:999"):
         del fields["PayloadLength"], fields["CheckSum"]
     return fields
-
-
-async def rows(ground: Ground, partner: str) -> list[dict[str, Any]]:
-    return await between(
-        ground.gateway.store, partner, datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
-    )
 
 
 async def call(ground: Ground, operation: str, fields: dict[str, str], payload: Any = None) -> Any:
@@ -48,9 +45,8 @@ async def retrieved(ground: Ground, operation: str, fields: dict[str, str]) -> A
             await asyncio.sleep(0.05)
 
 
-async def test_batch_is_passed_on_and_each_side_gets_what_is_his(open_ground: Opened) -> None:
+async def test_batch_is_passed_on_and_each_side_gets_what_is_his(ground: Ground) -> None:
     """zeep submits to our endpoint; our client submits to the payer, fetches his 999 and results, acknowledges them."""
-    ground = await open_ground()
 
     def payer(fields: dict[str, str]) -> bytes | None:
         if fields["PayloadType"] == BY_USE["retrieval:999"]:
@@ -69,7 +65,7 @@ async def test_batch_is_passed_on_and_each_side_gets_what_is_his(open_ground: Op
     assert ack.PayloadType == "X12_999_Response_005010X231A1"
     results = await retrieved(ground, "BatchResultsRetrievalTransaction", of("results:271", mine))
     assert results.Payload == ANSWER
-    waiting = [row for row in await rows(ground, "hospital") if row["kind"] == "document"]
+    waiting = [row for row in await ground.rows("hospital") if row["kind"] == "document"]
     assert [row["confirmed_at"] for row in waiting] == [None] and waiting[0]["fetched_at"] is not None
     confirmed = await call(
         ground, "BatchResultsAckSubmitTransaction", of("ack:999", mine, **sums(PAYER_999)), PAYER_999
@@ -85,8 +81,7 @@ async def test_batch_is_passed_on_and_each_side_gets_what_is_his(open_ground: Op
     assert "AK1*HB*101" in next(e["Payload"] for e in ground.payer.asked if e["PayloadType"] == BY_USE["ack:999"])
 
 
-async def test_batch_by_mime_and_a_wrong_check_sum(open_ground: Opened) -> None:
-    ground = await open_ground()
+async def test_batch_by_mime_and_a_wrong_check_sum(ground: Ground) -> None:
     mine = str(uuid4())
     wrong = of("270", mine, CheckSum="0" * 40, ReceiverID="BATON")
     answer = await asyncio.to_thread(ask_by_requests, ground.url, wrong, REQUEST)
@@ -103,14 +98,12 @@ async def test_batch_by_mime_and_a_wrong_check_sum(open_ground: Opened) -> None:
             assert b"NoBatchAckFile" in answer.content
             await asyncio.sleep(0.05)
     assert not ground.payer.asked
-    kinds = [(row["kind"], row["outcome"]) for row in await rows(ground, "hospital")]
+    kinds = [(row["kind"], row["outcome"]) for row in await ground.rows("hospital")]
     assert kinds == [("submit", "ChecksumMismatched"), ("submit", "Success")]
 
 
-async def test_batch_payer_that_refuses_parks_the_document_and_one_who_is_away_gets_it_later(
-    open_ground: Opened,
-) -> None:
-    ground = await open_ground(client="tries = 2")
+async def test_batch_payer_that_refuses_parks_the_document_and_one_who_is_away_gets_it_later(grounds: Grounds) -> None:
+    ground = await grounds.open(client="tries = 2")
     relay = ground.gateway.relays["bigpayer"]
     ground.payer.error = "PayloadTypeIllegal"
     await call(ground, "BatchSubmitTransaction", of("270", str(uuid4())), REQUEST)
@@ -132,8 +125,6 @@ OTHER = REQUEST.replace(b"TR101", b"TR102")
 
 
 def sums(document: bytes) -> dict[str, str]:
-    import hashlib
-
     return {"PayloadLength": str(len(document)), "CheckSum": hashlib.sha1(document).hexdigest()}
 
 

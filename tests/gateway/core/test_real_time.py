@@ -15,9 +15,11 @@ from zeep.transports import Transport
 from zeep.wsse.username import UsernameToken
 
 from parsers.x12.interchange import read_interchanges
-from tests.gateway.core.conftest import Ground, Opened
+from tests.gateway.core.conftest import Ground, Grounds
 from tests.parsers.core.core_messages import ANSWER, FIELDS, REQUEST, mime, soap
 from tests.support.waiting import until
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
 def ask_by_zeep(url: str, operation: str, fields: dict[str, str], payload: Any) -> Any:
@@ -37,16 +39,7 @@ def fresh(**changes: str) -> dict[str, str]:
     return {**FIELDS, "PayloadID": str(uuid4()), **changes}
 
 
-async def bodies(ground: Ground) -> list[tuple[str, bytes]]:
-    def read(connection: Any) -> list[tuple[str, bytes]]:
-        rows = connection.exec_driver_sql("SELECT channel, body FROM journal ORDER BY journal_id")
-        return [(channel, bytes(body or b"")) for channel, body in rows]
-
-    return await ground.gateway.store.read(read)
-
-
-async def test_real_time_by_zeep_is_relayed_and_both_halves_are_kept(open_ground: Opened) -> None:
-    ground = await open_ground()
+async def test_real_time_by_zeep_is_relayed_and_both_halves_are_kept(ground: Ground) -> None:
     fields = fresh()
     answer = await asyncio.to_thread(ask_by_zeep, ground.url, "RealTimeTransaction", fields, REQUEST.decode())
     assert (answer.ErrorCode, answer.ErrorMessage, answer.PayloadID) == ("Success", "None", fields["PayloadID"])
@@ -55,14 +48,11 @@ async def test_real_time_by_zeep_is_relayed_and_both_halves_are_kept(open_ground
     asked = ground.payer.asked[0]
     assert (asked["Username"], asked["Password"], asked["SenderID"]) == ("baton-at-payer", "payer-secret", "BATON")
     assert asked["Payload"].encode() == REQUEST and asked["PayloadID"] != fields["PayloadID"]
-    assert await bodies(ground) == [("core", REQUEST), ("bigpayer", ANSWER)]
+    assert await ground.bodies() == [("core", REQUEST), ("bigpayer", ANSWER)]
     assert await ground.exchanges("hospital") == await ground.exchanges("bigpayer") == [("real-time", "Success")]
 
 
-async def test_real_time_same_payload_id_gets_the_stored_answer_and_another_payload_is_refused(
-    open_ground: Opened,
-) -> None:
-    ground = await open_ground(client='form = "mime"')
+async def test_real_time_same_payload_id_gets_the_stored_answer_and_another_payload_is_refused(ground: Ground) -> None:
     fields = fresh()
     first, second = [
         await asyncio.to_thread(ask_by_requests, ground.url, fields, REQUEST),
@@ -76,8 +66,7 @@ async def test_real_time_same_payload_id_gets_the_stored_answer_and_another_payl
     assert ANSWER in again.content and len(ground.payer.asked) == 2  # another PayloadID is another request
 
 
-async def test_real_time_copies_at_once_ask_the_payer_once(open_ground: Opened) -> None:
-    ground = await open_ground()
+async def test_real_time_copies_at_once_ask_the_payer_once(ground: Ground) -> None:
     ground.payer.hold = asyncio.Event()
     fields = fresh()
     asking = [asyncio.create_task(asyncio.to_thread(ask_by_requests, ground.url, fields, REQUEST)) for _ in range(3)]
@@ -87,8 +76,7 @@ async def test_real_time_copies_at_once_ask_the_payer_once(open_ground: Opened) 
     assert all(ANSWER in answer.content for answer in answers) and len(ground.payer.asked) == 1
 
 
-async def test_real_time_by_curl_multipart(open_ground: Opened) -> None:
-    ground = await open_ground()
+async def test_real_time_by_curl_multipart(ground: Ground) -> None:
     given = [f"-F{name}={value}" for name, value in fresh().items()] + ["-FUserName=BATON", "-FPassword=secret"]
     command = ["curl", "-s", *given, f"-FPayload={REQUEST.decode()}", ground.url]
     process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
@@ -96,8 +84,7 @@ async def test_real_time_by_curl_multipart(open_ground: Opened) -> None:
     assert ANSWER in out and b"Success" in out
 
 
-async def test_real_time_payer_down_is_answered_with_aaa_42(open_ground: Opened) -> None:
-    ground = await open_ground()
+async def test_real_time_payer_down_is_answered_with_aaa_42(ground: Ground) -> None:
     ground.payer.status = 503
     answer = await asyncio.to_thread(ask_by_requests, ground.url, fresh(), with_payer(REQUEST))
     interchange = next(read_interchanges(x12_of(answer.content)))
@@ -107,8 +94,8 @@ async def test_real_time_payer_down_is_answered_with_aaa_42(open_ground: Opened)
     assert await ground.exchanges("hospital") == [("real-time", "Receiver")]
 
 
-async def test_real_time_payer_too_slow_is_answered_with_aaa_80_and_his_answer_is_kept(open_ground: Opened) -> None:
-    ground = await open_ground(answer_seconds="0.3")
+async def test_real_time_payer_too_slow_is_answered_with_aaa_80_and_his_answer_is_kept(grounds: Grounds) -> None:
+    ground = await grounds.open(answer_seconds="0.3")
     ground.payer.hold = asyncio.Event()
     fields = fresh()
     answer = await asyncio.to_thread(ask_by_requests, ground.url, fields, with_payer(REQUEST))
@@ -117,28 +104,25 @@ async def test_real_time_payer_too_slow_is_answered_with_aaa_80_and_his_answer_i
     ground.payer.hold.set()
     while await ground.exchanges("bigpayer") != [("real-time", "Success")]:  # noqa: ASYNC110 - it has no event
         await asyncio.sleep(0.02)
-    assert ("bigpayer", ANSWER) in await bodies(ground)
+    assert ("bigpayer", ANSWER) in await ground.bodies()
     again = await asyncio.to_thread(ask_by_requests, ground.url, fields, with_payer(REQUEST))
     assert ANSWER in again.content and len(ground.payer.asked) == 1  # the same request again gets the real answer
 
 
-async def test_real_time_answer_that_is_no_x12_is_not_believed(open_ground: Opened) -> None:
-    ground = await open_ground()
+async def test_real_time_answer_that_is_no_x12_is_not_believed(ground: Ground) -> None:
     ground.payer.answer = lambda fields: b'{"error": "try later"}'
     answer = await asyncio.to_thread(ask_by_requests, ground.url, fresh(), with_payer(REQUEST))
     assert b"~AAA*Y**42*P~" in answer.content and b"try later" not in answer.content
     assert await ground.exchanges("bigpayer") == [("real-time", "PayloadIllegal")]
 
 
-async def test_real_time_without_a_payer_behind_us_gets_the_gateways_999(open_ground: Opened) -> None:
-    ground = await open_ground()
+async def test_real_time_without_a_payer_behind_us_gets_the_gateways_999(ground: Ground) -> None:
     answer = await asyncio.to_thread(ask_by_requests, ground.url, fresh(ReceiverID="BATON"), REQUEST)
     assert b"X12_999_Response_005010X231A1" in answer.content and b"AK1*HS*101" in answer.content
     assert not ground.payer.asked
 
 
-async def test_real_time_broken_interchange_gets_ta1_and_is_not_relayed(open_ground: Opened) -> None:
-    ground = await open_ground()
+async def test_real_time_broken_interchange_gets_ta1_and_is_not_relayed(ground: Ground) -> None:
     answer = await asyncio.to_thread(ask_by_requests, ground.url, fresh(), REQUEST.replace(b"IEA*1*", b"IEA*2*"))
     assert b"X12_TA1_Response_00501X231A1" in answer.content and b"*R*021" in answer.content
     assert not ground.payer.asked
@@ -158,17 +142,16 @@ WRONG = [
 ]
 
 
-async def test_endpoint_wrong_request_gets_a_clear_answer(open_ground: Opened) -> None:
-    ground = await open_ground()
+async def test_endpoint_wrong_request_gets_a_clear_answer(ground: Ground) -> None:
     async with httpx.AsyncClient() as client:
         for content_type, body, status, inside in WRONG:
             answer = await client.post(ground.url, content=body, headers={"Content-Type": content_type})
             assert answer.status_code == status and inside in answer.content, inside
-    assert await bodies(ground) == []
+    assert await ground.bodies() == []
 
 
-async def test_endpoint_stranger_is_refused_before_his_payload_is_read(open_ground: Opened) -> None:
-    ground = await open_ground(endpoint="max_body = 16777216")
+async def test_endpoint_stranger_is_refused_before_his_payload_is_read(grounds: Grounds) -> None:
+    ground = await grounds.open(endpoint="max_body = 16777216")
     sent = 0
 
     async def endless() -> Any:
@@ -190,8 +173,8 @@ async def test_endpoint_stranger_is_refused_before_his_payload_is_read(open_grou
     assert sent < 200
 
 
-async def test_endpoint_too_long_body_paused_channel_and_other_paths(open_ground: Opened) -> None:
-    ground = await open_ground(endpoint="max_body = 65536\nmax_in_work = 65536")
+async def test_endpoint_too_long_body_paused_channel_and_other_paths(grounds: Grounds) -> None:
+    ground = await grounds.open(endpoint="max_body = 65536\nmax_in_work = 65536")
     kind = {"Content-Type": "multipart/form-data; boundary=XbX"}
     async with httpx.AsyncClient() as client:
         assert (await client.post(ground.url, content=mime(FIELDS, b"x" * 70_000), headers=kind)).status_code == 413
@@ -206,9 +189,8 @@ async def test_endpoint_too_long_body_paused_channel_and_other_paths(open_ground
         assert (await client.post(ground.url, content=mime(FIELDS, REQUEST), headers=kind)).status_code == 200
 
 
-async def test_endpoint_logs_hold_no_value_of_a_message(open_ground: Opened, caplog: pytest.LogCaptureFixture) -> None:
+async def test_endpoint_logs_hold_no_value_of_a_message(ground: Ground, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.DEBUG):
-        ground = await open_ground()
         ground.payer.status = 503
         document = with_payer(REQUEST).replace(b"TR101", b"ZZCANARY")
         await asyncio.to_thread(ask_by_requests, ground.url, fresh(), document)
