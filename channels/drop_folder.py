@@ -58,6 +58,7 @@ class DropFolder:
         self._stable_seconds = stable_seconds
         self._max_file = max_file
         self._seen: dict[str, tuple[Mark, float]] = {}  # name -> what it was, and since when
+        self._read: dict[str, Mark] = {}  # of what was taken: what it was when it was read
         self._held: set[Mark] = set()  # taken where they lie, because they cannot be moved
 
     def make(self) -> None:
@@ -104,6 +105,7 @@ class DropFolder:
                 body = file.read(before.st_size + 1)
                 if len(body) != before.st_size or _mark(os.fstat(descriptor)) != _mark(before):
                     raise NotReadable("the file changed while it was read", later=True)
+                self._read[claimed.name] = _mark(before)
                 return body
         except OSError as problem:
             later = problem.errno not in (errno.EACCES, errno.EPERM, errno.ELOOP, errno.ENXIO)
@@ -111,6 +113,7 @@ class DropFolder:
 
     def finish(self, claimed: Claimed, folder: str, reason: str = "") -> bool:
         """Move an answered file to done/ or error/; False when it cannot be moved."""
+        self._read.pop(claimed.name, None)
         if not claimed.folder:
             return False
         try:
@@ -118,6 +121,27 @@ class DropFolder:
                 if reason:
                     _write(goal, f"{claimed.name}.reason.txt", reason.encode())
                 os.rename(claimed.name, claimed.name, src_dir_fd=working, dst_dir_fd=goal)
+        except OSError:
+            return False
+        return True
+
+    def changed(self, claimed: Claimed) -> bool:
+        """Whether a file is another than when it was read: its writer still had it open."""
+        read = self._read.pop(claimed.name, None)
+        if read is None or not claimed.folder:
+            return False
+        try:
+            with self._open(claimed.folder) as (_, folder):
+                return _mark(os.stat(claimed.name, dir_fd=folder, follow_symlinks=False)) != read
+        except OSError:
+            return False
+
+    def give_back(self, claimed: Claimed) -> bool:
+        """Back into the drop folder under the partner's name, to be taken once it rests; False when that is taken."""
+        try:
+            with self._open(claimed.folder) as (folder, working):
+                os.link(claimed.name, claimed.original, src_dir_fd=working, dst_dir_fd=folder, follow_symlinks=False)
+                os.unlink(claimed.name, dir_fd=working)
         except OSError:
             return False
         return True

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from channels.drop_folder import DONE, ERROR, Claimed, DropFolder, NotReadable, write_whole
+from channels.file_name import file_name
 from channels.ports import Answer, Delivery, DeliveryError, Inbound, Intake, Outcome
 
 log = logging.getLogger(__name__)
@@ -166,6 +167,11 @@ class FileDrop:
         """Move an answered file on; False when it must be submitted again (our own outage)."""
         if answer.accepted:
             self.stored += 1
+            if await asyncio.to_thread(self._folder.changed, claimed):
+                log.warning("channel %s: a file changed after it was read: it is read again", self.settings.name)
+                if not await asyncio.to_thread(self._folder.give_back, claimed):
+                    later.append(claimed)
+                return True
             await self._finish(claimed, DONE)
         elif answer.close:
             if claimed.folder:
@@ -208,7 +214,7 @@ class FileDrop:
 
 
 class FileDestination:
-    """`channels.ports.Destination` that writes each delivery as a whole file under the delivery's id."""
+    """`channels.ports.Destination` that writes each delivery as a whole file, named by control number and id."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -228,7 +234,7 @@ class FileDestination:
                 if "/" in delivery.id or "\0" in delivery.id or delivery.id.startswith("."):
                     outcomes.append(Outcome.REFUSED)
                     continue
-                write_whole(self._folder, delivery.id, delivery.body)
+                write_whole(self._folder, file_name(delivery), delivery.body)
                 outcomes.append(Outcome.CONFIRMED)
         except OSError as problem:
             raise DeliveryError(f"the folder cannot be written: {problem.strerror}") from None

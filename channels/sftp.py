@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from channels.drop_folder import DONE, ERROR, TEMPORARY
+from channels.file_name import file_name
 from channels.ports import Answer, Delivery, DeliveryError, Inbound, Intake, Outcome
 from channels.sftp_account import SftpAccount, SftpAway, SftpLine
 
@@ -295,7 +296,8 @@ class Sftp:
         if "/" in delivery.id or "\0" in delivery.id or delivery.id.startswith("."):
             return Outcome.REFUSED
         folder = self.settings.out.rstrip("/")
-        temporary, path = f"{folder}/.{delivery.id}.tmp", f"{folder}/{delivery.id}"
+        name = file_name(delivery)
+        temporary, path = f"{folder}/.{name}.tmp", f"{folder}/{name}"
         async with client.open(temporary, "wb") as file:
             await file.write(delivery.body)
         if (await client.lstat(temporary)).size != len(delivery.body):

@@ -215,6 +215,20 @@ async def test_drop_drain_finishes_the_files_in_hand(drop: Drop) -> None:
     assert drop.names("done") == ["a.x12"]
 
 
+async def test_drop_file_that_grows_after_it_was_read_is_read_again_as_a_whole(drop: Drop) -> None:
+    drop.intake.silent = True
+    await drop.start()
+    with drop.put("a.x12", b"ISA*1").open("ab") as writer:
+        await until(lambda: len(drop.intake.units) == 1)
+        writer.write(b"*and the rest")
+        writer.flush()
+        drop.intake.silent = False
+        drop.intake.units[0].answered(Answer())
+        await until(lambda: drop.names("done") == ["a.x12"])
+    assert drop.bodies == [b"ISA*1", b"ISA*1*and the rest"]
+    assert (drop.folder / "done").is_dir() and not drop.names(".working")
+
+
 async def test_drop_same_name_again_keeps_both(drop: Drop) -> None:
     await drop.start()
     for n in (b"1", b"2"):
@@ -295,6 +309,13 @@ async def test_destination_writes_whole_files_under_their_ids(tmp_path: Path) ->
     assert await destination.deliver(batch[:1]) == expected[:1]
     assert sorted(str(each.relative_to(tmp_path)) for each in tmp_path.rglob("*")) == ["out", "out/a.x12", "out/d.x12"]  # noqa: ASYNC240
     await destination.close()
+
+
+async def test_destination_names_files_by_control_number(tmp_path: Path) -> None:
+    body = b"ISA*00*          *00*          *ZZ*BATON          *ZZ*PAYER          *260302*0930*^*00501*000000123*0*P*:~"
+    batch = [Delivery("999-r-45.x12", "k", "", body, {}), Delivery("ta1-r-46.x12", "k", "", b"nothing", {})]
+    assert await FileDestination(tmp_path).deliver([*batch, batch[0]]) == [Outcome.CONFIRMED] * 3
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["999-000000123-r-45.x12", "ta1-r-46.x12"]  # noqa: ASYNC240
 
 
 async def test_destination_folder_that_cannot_be_written_is_a_delivery_error(tmp_path: Path) -> None:
