@@ -38,6 +38,10 @@ class NoAnswer(PeerLost):
     """The message was sent, and its answer did not come."""
 
 
+class Closed(NoAnswer):
+    """The peer closed the connection instead of answering."""
+
+
 class MllpClient:
     """One connection.  Open it with `connect`; after PeerLost it is closed and must be opened again."""
 
@@ -90,6 +94,8 @@ class MllpClient:
         Others are counted as unexpected and left out: an application acknowledgement of an earlier message, say.
         NoAnswer when the message may have arrived, PeerLost when there was no connection.
         """
+        if self._streams is not None and self._streams[0].at_eof():  # a peer that closes after each answer
+            await self.close()
         if self._streams is None:
             await self.connect()
         assert self._streams is not None
@@ -103,6 +109,9 @@ class MllpClient:
                     if not control_id or reply.answers == control_id:
                         return reply
                     self.unexpected += 1
+        except ConnectionError:
+            await self.close()
+            raise Closed("closed by the peer") from None
         except (OSError, TimeoutError):
             await self.close()
             raise NoAnswer("no answer") from None
@@ -127,7 +136,7 @@ class MllpClient:
         while not self._arrived:
             data = await reader.read(_READ)
             if not data:
-                raise NoAnswer("closed by the peer")
+                raise Closed("closed by the peer")
             for found in self._frames.feed(data):
                 if found.broken:
                     raise NoAnswer(f"the answer is {found.broken}")

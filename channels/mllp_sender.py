@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 from zlib import crc32
 
-from channels.mllp_client import MllpClient, NoAnswer, PeerLost, Reply
+from channels.mllp_client import Closed, MllpClient, NoAnswer, PeerLost, Reply
 from channels.ports import Delivery, DeliveryError, Outcome
 from channels.tls import Tls
 from parsers.hl7v2.batch import split_batch
@@ -157,8 +157,15 @@ class MllpSender:
         if not settings.original and not expects_accept(header):
             await client.tell(sent)
             return "ok"
+        expected = header.control_id if settings.match else b""
+        reused = client.connected
         try:
-            reply = await client.exchange(sent, header.control_id if settings.match else b"")
+            try:
+                reply = await client.exchange(sent, expected)
+            except Closed:
+                if not reused:
+                    raise
+                reply = await client.exchange(sent, expected)  # it was closing while we wrote: peers that do each time
         except NoAnswer:
             self.lost += 1
             action = settings.actions.get(NO_ANSWER, "retry")

@@ -153,9 +153,20 @@ async def test_sender_without_an_answer_closes_before_it_sends_again() -> None:
 
 async def test_sender_what_was_taken_before_the_peer_left_is_confirmed() -> None:
     async with peers() as (receiver, sender):
-        receiver.answers = [acknowledge(), lambda body, writer: writer.close()]
+        receiver.answers = [acknowledge(), *[lambda body, writer: writer.close()] * 2]
         assert await sender.deliver([delivery(n) for n in range(4)]) == [OK, LATER, LATER, LATER]
         assert await sender.deliver([delivery(n) for n in range(1, 4)]) == [OK] * 3
+
+
+async def test_sender_peer_that_closes_after_each_answer_gets_each_message_once() -> None:
+    def once(body: bytes, writer: asyncio.StreamWriter) -> None:
+        acknowledge()(body, writer)
+        writer.close()
+
+    async with peers() as (receiver, sender):
+        receiver.answer = once
+        assert await sender.deliver([delivery(n) for n in range(6)]) == [OK] * 6
+        assert (receiver.ids, receiver.connections, sender.lost) == ([f"M{n}" for n in range(6)], 6, 0)
 
 
 @pytest.mark.parametrize(("action", "outcome"), [("fail", NEVER), ("ok", OK)])
