@@ -88,11 +88,13 @@ class _Compiler:
             self.loops[described["id"]] = self._loop(described, cap)
         for described in written.values():
             self._fill(self.loops[described["id"]], described)
+        self._drop_unused()
         for loop in self.loops.values():
             loop.close()
         for rule in self._rules():
             for loop_id in rule["loops"]:
-                self.loops[loop_id].rules += (self._rule(rule),)
+                if loop_id in self.loops:
+                    self.loops[loop_id].rules += (self._rule(rule),)
         lines = [entry.line for loop in (heading, *self.loops.values()) for entry in loop.entries if entry.line]
         return Guide(
             name=self.name,
@@ -111,6 +113,11 @@ class _Compiler:
         """Loops by id: of the guide that this one is like, then its own, which take their place."""
         base = _file(self.given["like"]).get("loop", []) if "like" in self.given else []
         return {loop["id"]: loop for loop in (*base, *self.given.get("loop", []))}
+
+    def _drop_unused(self) -> None:
+        """Loops of the guide that this one is like and that it has no place for."""
+        inner = {entry.loop.id for loop in self.loops.values() for entry in loop.entries if entry.loop}
+        self.loops = {name: loop for name, loop in self.loops.items() if loop.level or name in inner}
 
     def _rules(self) -> list[Given]:
         base = _file(self.given["like"]).get("rule", []) if "like" in self.given else []

@@ -14,6 +14,7 @@ _SEPARATORS_AT = (3, 6, 17, 20, 31, 34, 50, 53, 69, 76, 81, 83, 89, 99, 101, 103
 _WINDOW = 512  # an ISA has 106 bytes; the rest is room for a sender's bad padding
 _LONGEST_ELEMENT = 40
 _BLANKS = b" \t\r\n"
+_LAYOUT = _BLANKS + b"\xef\xbb\xbf\x00"
 _FIRST_REPETITION_VERSION = "00402"
 
 
@@ -22,7 +23,8 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
 
     start, end    offsets in the body: of "ISA", and of the terminator that ends the segment
     elements      ISA01..ISA16 without padding, index 0 = "ISA"
-    flags         what was odd: "isa-padding", "isa-broken-lines", "isa-component-missing"
+    flags         what was odd: "isa-padding", "isa-broken-lines", "isa-component-missing"; "isa-broken": elements are
+                  missing or surplus, the others are guessed, nothing but a TA1 can be made of it
     """
 
     start: int
@@ -55,6 +57,8 @@ def find_headers(body: bytes) -> Iterator[Header]:
         if start and body[start - 1 : start].isalnum():
             continue
         header = _read_header(body, start)
+        if header is None and not body[:start].strip(_LAYOUT):
+            header = _read_broken(body, start)
         if header is not None:
             yield header
 
@@ -89,6 +93,31 @@ def _read_header(body: bytes, start: int) -> Header | None:
         elements=(*elements, decode(component)),
         delimiters=delimiters,
         flags=tuple(flags),
+    )
+
+
+def _read_broken(body: bytes, start: int) -> Header | None:
+    """An ISA at the start of a body with too few or too many elements, when its addresses and the GS can be found: its
+    sender can be told at least."""
+    window = body[start : start + _WINDOW]
+    element = window[3:4]
+    following = re.search(rb"(?<=[^0-9A-Za-z])GS" + re.escape(element), window)
+    if following is None:
+        return None
+    content = window[: following.start()].rstrip(_BLANKS)
+    terminator = content[-1:]
+    pieces = content[:-1].split(element)
+    if len(pieces) < 9 or terminator.isalnum() or terminator == element:
+        return None
+    texts = [decode(_joined(piece)).strip() for piece in pieces]
+    numbers = [text for text in texts[9:] if len(text) == 9 and text.isascii() and text.isdigit()]
+    elements = [*texts[:9], "", "", "", "00501", numbers[0] if numbers else "", "0", "", ""]
+    return Header(
+        start=start,
+        end=start + len(content) - 1,
+        elements=tuple(elements),
+        delimiters=Delimiters(element, b"", b"", terminator),
+        flags=("isa-broken",),
     )
 
 

@@ -123,11 +123,14 @@ def _flagged(header: Header, flag: str) -> Header:
     )
 
 
+BROKEN = "isa-broken"
+_STRUCTURE = "022"  # TA105
 _FLAG_TEXTS = {
     "isa-padding": "The ISA is not 106 bytes long: its elements are not padded to their fixed lengths",
     "isa-broken-lines": "The ISA is broken over lines",
     "isa-component-missing": "ISA16 is missing: the interchange has no component separator",
     "leading-data": "Data before the first ISA was skipped",
+    BROKEN: "The ISA has not its sixteen elements: nothing of the interchange was read",
 }
 
 
@@ -136,6 +139,9 @@ _FLAG_CODES = {"isa-component-missing": "027"}  # TA105
 
 def _read(body: bytes, header: Header, end: int) -> Interchange:
     interchange = Interchange(header)
+    if BROKEN in header.flags:
+        interchange.reject(_STRUCTURE, "ISA", _FLAG_TEXTS[BROKEN])
+        return interchange
     for flag in header.flags:
         interchange.note("warning", flag, "ISA", _FLAG_TEXTS[flag])
         interchange.flaw = interchange.flaw or _FLAG_CODES.get(flag)

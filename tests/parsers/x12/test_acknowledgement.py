@@ -228,3 +228,31 @@ def test_values_cannot_break_out_of_their_element() -> None:
 
 def test_slots_are_filled_with_numbers_of_the_fixed_lengths() -> None:
     assert number_interchange(b"{ISA13}|{GS06}|{ST02}|{GS06}", 7) == b"000000007|7|0001|7"
+
+
+ISA = eligibility(*ACTIVE)[:106]
+
+
+@pytest.mark.parametrize(
+    ("broken", "number", "code"),
+    [
+        (ISA.replace(b"*0*P*", b"*P*"), "000000101", "022"),
+        (ISA.replace(b"*0*P*", b"*0*0*P*"), "000000101", "023"),
+        (ISA.replace(b"*00501*000000101*0*P*", b"*"), "000000000", "022"),
+        (b"\xef\xbb\xbf\r\n" + ISA.replace(b"*^*", b"*"), "000000101", "022"),
+    ],
+)
+def test_isa_without_its_elements_is_answered_as_far_as_it_says_whose_it_is(
+    broken: bytes, number: str, code: str
+) -> None:
+    (answer,) = answers(broken + eligibility(*ACTIVE)[106:])
+    assert (answer.kind, answer.code) == ("TA1", code)
+    assert lines(answer)[1].startswith(f"TA1*{number}*261110*09") and lines(answer)[1].endswith(f"*R*{code}")
+    assert second_opinion(number_interchange(answer.body, 1)) == []
+
+
+@pytest.mark.parametrize(
+    "broken", [b"ISA*00*cut~GS*HB*", b"ISA*00*          *00*  ", b"MSG*" + ISA.replace(b"*^*", b"*")]
+)
+def test_isa_that_does_not_say_whose_it_is_is_no_header(broken: bytes) -> None:
+    assert answers(broken) == []
