@@ -30,6 +30,7 @@ from gateway.desk import DeskClerk
 from gateway.intake import GroupCommitIntake, IntakeFeed
 from gateway.mllp_opening import message_sinks
 from gateway.outgoing import renderer
+from gateway.pacing import paced
 from gateway.pipeline import Pipeline, PipelineSettings
 from gateway.relay import Relay, RelayTimes
 from gateway.scheduler import Scheduler, SchedulerSettings
@@ -151,6 +152,7 @@ class Gateway:
                 destination = kind.destination(channel, self._surroundings())
                 patient = RelayTimes(batch=self.settings.bus.batch, delivery=kind.patience(channel))
                 times = kind.times(channel) if kind.times is not None else patient
+                destination, times = paced(self.settings, channel.name, destination, times)
                 self._relay(channel.name, destination, kind.render, times)
 
     def _surroundings(self) -> Surroundings:

@@ -30,9 +30,12 @@ class AskingSection(Section):
         default=60, ge=1, description="Minutes for a TA1, 999 or answer before a question is sent again."
     )
     answer_hours: int = Field(default=24, ge=1, description="Hours for the answer before a question counts as overdue.")
+    per_minute: int = Field(
+        default=0, ge=0, le=6000, description="Most questions per minute to one partner's channel; 0: no limit."
+    )
     resends: int = Field(
         default=1, ge=0, le=5, description="How often what nobody acknowledged is sent again by itself."
     )
 
     def asking(self, partners: tuple[TradingPartner, ...]) -> AskingSettings:
-        return AskingSettings(partners=partners, **self.model_dump())
+        return AskingSettings(partners=partners, **self.model_dump(exclude={"per_minute"}))
