@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
+import time
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 REFRESH_SECONDS = 5.0
+LOOK_UP_SECONDS = 5.0
 TIMES = RelayTimes(batch=32, idle=0.25, first_retry=1.0, last_retry=10.0, delivery=600.0)
 TEST_TYPE = "webhook.test"
 
@@ -54,6 +56,7 @@ class Webhooks:
         self._base = tuple(gateway.store.sinks)  # the sinks that are no webhooks
         self._open: dict[str, _Open] = {}
         self._rows: dict[str, Webhook] = {}
+        self._gone: dict[str, float] = {}  # removed lately -> when to look once more
         self._key = b""
         self._lock = asyncio.Lock()
         self._stopping = asyncio.Event()
@@ -103,8 +106,9 @@ class Webhooks:
         """Raises EgressRefused when events would never be sent there; a name without an address may get one later."""
         parse_url(url)
         try:
-            await pinned(url, self.policy)
-        except OSError:
+            async with asyncio.timeout(LOOK_UP_SECONDS):
+                await pinned(url, self.policy)
+        except (OSError, TimeoutError):
             pass
 
     async def add(self, webhook: Webhook) -> str:
@@ -164,7 +168,8 @@ class Webhooks:
     async def refresh(self) -> None:
         """Make what is open equal to what the table says."""
         async with self._lock:
-            self._rows = {row.name: row for row in await list_webhooks(self._gateway.store)}
+            before, self._rows = self._rows, {row.name: row for row in await list_webhooks(self._gateway.store)}
+            self._gone |= dict.fromkeys(before.keys() - self._rows.keys(), time.monotonic() + 2 * REFRESH_SECONDS)
             active = {name: row for name, row in self._rows.items() if row.state == "active"}
             self._gateway.store.sinks = (*self._base, *(_sink(row) for row in active.values()))
             for name in [name for name, each in self._open.items() if active.get(name) != each.row]:
@@ -182,10 +187,18 @@ class Webhooks:
                 pass
             try:
                 await self.refresh()
+                await self._clear_gone()
             except StoreUnavailable:
                 pass  # looked at again
             except Exception:  # the loop must survive a look
                 log.exception("the webhooks could not be read")
+
+    async def _clear_gone(self) -> None:
+        """Set aside what another process queued for a webhook before it heard that there is none any more."""
+        for name in [name for name, due in self._gone.items() if time.monotonic() >= due]:
+            del self._gone[name]
+            if name not in self._rows and self._gateway.settings.find_channel(name) is None:
+                await remove_webhook(self._gateway.store, name, self._gateway.clock())
 
     def _start_one(self, row: Webhook) -> None:
         destination = self._destination(row)

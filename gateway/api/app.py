@@ -37,7 +37,7 @@ from gateway.api import (
     webhooks,
 )
 from gateway.api.auth import SCOPES, GuardedRoute, authenticate, needs
-from gateway.api.description import describe_errors
+from gateway.api.description import describe_errors, describe_webhooks
 from gateway.api.fhir_errors import as_operation_outcomes, is_fhir
 from gateway.api.ports import GatewayPort
 from gateway.store.ports import StoreUnavailable
@@ -108,6 +108,7 @@ def openapi_document(app: FastAPI) -> dict[str, Any]:
             operation["security"] = [{"key": []}]
             operation["x-scope"] = route.scope
     describe_errors(document)
+    describe_webhooks(document)
     return document
 
 

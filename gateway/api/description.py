@@ -35,6 +35,30 @@ def describe_errors(document: dict[str, Any]) -> None:
             operation["responses"] = dict(sorted(responses.items()))
 
 
+def describe_webhooks(document: dict[str, Any]) -> None:
+    """What Baton posts to who subscribed."""
+    text = {"type": "string"}
+    headers = {
+        "webhook-id": "The event id: the same at every attempt.",
+        "webhook-timestamp": "Seconds of this attempt.",
+        "webhook-signature": "`v1,` and the HMAC-SHA256 of `id.timestamp.body`; one for each live secret.",
+    }
+    parameters = [
+        {"name": name, "in": "header", "required": True, "schema": text, "description": said}
+        for name, said in headers.items()
+    ]
+    event = {"type": "object", "required": ["specversion", "id", "type", "data"], "description": "docs/events.md"}
+    message = {"type": "object", "required": ["resourceType"], "description": "docs/fhir.md, Notifications"}
+    content = {"application/cloudevents+json": {"schema": event}, FHIR_JSON: {"schema": message}}
+    answers = {
+        "2XX": {"description": "Taken"},
+        "410": {"description": "Nobody wants it any more: the webhook is disabled"},
+        "default": {"description": "Tried again"},
+    }
+    post = {"summary": "An event", "parameters": parameters, "requestBody": {"content": content}, "responses": answers}
+    document["webhooks"] = {"event": {"post": post}}
+
+
 def _always(operation: dict[str, Any]) -> list[str]:
     """What can be answered to any request of this shape."""
     codes = ["401", "403", "503"]

@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field
 
 from gateway.api.auth import authenticate, facilities_of, gateway_of, needs, new_router, record
 from gateway.api.models import Limit
-from gateway.api.restricted import body_for
+from gateway.api.restricted import bodies_for
 from gateway.settings_channels import EventPattern
 from gateway.store.ports import EventRow
 
@@ -97,7 +97,7 @@ async def read_events(
         return StreamingResponse(_stream(request, chosen, after), headers=headers, media_type=STREAM)
     rows, position = await _read(request, chosen, after, limit)
     await record(request, "event.read", "events", detail=f"found {len(rows)}")
-    bodies = b",".join(body_for(request, event) for _, event in rows)
+    bodies = b",".join(await bodies_for(request, [event for _, event in rows]))
     places = msgspec.json.encode([place for place, _ in rows])
     page = b'{"items":[%s],"positions":%s,"next":"%s"}' % (bodies, places, position.encode())
     return Response(page, media_type="application/json")
@@ -125,8 +125,8 @@ async def _stream(request: Request, chosen: _Chosen, after: str | None) -> Async
     while not (request.app.state.stopping or await request.is_disconnected()):
         before = after
         rows, after = await _read(request, chosen, after, _PAGE)
-        for position, event in rows:
-            body = body_for(request, event)
+        bodies = await bodies_for(request, [event for _, event in rows])
+        for (position, event), body in zip(rows, bodies, strict=True):
             yield b"id: %s\nevent: %s\ndata: %s\n\n" % (position.encode(), event.type.encode(), body)
         if rows:
             spoke = time.monotonic()

@@ -56,6 +56,26 @@ def _answers(*further: int) -> dict[int | str, dict[str, Any]]:
     return answers | {code: {"description": _WORDS[code], **_OUTCOME} for code in codes}
 
 
+_TASK = _OBJECT | {"required": ["resourceType", "id", "status"]}
+_OPERATIONS = {
+    "type": "array",
+    "maxItems": 50,
+    "items": {
+        "type": "object",
+        "required": ["op", "path"],
+        "properties": {"op": {"enum": ["add", "replace", "remove", "test"]}, "path": {"type": "string"}, "value": {}},
+    },
+}
+
+
+def _changing(media: str, schema: dict[str, Any]) -> dict[str, Any]:
+    """What a change of a task is sent with."""
+    header: dict[str, Any] = {"in": "header", "schema": {"type": "string"}}
+    match = header | {"name": "If-Match", "required": True, "description": "The ETag of the task as it was seen."}
+    actor = header | {"name": "X-Actor", "required": False, "description": "Who acts; else the new owner."}
+    return {"parameters": [match, actor], "requestBody": {"required": True, "content": {media: {"schema": schema}}}}
+
+
 router = APIRouter(prefix=ROOT, tags=["fhir"], route_class=GuardedRoute)
 
 
@@ -69,14 +89,16 @@ async def show_capabilities(request: Request) -> Response:
     return _answer(capability_statement(searches, INCLUDES, base=base, version=VERSION, at=at))
 
 
-@router.put("/Task/{id}", responses=_answers(404, 409, 412, 413, 415, 422, 428), openapi_extra={})
+@router.put("/Task/{id}", responses=_answers(404, 409, 412, 413, 422, 428), openapi_extra=_changing(FHIR_JSON, _TASK))
 @needs("tasks:write")
 async def put_task(request: Request, id: str) -> Response:
     """Change a task: the resource as it was read, with another status, owner or businessStatus.  Needs If-Match."""
     return await _update_task(request, id, lambda shown, sent: sent)
 
 
-@router.patch("/Task/{id}", responses=_answers(404, 409, 412, 413, 415, 422, 428), openapi_extra={})
+@router.patch(
+    "/Task/{id}", responses=_answers(404, 409, 412, 413, 415, 422, 428), openapi_extra=_changing(PATCH, _OPERATIONS)
+)
 @needs("tasks:write")
 async def patch_task(request: Request, id: str) -> Response:
     """Change a task by a JSON Patch (RFC 6902) of the resource.  Needs If-Match."""

@@ -106,6 +106,9 @@ def _no(value: Any) -> Any:
     return 0 if isinstance(value, int) and not isinstance(value, bool) else None
 
 
-def body_for(request: Request, event: EventRow) -> bytes:
-    """An event as this key may see it."""
-    return event.body if granted(request) or not event.restricted else to_minimal(event.body)
+async def bodies_for(request: Request, events: Sequence[EventRow]) -> list[bytes]:
+    """Events as this key may see them: minimal when they were restricted, or their patient is now."""
+    if granted(request):
+        return [event.body for event in events]
+    now = await hidden(request, "Patient", (event.patient_id for event in events))
+    return [to_minimal(event.body) if event.restricted or event.patient_id in now else event.body for event in events]

@@ -226,6 +226,19 @@ async def test_removed_webhook_leaves_a_ledger_that_holds(ground: Ground, webhoo
     assert "care-app" not in ground.relays and ground.store.sinks == ()
 
 
+async def test_what_another_process_queued_after_the_removal_is_set_aside(ground: Ground, webhooks: Webhooks) -> None:
+    await webhooks.add(row("http://127.0.0.1:9/"))
+    late = ground.store.sinks
+    await webhooks.remove("care-app", NOON)
+    ground.store.sinks = late
+    await write(ground.store, events=[full(1)])
+    assert (await ground.store.ledger()).sinks["care-app"].open == 1
+    webhooks._gone["care-app"] = 0.0  # the time is over
+    await webhooks._clear_gone()
+    sink = (await ground.store.ledger()).sinks["care-app"]
+    assert sink.balanced and sink.open == 0 and webhooks._gone == {}
+
+
 async def test_failing_endpoint_is_one_notice_that_clears(
     ground: Ground, webhooks: Webhooks, receiver: Receiver
 ) -> None:

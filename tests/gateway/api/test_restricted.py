@@ -142,6 +142,15 @@ async def test_events_come_in_their_minimal_form(
     assert SECRET in await read(await key(*SCOPES, "restricted:read"))
 
 
+async def test_event_from_before_the_patient_was_restricted_is_minimal_too(
+    client: httpx.AsyncClient, restricted: FakeGateway, key: Any
+) -> None:
+    before = msgspec.structs.replace(full_event(9, restricted=False), patient_id="pat_vip")
+    await write(restricted.store, WriteSet(events=[before]))
+    read = await client.get("/api/v1/events", headers=await key("events:read"))
+    assert "evt_main_9" in read.text and SECRET not in read.text
+
+
 def test_minimal_task_keeps_every_column_and_no_text_of_the_row() -> None:
     row = msgspec.structs.asdict(
         make_task("tsk_1", "main", title=SECRET, reason=SECRET, owner=SECRET, status_reason=SECRET)
