@@ -33,6 +33,7 @@ from gateway.outgoing import renderer
 from gateway.pacing import paced
 from gateway.pipeline import Pipeline, PipelineSettings
 from gateway.relay import Relay, RelayTimes
+from gateway.replayer import Replayer
 from gateway.scheduler import Scheduler, SchedulerSettings
 from gateway.settings import Settings
 from gateway.settings_kinds import AnyChannel
@@ -118,6 +119,7 @@ class Gateway:
         await ensure_admin_key(self.store, self.settings.gateway.data_dir, self.clock())
         await self._note_configuration()
         await self._open_channels()
+        self.replayer = Replayer(self.store, self.feeds, self.wake)
         self.api = ApiServer(self)
         await self.api.start()
         self.watch.start()
@@ -229,6 +231,7 @@ class Gateway:
         await self.api.stop()
         await self.watch.stop()
         await self.desk.stop()
+        await self.replayer.stop()
         await self.scheduler.stop()
         await self.pipeline.stop()
         await self.webhooks.stop()

@@ -32,6 +32,7 @@ from gateway.api import (
     people,
     problems,
     replay,
+    replays,
     task_acts,
     tasks,
     webhooks,
@@ -64,6 +65,7 @@ _ROUTERS = (
     fhir,
     explanations,
     outcomes,
+    replays,
 )
 
 _HEADERS = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))

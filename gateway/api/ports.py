@@ -10,6 +10,7 @@ from typing import Protocol
 from gateway.certificates import Certificates
 from gateway.clock import Clock
 from gateway.coordination.changes import Ask, Command
+from gateway.replayer import Replayer
 from gateway.settings import Settings
 from gateway.store.core_store import CoreStore
 from gateway.store.ports import Reply, WriteSet
@@ -69,6 +70,9 @@ class GatewayPort(Protocol):
 
     @property
     def certificates(self) -> Certificates: ...
+
+    @property
+    def replayer(self) -> Replayer: ...
 
     async def execute_command(self, command: Command, patient_id: str) -> object:
         """A person's act on a task of this patient.  Raises gateway.pipeline.Conflict."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,8 +13,21 @@ import msgspec
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from gateway.cli.console import Config, Json, err, examples, fail, out, print_json, read_settings, show
-from gateway.cli.local import with_store
+from gateway.cli.client import ApiClient
+from gateway.cli.console import (
+    ActorOption,
+    Config,
+    Json,
+    ask_api,
+    err,
+    examples,
+    fail,
+    out,
+    print_json,
+    read_settings,
+    show,
+)
+from gateway.cli.local import account, with_store
 from gateway.clock import system_clock
 
 if TYPE_CHECKING:
@@ -28,6 +42,7 @@ Other = Annotated[
     typer.Option("--with", metavar="FILE", help="Settings to try; compared with the present ones."),
 ]
 Examples = Annotated[int, typer.Option("--examples", min=0, help="Tasks shown of each rule and kind of difference.")]
+_BAR = (TextColumn("messages"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
 _TASK = ["what", "rule", "task_key:key", "title", "patient_id:patient", "due_at:due", "queue", "why"]
 
 
@@ -42,6 +57,7 @@ def add_to(app: typer.Typer) -> None:
         epilog=examples(
             "baton replay --since '2026-03-01 00:00:00'",
             "baton replay --since '2026-03-01 00:00:00' --shadow --with changed.toml",
+            "baton replay --since '2026-03-01 00:00:00' --channel adt --apply --reason 'new mapping'",
         )
     )(replay)
     app.command(epilog=examples("baton shadow adt", "baton shadow adt --days 90 --json"))(shadow)
@@ -150,14 +166,20 @@ def replay(
         float, typer.Option("--warm-up", min=0, help="Days before --since whose traffic makes the state to begin with.")
     ] = 30,
     most: Examples = 3,
+    apply: Annotated[bool, typer.Option("--apply", help="Really: through the running gateway.")] = False,
+    rate: Annotated[int, typer.Option("--rate", min=1, max=1000, help="With --apply: most messages a second.")] = 50,
+    reason: Annotated[str | None, typer.Option("--reason", "-r", help="With --apply: why.")] = None,
+    actor: ActorOption = None,
     config: Config = None,
     as_json: Json = False,
 ) -> None:
-    """Stored traffic of a period once more.  Without `--shadow` it only says what that would be.
+    """Stored traffic of a period once more.  Without `--shadow` or `--apply` it only says what that would be.
 
     `--shadow --with FILE` holds the tasks of those settings against the tasks of the present ones; `--shadow` alone
     holds what the present program and settings make of the traffic against the tasks that the store holds.  What people
     did, and what was sent to payers, is not part of stored traffic.
+
+    `--apply` reads and decides the messages again in a running gateway, in order, between its live traffic.
     """
     end = until.astimezone(UTC) if until else system_clock()
     begin = since.astimezone(UTC)
@@ -165,10 +187,16 @@ def replay(
         fail("--since must be earlier than --until.", code=2)
     if other is not None and not shadow:
         fail("--with needs --shadow.", code=2)
+    if apply and (shadow or not reason):
+        fail("--apply goes without --shadow, and needs --reason.", code=2)
     settings = read_settings(config)
     unknown = [name for name in channels or () if settings.find_channel(name) is None]
     if unknown:
         fail(f"There is no channel {unknown[0]}.", code=2)
+    if apply:
+        given = {"since": begin.isoformat(), "until": end.isoformat(), "channels": channels, "per_second": rate}
+        _apply(settings, given | {"actor": actor or account(), "reason": reason, "apply": True}, as_json=as_json)
+        return
     if not shadow:
         _dry_run(settings, begin, end, channels, as_json=as_json)
         return
@@ -207,6 +235,19 @@ def _dry_run(
     show(rows, columns, as_json=as_json, empty="Nothing was received in that time.")
 
 
+def _apply(settings: Settings, given: dict[str, Any], *, as_json: bool) -> None:
+    """Begin it and wait for its end."""
+    client = ApiClient(settings)
+    state = ask_api(lambda: client.post("/api/v1/replays", given))["replay"]
+    with Progress(*_BAR, console=err, transient=True) as bar:
+        task = bar.add_task("messages", total=None)
+        while state["state"] == "running":
+            time.sleep(0.3)
+            state = ask_api(lambda: client.get("/api/v1/replays"))
+            bar.update(task, completed=state["done"], total=state["total"] or None)
+    show([state], ["state", "total", "done", "items", "last_id"], as_json=as_json)
+
+
 def _period(since: datetime, until: datetime, warm_up: float, channels: list[str] | None) -> Period:
     from gateway.shadow.replay import Period
 
@@ -219,12 +260,11 @@ def _replay_shadow(settings: Settings, changed: Settings | None, period: Period)
     from gateway.shadow.replay import replay as play
 
     os.nice(10)  # a running gateway goes first
-    columns = (TextColumn("messages"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
 
     async def run(store: CoreStore) -> Result:
         salt = await store.salt()
         present = compute_configuration(settings, salt)
-        with Progress(*columns, console=err, transient=True) as bar:
+        with Progress(*_BAR, console=err, transient=True) as bar:
             task = bar.add_task("messages", total=None)
 
             def moved(done: int, of: int) -> None:

@@ -15,6 +15,7 @@ from gateway.coordination.changes import Ask, Command
 from gateway.coordination.records import Patient, PatientIdentifier, Task, TaskChange, Transition
 from gateway.pipeline import Conflict
 from gateway.relay import Relay
+from gateway.replayer import Replayer
 from gateway.settings import Settings
 from gateway.store import access, queries
 from gateway.store.ports import EventRow, ItemEnd, JournalEntry, Parked, WriteSet
@@ -50,6 +51,7 @@ class FakeGateway:
         self.certificates = Certificates()
         self.relays: dict[str, Relay] = {}
         self.webhooks = Webhooks(self)  # type: ignore[arg-type]
+        self.replayer = Replayer(store, dict, self.wake)
         self.states = {"adt": "running", "adt-north": "running"}
         self.ready = True
         self.woken = 0
