@@ -48,7 +48,7 @@ class Held(BaseModel):
     last_id: int
 
 
-class ReplayView(BaseModel):
+class ReplayProgress(BaseModel):
     """How far a replay is."""
 
     since: datetime
@@ -65,7 +65,7 @@ class ReplayView(BaseModel):
 
 class ReplayAnswer(BaseModel):
     held: list[Held]
-    replay: ReplayView | None = Field(description="Null: a dry run.")
+    replay: ReplayProgress | None = Field(description="Null: a dry run.")
 
 
 @router.post("/replays", response_model=ReplayAnswer, responses=_BUSY)
@@ -95,7 +95,7 @@ async def begin_replay(request: Request, asked: ReplayAsked) -> dict[str, Any]:
     return {"held": held, "replay": msgspec.to_builtins(replay)}
 
 
-@router.get("/replays", response_model=ReplayView, responses=_NONE)
+@router.get("/replays", response_model=ReplayProgress, responses=_NONE)
 @needs("channels:read")
 async def show_replay(request: Request) -> dict[str, Any]:
     """The replay that runs, or ran last since the start."""
@@ -105,7 +105,7 @@ async def show_replay(request: Request) -> dict[str, Any]:
     return dict(msgspec.to_builtins(current))
 
 
-@router.post("/replays/stop", response_model=ReplayView, responses=_NONE)
+@router.post("/replays/stop", response_model=ReplayProgress, responses=_NONE)
 @needs("channels:write")
 async def stop_replay(request: Request, asked: ReplayStop) -> dict[str, Any]:
     """Stop it after the units in hand."""

@@ -187,6 +187,14 @@ MATRIX = [
         right=404,
         body={"actor": "jdoe"},
     ),
+    Cell(
+        "POST",
+        "/api/v1/channels/{name}/replay",
+        "/api/v1/channels/adt/replay",
+        "channels:write",
+        right=404,
+        body={"actor": "jdoe", "since": "2026-03-01T00:00:00Z", "until": "2026-03-02T00:00:00Z"},
+    ),
     Cell("GET", "/api/v1/ledger", "/api/v1/ledger", "ledger:read", other=200),
     Cell(
         "POST",
