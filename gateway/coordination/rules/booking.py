@@ -20,7 +20,15 @@ from gateway.coordination.rules.declaration import (
 )
 from gateway.coordination.rules.followup import stay_followed_by, version_of
 from gateway.coordination.rules.payer import focus_of
-from gateway.coordination.rules.stays import ATTENDED, happened, is_dead, is_follow_up_kind, numbers_of, scope_of
+from gateway.coordination.rules.stays import (
+    ATTENDED,
+    happened,
+    is_dead,
+    is_follow_up_kind,
+    numbers_of,
+    scope_of,
+    was_live,
+)
 from gateway.coordination.tasks import Step
 
 _REBOOKED_WITHIN = timedelta(days=30)
@@ -154,8 +162,9 @@ def _rebooking(draft: Draft, visit: Appointment, by: datetime | None = None) -> 
     """A booking that stands for the cancelled one: named as its child, or of the same service within 30 days of its
     time, also one made before; one whose message is older than the cancel and that stood for another time is none."""
     start = visit.start_at
-    for other in _live(draft, visit):
-        if by is not None and (other.booked_at or other.recorded_at) > by:
+    held = _live(draft, visit) if by is None else draft.subject.appointments.values()
+    for other in held:
+        if other.appointment_id == visit.appointment_id or not was_live(other, by):
             continue
         if other.parent_id is not None and other.parent_id in (visit.filler_id, visit.placer_id):
             return other

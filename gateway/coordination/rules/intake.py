@@ -55,7 +55,10 @@ def ripe_contacts(draft: Draft, stay: Encounter, timer: Timer) -> Finding | str:
 
 
 def settle_contacts(draft: Draft, task: Task) -> Closing | None:
-    return done("a contact is on file") if draft.subject.patient.contact_known else None
+    if draft.subject.patient.contact_known:
+        return done("a contact is on file")
+    stay = stay_of(draft, task)
+    return gone("the stay ended") if stay is not None and stay.status not in ("inpatient", "on-leave") else None
 
 
 # -- interpreter -------------------------------------------------------------------------------------------------------
@@ -248,7 +251,7 @@ CONTACT = Rule(
     due="2 business days",
     queue="intake",
     resolves="NK1 arrives",
-    retracts="A11; death",
+    retracts="The stay ended",
     key="enc",
     basis="Product default",
     extended=True,

@@ -19,7 +19,15 @@ from gateway.coordination.rules.declaration import (
     recorded_by,
     site_of,
 )
-from gateway.coordination.rules.stays import focus_on, happened, makes_care_tasks, numbers_of, scope_of, stay_of
+from gateway.coordination.rules.stays import (
+    focus_on,
+    happened,
+    in_bed_at,
+    makes_care_tasks,
+    numbers_of,
+    scope_of,
+    stay_of,
+)
 from gateway.coordination.tasks import newest, was_retracted
 
 _TWO_DAYS = timedelta(days=2)
@@ -66,7 +74,7 @@ def checks_of_message(draft: Draft, stay: Encounter) -> Sequence[Check]:
 
 
 def ripe_message(draft: Draft, stay: Encounter, timer: Timer) -> Finding | str:
-    if stay.status != "inpatient" or medicare_of(draft, stay) is None:
+    if not in_bed_at(stay, timer.fire_at) or medicare_of(draft, stay) is None:
         return "the patient is no Medicare inpatient"
     return _second_copy(draft, stay, timer.fire_at)
 

@@ -123,6 +123,14 @@ def life_returned(draft: Draft) -> bool:
     return any(row.kind == "death-withdrawn" for row in draft.transitions)
 
 
+def in_bed_at(stay: Encounter, moment: datetime) -> bool:
+    """An inpatient now, or one who left after that moment."""
+    if stay.status in ("inpatient", "on-leave"):
+        return stay.inpatient_at is None or stay.inpatient_at <= moment
+    ended_later = stay.discharged_at is not None and stay.discharged_at > moment
+    return stay.status in ("discharged", "expired") and stay.class_ == "inpatient" and ended_later
+
+
 def stay_of(draft: Draft, task: Task) -> Encounter | None:
     return draft.subject.encounters.get(task.encounter_id or "")
 

@@ -113,3 +113,13 @@ def test_appointment_without_its_clinician_needs_another(bench) -> None:
     assert (task.due_at, task.priority) == (bench.local("2026-07-06 23:59:59"), "urgent")
     bench.hear(resources(bench, "S18", "2026-07-02 11:00", doctor))
     assert bench.task(RESOURCE).business_status == "auto-resolved"
+
+
+def test_late_check_counts_a_booking_that_was_missed_only_afterwards(bench) -> None:
+    bench.hear(bench.visit("S12", "2026-07-01 09:00", "2026-07-20 10:00", service="CARD"))
+    bench.hear(bench.visit("S12", "2026-07-01 09:10", "2026-07-06 10:00", "F2", service="CARD"))
+    bench.hear(bench.visit("S15", "2026-07-02 09:00", "2026-07-20 10:00", service="CARD"))
+    bench.skip("2026-07-06 11:00")
+    bench._decide(bench.visit("S26", "2026-07-06 10:30", "2026-07-06 10:00", "F2", service="CARD"))
+    bench.wait("2026-07-06 11:00")
+    assert bench.tasks(CANCELLED) == []

@@ -5,6 +5,10 @@ from __future__ import annotations
 
 import pytest
 
+from gateway.coordination.changes import Cause, Ids
+from gateway.coordination.draft import Draft
+from gateway.coordination.records import Task
+from gateway.coordination.rules import run_rules
 from mappings.events import Allergy, Diagnosis, Identifier, PatientFacts
 
 CONTACT, INTERPRETER, BEDSIDE = "family-contact-missing", "interpreter-needed", "interpreter-needed-inpatient"
@@ -81,3 +85,16 @@ def test_severe_allergy_during_a_stay(desk, severity: str, opens: bool) -> None:
     assert bool(desk.tasks(ALLERGY)) is opens
     if opens:
         assert desk.task(ALLERGY).due_at == desk.local("2026-07-01 23:59:59")
+
+
+def test_unlinked_charts_are_looked_at_by_the_records_desk(desk) -> None:
+    desk.hear(desk.admit("2026-07-01 09:00"))
+    patient = desk.subject.patient
+    event = desk.event("patient.updated", "ADT^A37", "2026-07-01 10:00")
+    cause = Cause(message_id="m-9", received_at=event.recorded_at, lanes=(1,))
+    draft = Draft(desk.scope, event, cause, event.recorded_at, desk.settings, Ids(b"salt", cause))
+    draft.update(patient, phone="1")
+    draft.transition("unlinked", patient, None, "pat_other")
+    run_rules(draft)
+    (task,) = [row for row in draft.changes().upserts if isinstance(row, Task) and row.rule_id == ALL[-1]]
+    assert task.queue == "records" and "pat_other" in task.task_key
