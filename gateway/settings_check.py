@@ -20,7 +20,7 @@ from gateway.certificates import Severity, look_at_files
 from gateway.notifications import notified
 from gateway.settings import Settings, is_loopback
 from gateway.settings_channels import MllpListener, Webhook
-from gateway.settings_core_check import core_findings
+from gateway.settings_core_check import connection_findings, core_findings
 from gateway.settings_kinds import KINDS
 from gateway.settings_lines import Path, find_line, index_lines
 from gateway.settings_people import odd_people
@@ -323,6 +323,8 @@ def _host_findings(settings: Settings) -> Iterator[Finding]:
         if channel.enabled:
             folders += [(f"channel.{index}.{key}", folder) for key, folder in channel.folders()]
     yield from _tls_findings(settings)
+    for place, severity, text, cure in connection_findings(settings):
+        yield Finding(0, severity, text, cure, ".".join(map(str, place)))
     for key, folder in folders:
         nearest = next(
             (part for part in (FilePath(folder), *FilePath(folder).absolute().parents) if part.exists()), None

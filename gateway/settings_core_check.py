@@ -1,13 +1,17 @@
-"""How the settings of CORE channels stand to each other."""
+"""How the settings of CORE channels stand to each other, and what this machine says of them and of SFTP channels."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from typing import Literal
 from urllib.parse import urlsplit
 
+from channels.tls import TlsFiles
+from gateway.certificates import look_at_files
 from gateway.settings import Settings, is_loopback
 from gateway.settings_core import CoreClient, CoreEndpoint
+from gateway.settings_sftp import Sftp
 from parsers.core.payloads import BY_USE
 
 Place = tuple[str | int, ...]
@@ -61,3 +65,29 @@ def _use_findings(place: Place, uses: list[str], own: list[str]) -> Iterator[Fou
         if use not in BY_USE and use not in own and not use.startswith(("batch:", "results:")):
             cure = "Use one of: " + ", ".join(sorted(BY_USE)) + "."
             yield place, "error", "There is no such use of a payload.", cure
+
+
+def connection_findings(settings: Settings) -> Iterator[Found]:
+    """What only this machine can tell of the files and passwords of CORE and SFTP channels."""
+    for index, channel in enumerate(settings.channel):
+        at: Place = ("channel", index)
+        if not channel.enabled:
+            continue
+        if isinstance(channel, CoreEndpoint) and channel.tls is not None:
+            files = TlsFiles(channel.tls.certificate, channel.tls.key, channel.tls.client_ca)
+            for severity, text, cure in look_at_files(files, server=True, warn_days=channel.tls.warn_days):
+                yield (*at, "tls"), severity, text, cure
+        if isinstance(channel, CoreClient) and channel.url.lower().startswith("https:"):
+            files = TlsFiles(channel.certificate, channel.key, channel.authority)
+            for severity, text, cure in look_at_files(files, server=False, warn_days=channel.warn_days):
+                yield (*at, "certificate" if channel.certificate else "authority"), severity, text, cure
+        if isinstance(channel, CoreClient | Sftp):
+            key = "password_env" if channel.password_env else "password_file"
+            try:
+                channel.password()
+            except OSError:
+                cure = "Set the variable, or make the file readable, for the account that runs `baton serve`."
+                yield (*at, key), "warning", "The password cannot be had here.", cure
+        if isinstance(channel, Sftp) and channel.key and not os.access(channel.key, os.R_OK):
+            cure = "Name a private key file that the account that runs Baton may read."
+            yield (*at, "key"), "error", "The SFTP key cannot be read.", cure

@@ -104,6 +104,7 @@ class Status:
             if sent is not None:
                 counts = {**sent.words, "pending": sent.open}
             port = gateway.ports.get(channel.name, 0)
+            trouble = (relay.trouble if relay is not None else None) or getattr(source, "trouble", None)
             found.append(
                 ChannelStatus(
                     name=channel.name,
@@ -118,7 +119,7 @@ class Status:
                     last_processed_at=known.get("last_processed_at"),
                     oldest_pending_at=known.get("oldest_pending_at"),
                     counts=counts,
-                    last_error=relay.trouble if relay is not None else "gave-up" if traffic.gave_up else None,
+                    last_error=trouble or ("gave-up" if traffic.gave_up else None),
                     answers=gateway.answers_of(channel.name),
                 )
             )

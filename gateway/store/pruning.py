@@ -12,7 +12,18 @@ from typing import Any
 import msgspec
 from sqlalchemy import ColumnElement, Connection, Table, and_, delete, exists, select, update
 
-from gateway.store.schema import events, journal, journal_part, outbox, parked, replies, seen, undelivered, work
+from gateway.store.schema import (
+    events,
+    exchange,
+    journal,
+    journal_part,
+    outbox,
+    parked,
+    replies,
+    seen,
+    undelivered,
+    work,
+)
 
 STEP = 500
 """Rows of one transaction."""
@@ -32,6 +43,7 @@ class Pruned(msgspec.Struct, frozen=True, kw_only=True):
     bodies: int = 0
     events: int = 0
     seen: int = 0
+    exchanges: int = 0
 
 
 class Prunable(msgspec.Struct, frozen=True):
@@ -53,6 +65,7 @@ def prunable(now: datetime, retention: Retention) -> dict[str, Prunable]:
     return {
         "bodies": Prunable(journal, journal.c.received_at, now - retention.bodies, _unneeded_body(), ascending=True),
         "events": Prunable(events, events.c.emitted_at, now - retention.events, _settled_event(), ascending=True),
+        "exchanges": Prunable(exchange, exchange.c.started_at, now - retention.events, None, ascending=True),
         "seen": Prunable(seen, seen.c.seen_at, now - retention.seen, None, ascending=False),
     }
 
