@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from channels.ports import Delivery, Destination
-from channels.rabbitmq import Queue, RabbitDestination, RabbitSettings
 from gateway.api.keys import ensure_admin_key
 from gateway.api.ports import ChannelStatus, Facts
 from gateway.api.server import ApiServer
+from gateway.bus import bus_destinations
 from gateway.certificates import Certificates
 from gateway.channel_kinds import answer_rules, event_sinks, feeds_of, kind_of
 from gateway.channel_opening import Source, Surroundings
@@ -39,7 +39,7 @@ from gateway.settings import Settings
 from gateway.settings_kinds import AnyChannel
 from gateway.status import Status
 from gateway.store import inquiries
-from gateway.store.opening import open_store
+from gateway.store.opening import BUS_GRANTED, open_store
 from gateway.store.ports import OutboxItem, Reply, WorkItem, WriteSet
 from gateway.store.progress import pending
 from gateway.telemetry import Metrics
@@ -143,11 +143,8 @@ class Gateway:
         )
 
     def _start_relays(self) -> None:
-        bus = self.settings.bus
-        if bus.url:
-            queues = tuple(Queue(queue.name, queue.bindings, queue.max_length) for queue in bus.queue)
-            rabbit = RabbitSettings(bus.url, bus.exchange, queues, publish_timeout=bus.publish_timeout)
-            self._relay("bus", RabbitDestination(rabbit))
+        for sink, bus in bus_destinations(self.settings).items():
+            self._relay(sink, bus)
         for channel in self.settings.channel:
             kind = kind_of(channel)
             if kind.destination is not None and channel.enabled:
@@ -170,7 +167,7 @@ class Gateway:
     ) -> None:
         """`render`: of a sink that is sent something else than events and files."""
         self._destinations.append(destination)
-        payload = self.settings.bus_payload if sink == "bus" else "full"
+        payload = self.settings.bus_payload if sink in ("bus", BUS_GRANTED) else "full"
         granted = all(each.restricted for each in self.store.sinks if each.name == sink)
         render = render or renderer(payload, restricted=granted)
         times = times or RelayTimes(batch=self.settings.bus.batch)

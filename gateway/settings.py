@@ -84,6 +84,10 @@ class QueueSection(Section):
         default=(), description="Routing patterns `<family>.<event>.<facility>`, such as `task.#`."
     )
     max_length: int = Field(default=0, ge=0, description="Most messages the queue keeps; 0: no limit.")
+    restricted: bool = Field(
+        default=False,
+        description="It may see restricted patients in full: it is bound to the exchange `<exchange>.granted` instead.",
+    )
 
 
 class BusSection(Section):

@@ -14,6 +14,17 @@ from gateway.store.postgres import PostgresStore
 from gateway.store.sinks import EventSink
 from gateway.store.sqlite import SqliteStore
 
+BUS_GRANTED = "bus-granted"
+
+
+def bus_sinks(settings: Settings) -> tuple[EventSink, ...]:
+    """The bus, where there is one; and once more for queues with the grant, where there is such a queue."""
+    bus = settings.bus
+    if not bus.url:
+        return ()
+    granted = (EventSink(BUS_GRANTED, restricted=True),) if any(queue.restricted for queue in bus.queue) else ()
+    return (EventSink("bus", restricted=bus.restricted), *granted)
+
 
 def open_store(
     settings: Settings,
@@ -23,7 +34,7 @@ def open_store(
 ) -> SqliteStore | PostgresStore:
     """The store, not connected yet.  Events are queued for the bus only where there is one, and for these channels.
     Without `numbering` it can send no interchange to partners."""
-    sinks = (*((EventSink("bus", restricted=settings.bus.restricted),) if settings.bus.url else ()), *channel_sinks)
+    sinks = (*bus_sinks(settings), *channel_sinks)
     seen_for = timedelta(days=settings.store.seen_days)
     url = make_url(settings.store.url)
     if url.get_backend_name() == "sqlite":
