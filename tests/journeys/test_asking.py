@@ -162,3 +162,31 @@ async def test_partner_check_is_sent_as_a_test_and_changes_nobody(asking: Played
     ends = await asking.rows("SELECT word, reason FROM item_end WHERE channel = 'payers' ORDER BY journal_id")
     assert [tuple(row) for row in ends] == [("filtered", "test-message")] * 2
     await asking.assert_balanced()
+
+
+def request_of(mrn: str, at: datetime) -> bytes:
+    """A 270 of the hospital's own system, as it passes through."""
+    isa = f"ISA*00*{' ' * 10}*00*{' ' * 10}*ZZ*{'GENHOSP':15}*ZZ*{'PAYER5':15}*{at:%y%m%d}*0915*^*00501*000000909*0*P*:"
+    body = [
+        "ST*270*0001*005010X279A1", f"BHT*0022*13*REQ-9*{at:%Y%m%d}*0915", "HL*1**20*1",
+        "NM1*PR*2*ACME HEALTH*****PI*PAYER5", "HL*2*1*21*1", "NM1*1P*2*GENERAL HOSPITAL*****XX*1234567893",
+        "HL*3*2*22*0", "TRN*1*PASSING-9*9GENHOSP00", f"NM1*IL*1*SAMPLE*PAT****MI*MBR{mrn}", "DMG*D8*19520419*F", "EQ*30",
+    ]  # fmt: skip
+    group = f"GS*HS*GENHOSP*PAYER5*{at:%Y%m%d}*0915*909*X*005010X279A1"
+    lines = [isa, group, *body, f"SE*{len(body) + 1}*0001", "GE*1*909", "IEA*1*000000909"]
+    return ("~".join(lines) + "~").encode()
+
+
+async def test_request_of_somebody_unknown_waits_and_is_known_when_the_patient_comes(
+    ground: Ground, open_gateway: Open, morning: datetime
+) -> None:
+    played = await open_gateway(ground, more=PARTNER)
+    await played.drop("payers", request_of("100", morning))
+    assert await played.count("parked", "stage = 'match'") == 1 and await played.count("inquiries") == 0
+
+    await played.accepted("adt", sent.admit("100", "V100", morning, "C1"))
+
+    assert await played.count("parked") == 0
+    ((source, trace, status),) = await played.rows("SELECT source, trace, status FROM inquiries")
+    assert (source, trace, status) == ("passing", "PASSING-9", "sent")
+    await played.assert_balanced()
