@@ -110,7 +110,8 @@ class Watch:
         self._pruned = time.monotonic()
         gateway = self._gateway
         pruned = await gateway.store.prune(gateway.clock(), retention_of(gateway))
-        log.info("pruned %d bodies, %d events, %d dedup keys", pruned.bodies, pruned.events, pruned.seen)
+        counts = (pruned.bodies, pruned.events, pruned.seen, pruned.answers)
+        log.info("pruned %d bodies, %d events, %d dedup keys, %d answers", *counts)
 
 
 def retention_of(gateway: Gateway) -> Retention:

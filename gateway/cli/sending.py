@@ -17,6 +17,7 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from channels.mllp_client import MllpClient, PeerLost
+from channels.tls import Tls, TlsError, TlsFiles
 from gateway.cli.console import Json, err, examples, fail, print_json, show
 from gateway.demo.scenario import render
 from parsers.hl7v2.batch import split_batch
@@ -33,6 +34,7 @@ class Sent:
     code: str
     matches: bool  # MSA-2 is our MSH-10
     milliseconds: float
+    problem: str = ""  # why no answer came
 
     @property
     def accepted(self) -> bool:
@@ -48,6 +50,8 @@ class Play:
     connections: int
     rate: float
     timeout: float
+    tls: Tls | None = None
+    server_name: str = ""
 
 
 def add_to(app: typer.Typer) -> None:
@@ -56,6 +60,7 @@ def add_to(app: typer.Typer) -> None:
             "baton send samples/*.hl7",
             "baton send feed.hl7 --port 2575 --rate 50 --repeat 10",
             "baton send feed.hl7 --ledger answers.jsonl --json",
+            "baton send feed.hl7 --host adt.example --ca ca.pem --cert engine.pem --key engine.key",
         )
     )(send)
 
@@ -73,6 +78,11 @@ def send(
     ledger: Annotated[
         Path | None, typer.Option("--ledger", help="Append one JSON line per answer to this file.")
     ] = None,
+    tls: Annotated[bool, typer.Option("--tls", help="Connect with TLS; the peer's certificate is verified.")] = False,
+    ca: Annotated[str, typer.Option("--ca", help="PEM file: who signs it; else the authorities of this machine.")] = "",
+    certificate: Annotated[str, typer.Option("--cert", help="PEM file: our certificate, for mutual TLS.")] = "",
+    key: Annotated[str, typer.Option("--key", help="PEM file: its key.")] = "",
+    server_name: Annotated[str, typer.Option("--server-name", help="Name that it must have; else the host.")] = "",
     as_json: Json = False,
 ) -> None:
     """Send HL7 v2 files to an MLLP peer and count the answers.
@@ -86,7 +96,7 @@ def send(
         fail("There is no HL7 v2 message in these files.", code=2)
     kept = ledger.open("a", encoding="utf-8") if ledger else None
     try:
-        play = Play(host, port, connections, rate, timeout)
+        play = Play(host, port, connections, rate, timeout, _tls(tls, TlsFiles(certificate, key, ca)), server_name)
         sent = asyncio.run(_play(messages, play, kept, quiet=as_json))
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
@@ -100,6 +110,15 @@ def send(
         show(summary(sent), ["answer", "count"], as_json=False)
     if not all(each.accepted for each in sent):
         raise typer.Exit(1)
+
+
+def _tls(wanted: bool, files: TlsFiles) -> Tls | None:
+    if not wanted and not any((files.ca, files.certificate, files.key)):
+        return None
+    try:
+        return Tls(files, server=False)
+    except TlsError as problem:
+        fail(f"TLS cannot be opened: {problem}.", code=2)
 
 
 def read_messages(files: Iterable[Path]) -> list[tuple[str, int, bytes]]:
@@ -126,7 +145,11 @@ def fill_slots(body: bytes) -> bytes:
 def summary(sent: list[Sent]) -> list[dict[str, object]]:
     """How many answers of each kind."""
     words = Counter(
-        "no answer" if not each.code else each.code if each.matches else f"{each.code} for another message"
+        (f"no answer: {each.problem}" if each.problem else "no answer")
+        if not each.code
+        else each.code
+        if each.matches
+        else f"{each.code} for another message"
         for each in sent
     )
     return [{"answer": word, "count": count} for word, count in sorted(words.items())]
@@ -141,7 +164,7 @@ async def _play(messages: list[tuple[str, int, bytes]], play: Play, kept: TextIO
         bar = progress.add_task("sending", total=len(messages))
 
         async def worker() -> None:
-            client = MllpClient(play.host, play.port, timeout=play.timeout)
+            client = MllpClient(play.host, play.port, timeout=play.timeout, tls=play.tls, server_name=play.server_name)
             while queue:
                 number = len(messages) - len(queue)
                 file, index, body = queue.pop()
@@ -162,9 +185,10 @@ async def _play(messages: list[tuple[str, int, bytes]], play: Play, kept: TextIO
 async def _send_one(client: MllpClient, file: str, index: int, body: bytes) -> Sent:
     control_id = scan_header(body).control_id.decode("utf-8", "replace")
     began = time.monotonic()
+    reason = ""
     try:
         reply = await client.send(body)
         code, matches = reply.code, reply.control_id == control_id
-    except PeerLost:
-        code, matches = "", False
-    return Sent(file, index, control_id, code, matches, round((time.monotonic() - began) * 1000, 2))
+    except PeerLost as problem:
+        code, matches, reason = "", False, str(problem)
+    return Sent(file, index, control_id, code, matches, round((time.monotonic() - began) * 1000, 2), reason)

@@ -44,6 +44,7 @@ class Pruned(msgspec.Struct, frozen=True, kw_only=True):
     events: int = 0
     seen: int = 0
     exchanges: int = 0
+    answers: int = 0  # application acknowledgements; X12 answers are kept
 
 
 class Prunable(msgspec.Struct, frozen=True):
@@ -67,6 +68,7 @@ def prunable(now: datetime, retention: Retention) -> dict[str, Prunable]:
         "events": Prunable(events, events.c.emitted_at, now - retention.events, _settled_event(), ascending=True),
         "exchanges": Prunable(exchange, exchange.c.started_at, now - retention.events, None, ascending=True),
         "seen": Prunable(seen, seen.c.seen_at, now - retention.seen, None, ascending=False),
+        "answers": Prunable(replies, replies.c.created_at, now - retention.bodies, _settled_answer(), ascending=True),
     }
 
 
@@ -106,6 +108,15 @@ def _unneeded_body() -> ColumnElement[bool]:
     unsent = exists().where(outbox.c.sequence == same)
     set_aside = exists().where(undelivered.c.sequence == same)
     return and_(kept, ~pending, ~waiting, ~unanswered, ~unsent, ~set_aside)
+
+
+def _settled_answer() -> ColumnElement[bool]:
+    """An application acknowledgement (kind "ACK", "ACK.1") that is neither pending nor set aside."""
+    same = [
+        exists().where(table.c.sink == replies.c.channel, table.c.sequence == replies.c.reply_id)
+        for table in (outbox, undelivered)
+    ]
+    return and_(replies.c.kind.like("ACK%"), ~same[0], ~same[1])
 
 
 def _settled_event() -> ColumnElement[bool]:

@@ -9,13 +9,17 @@ from pathlib import Path
 
 import httpx
 import pytest
+from typer.testing import CliRunner
 
 from channels.mllp_client import MllpClient, PeerLost
 from channels.tls import Tls, TlsFiles
+from gateway.cli.client import ApiClient, ApiUnreachable
+from gateway.cli.commands import app
 from gateway.settings_check import load
 from tests.support import hospital_messages as sent
 from tests.support.certificates import Authority, Papers
 from tests.support.configuration import Ground
+from tests.support.free_ports import free_ports
 from tests.support.played_gateway import Open, PlayedGateway
 
 pytestmark = pytest.mark.journey
@@ -134,3 +138,41 @@ async def test_peer_of_another_authority_is_turned_away_and_counted(
 def test_client_does_not_trust_a_server_of_another_name(authority: Authority) -> None:
     context = Tls(TlsFiles(ca=str(authority.file)), server=False).context
     assert context.check_hostname and context.verify_mode is ssl.CERT_REQUIRED
+
+
+async def test_commands_speak_to_the_listener_and_the_api_over_tls(
+    tmp_path: Path, authority: Authority, open_gateway: Open, morning: datetime
+) -> None:
+    papers, mine = authority.issue("gateway", file="gateway"), authority.issue("engine.example")
+    played = await open_gateway(Ground(tmp_path), more=more(authority, papers), ports=(0, 0, *free_ports(1)))
+    file = tmp_path / "feed.hl7"
+    file.write_bytes(sent.admit("904", "V904", morning, "C1"))
+    base = ["send", str(file), "--port", str(played.gateway.port_of("secure")), "--ca", str(authority.file)]
+
+    def run(*more: str) -> tuple[int, str]:
+        ran = CliRunner().invoke(app, [*base, *more])
+        return ran.exit_code, ran.output
+
+    code, said = await asyncio.to_thread(run, "--cert", str(mine.certificate), "--key", str(mine.key))
+    assert (code, "AA" in said) == (0, True)
+    code, said = await asyncio.to_thread(run)  # without a certificate of its own
+    assert (code, "no answer" in said) == (1, True)
+    code, said = await asyncio.to_thread(run, "--server-name", "elsewhere.example")
+    assert (code, "no answer: no TLS: hostname-mismatch" in said) == (1, True)
+    code, said = await asyncio.to_thread(run, "--cert", str(mine.certificate), "--key", str(papers.key))
+    assert (code, "the key is not that of the certificate" in said) == (2, True)
+
+    client = ApiClient(played.gateway.settings)
+    assert client.url.startswith("https://")
+    await played.settle()
+    shown = await asyncio.to_thread(client.get, "/api/v1/channels/secure")
+    assert shown["counts"]["processed"] == 1
+    assert "by MSH-15" in shown["answers"]
+    other = Authority(tmp_path / "third", "third").issue("gateway")
+    settings = played.gateway.settings
+    wrong = settings.api.model_copy(
+        update={"tls": settings.api.tls.model_copy(update={"certificate": str(other.certificate)})}
+    )  # type: ignore[union-attr]
+    stranger = ApiClient(settings.model_copy(update={"api": wrong}))
+    with pytest.raises(ApiUnreachable):  # it is not the gateway's own certificate that answers
+        await asyncio.to_thread(stranger.get, "/api/v1/channels")

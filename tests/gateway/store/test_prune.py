@@ -6,6 +6,7 @@ from sqlalchemy import func, select
 
 from gateway.store import schema as s
 from gateway.store.limits import PART
+from gateway.store.ports import Reply
 from gateway.store.pruning import STEP, Pruned, Retention
 from gateway.store.sqlite import SqliteStore
 from tests.gateway.store.samples import NOON, end, entry, event, parked, write
@@ -62,3 +63,20 @@ async def test_prune_leaves_what_is_kept_forever(store: SqliteStore) -> None:
     (before,) = await store.fetch(select(func.count().label("n")).select_from(s.ledger))
     await store.prune(NOON + timedelta(days=4000), Retention())
     assert (await store.fetch(select(func.count().label("n")).select_from(s.ledger)))[0] == before
+
+
+async def test_prune_takes_old_application_answers_that_are_sent_and_keeps_those_of_partners(
+    store: SqliteStore,
+) -> None:
+    await store.ingest([entry() for _ in range(4)])
+    fixed = {"channel": "adt", "partner": "m", "body": b"MSH", "facility_id": "GH"}
+    answers = [Reply(journal_id=n, kind="ACK", once=True, **fixed) for n in (1, 2, 3)]  # type: ignore[arg-type]
+    partner = Reply(journal_id=4, kind="999", **fixed)  # type: ignore[arg-type]
+    await write(store, done=[1, 2, 3, 4], ends=[end(n) for n in (1, 2, 3, 4)], replies=[*answers, partner])
+    await write(store, replies=answers)  # run again: each once
+    pending = [item.sequence for item in await store.outbox_claim("adt", 9)]
+    assert len(pending) == 4
+    await store.outbox_settle("adt", [(pending[0], "confirmed"), (pending[1], "parked"), (pending[3], "confirmed")])
+    assert (await store.prune(LATER, Retention())).answers == 1
+    kept = await store.fetch(select(s.replies.c.journal_id).order_by(s.replies.c.journal_id))
+    assert [row["journal_id"] for row in kept] == [2, 3, 4]
