@@ -255,6 +255,15 @@ class Settings(BaseSettings):
         self.__dict__["channel"] = tuple(channel.completed(root) for channel in self.channel)
         return self
 
+    @model_validator(mode="after")
+    def _known_places(self) -> Self:
+        """Exceptions of rules name facilities that are declared."""
+        known = {"", *(one.id for one in self.facility)}
+        unknown = sorted({one.facility for one in self.coordination.override} - known)
+        if unknown:
+            raise ValueError(f"coordination.override names no facility of this file: {', '.join(unknown)}")
+        return self
+
     @property
     def version(self) -> int:
         """A number that changes with the content: 31 bits, kept with every message (decision 28)."""

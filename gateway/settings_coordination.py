@@ -11,6 +11,7 @@ from pydantic import Field, field_validator, model_validator
 from gateway.coordination.asking.settings import AskingSettings
 from gateway.coordination.calendar import holidays_of
 from gateway.coordination.changes import CoordinationSettings, Override
+from gateway.coordination.rules.registry import BY_ID
 from gateway.settings_channels import Name, Section
 
 
@@ -174,6 +175,17 @@ class CoordinationSection(Section):
     override: tuple[OverrideSection, ...] = Field(
         default=(), description="Other numbers for a facility, a payer or a time."
     )
+
+    @model_validator(mode="after")
+    def _known_rules(self) -> Self:
+        """A rule that is switched on or off exists; a site's own are known only once they are loaded."""
+        named = {*self.enabled_rules, *self.disabled_rules}
+        for override in self.override:
+            named |= {*override.enable, *override.disable}
+        unknown = sorted(named - BY_ID.keys())
+        if unknown and not self.site_rules:
+            raise ValueError(f"no such rule: {', '.join(unknown)} (baton rules list)")
+        return self
 
     @model_validator(mode="after")
     def _known_numbers(self) -> Self:

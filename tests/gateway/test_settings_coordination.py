@@ -68,6 +68,8 @@ def test_a_calendar_of_ones_own_adds_and_takes_days(tmp_path: Path) -> None:
         "[[coordination.override]]\nset = { contact_days = 1 }\n",
         '[[coordination.override]]\nset = { contact_bd = "soon" }\n',
         '[[calendar]]\nid = "x"\nbase = "MOON"\n',
+        '[coordination]\nenabled_rules = ["family-meting"]\n',
+        '[[coordination.override]]\nfacility = "nowhere"\nset = { contact_bd = 1 }\n',
     ],
 )
 def test_an_exception_that_means_nothing_is_refused(tmp_path: Path, text: str) -> None:

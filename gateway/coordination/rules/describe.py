@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gateway.coordination.changes import CoordinationSettings
+from gateway.coordination.condition_groups import GROUPS, HRRP_DRGS
 from gateway.coordination.rules import desk, identity
 from gateway.coordination.rules.declaration import Rule
 from gateway.coordination.rules.registry import RULES
@@ -60,7 +61,23 @@ def rules_markdown() -> str:
     for r in RULES:
         on = "no" if r.extended else "yes"
         index.append(f"| [`{r.id}`](#{r.id}) | {r.task} | {r.type} | {r.priority} | {r.queue} | {on} |")
-    return "\n".join([_INTRODUCTION, *index, "", *(_section(rule) for rule in RULES)])
+    return "\n".join([_INTRODUCTION, *index, "", *(_section(rule) for rule in RULES), _groups()])
+
+
+def _groups() -> str:
+    """The condition groups, which are data that a site may replace."""
+    lines = [
+        "## Condition groups",
+        "",
+        "ICD-10-CM prefixes, starter sets to be checked against a measure's own value sets. "
+        "`coordination.condition_groups` replaces any of them by name.",
+        "",
+        "| Group | Prefixes |",
+        "|---|---|",
+    ]
+    lines += [f"| `{name}` | {', '.join(prefixes)} |" for name, prefixes in GROUPS.items()]
+    lines.append(f"| MS-DRG of hrrp, surgical | {', '.join(sorted(HRRP_DRGS))} |")
+    return "\n".join([*lines, ""])
 
 
 def _section(rule: Rule) -> str:
