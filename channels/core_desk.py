@@ -148,25 +148,30 @@ class Desk:
             again = await self._stored(partner, known, kind)
             if again is not None:
                 return again
-        journal_id = await self._store(document, f"{partner.name}@{peer}", key)
+        journal_id, copy = await self._store(document, f"{partner.name}@{peer}", key)
         if journal_id == 0:
             return Outgoing(EnvelopeError("PayloadIllegal", "Payload is no X12 interchange."))
         made = self._exchange(partner, envelope, started, SUCCESS)
         made.dedup_key, made.digest, made.request_journal_id = key, digest, journal_id
         made.control_number = _control_number(document)
         if kind is SUBMIT:
-            outgoing = self._receipt(partner, "receipt")
+            outgoing = await self._pass_on(partner, envelope, journal_id)
         else:
-            outgoing = await self._answer(partner, envelope, made, deadline)
+            before = await self._real_answer(partner, journal_id) if copy else None  # we ended before this was noted
+            outgoing = before or await self._answer(partner, envelope, made, deadline)
         made.answered_at = self._clock()
         await self._book.note(made)
-        channel = partner.relay_of(envelope.get("ReceiverID")) if kind is SUBMIT else None
-        if channel is not None:
-            await self._book.pass_on(channel, partner.name, journal_id, BATCH, document)
         return outgoing
 
-    async def _store(self, document: bytes, peer: str, identity: str) -> int:
-        """The journal row that holds a document (of a copy, that of the first); 0 when it was refused for good."""
+    async def _pass_on(self, partner: CorePartner, envelope: Envelope, journal_id: int) -> Outgoing:
+        """A batch goes to the channel behind us, if there is one, before its exchange is noted: once in any case."""
+        channel = partner.relay_of(envelope.get("ReceiverID"))
+        if channel is not None:
+            await self._book.pass_on(channel, partner.name, journal_id, BATCH, envelope.payload or b"")
+        return self._receipt(partner, "receipt")
+
+    async def _store(self, document: bytes, peer: str, identity: str) -> tuple[int, bool]:
+        """(journal row that holds a document, whether it was there before); 0 when it was refused for good."""
         if not self._intake.accepting:
             raise Unavailable
         stored: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
@@ -180,20 +185,28 @@ class Desk:
         answer = await stored
         if not answer.accepted and answer.close:
             raise Unavailable
-        return (answer.duplicate_of or answer.journal_id) if answer.accepted else 0
+        if not answer.accepted:
+            return 0, False
+        return answer.duplicate_of or answer.journal_id, answer.duplicate_of is not None
 
     async def _stored(self, partner: CorePartner, known: Exchange, kind: Kind) -> Outgoing | None:
         """The answer that a request got before; None: it is to be worked on again."""
         if kind is SUBMIT:
             return self._receipt(partner, "receipt") if known.answered_at is not None else None
         journal_id = known.request_journal_id or 0
-        real = await self._book.answered(journal_id)
-        if real is not None and real.answer_journal_id is not None:
-            document = await self._book.body(real.answer_journal_id)
-            if document is not None:
-                return self._document(partner, document)
+        real = await self._real_answer(partner, journal_id)
+        if real is not None:
+            return real
         replies = await self._book.replies_to(journal_id)
         return self._document(partner, replies[-1].body) if replies and known.outcome else None
+
+    async def _real_answer(self, partner: CorePartner, journal_id: int) -> Outgoing | None:
+        """What the channel behind us answered to a request, also when that came too late."""
+        real = await self._book.answered(journal_id)
+        if real is None or real.answer_journal_id is None:
+            return None
+        document = await self._book.body(real.answer_journal_id)
+        return self._document(partner, document) if document is not None else None
 
     # -- real time -------------------------------------------------------------------------------------------------
 
@@ -293,7 +306,8 @@ class Desk:
     async def _take_acknowledgement(self, partner: CorePartner, envelope: Envelope, peer: str) -> Outgoing:
         """The partner's TA1 or 999 to results that he picked up."""
         key = self._key(partner, envelope)
-        if await self._store(envelope.payload or b"", f"{partner.name}@{peer}", f"ack|{key}") == 0:
+        journal_row, _ = await self._store(envelope.payload or b"", f"{partner.name}@{peer}", f"ack|{key}")
+        if journal_row == 0:
             return Outgoing(EnvelopeError("PayloadIllegal", "Payload is no X12 interchange."))
         submission = await self._book.find(key)
         journal_id = submission.request_journal_id if submission is not None else None

@@ -174,7 +174,7 @@ async def test_endpoint_stranger_is_refused_before_his_payload_is_read(grounds: 
 
 
 async def test_endpoint_too_long_body_paused_channel_and_other_paths(grounds: Grounds) -> None:
-    ground = await grounds.open(endpoint="max_body = 65536\nmax_in_work = 65536")
+    ground = await grounds.open(endpoint="max_body = 65536\nmax_in_work = 65536\nbody_seconds = 0.3")
     kind = {"Content-Type": "multipart/form-data; boundary=XbX"}
     async with httpx.AsyncClient() as client:
         assert (await client.post(ground.url, content=mime(FIELDS, b"x" * 70_000), headers=kind)).status_code == 413
@@ -182,11 +182,22 @@ async def test_endpoint_too_long_body_paused_channel_and_other_paths(grounds: Gr
         assert (await client.put(ground.url, content=b"")).status_code == 405
         assert (await client.get(f"{ground.url}?wsdl")).status_code == 401
         assert (await client.get(f"{ground.url}?wsdl", auth=("baton", "secret"))).status_code == 200
+        assert await dripped(ground) == b"HTTP/1.1 408"
         await ground.gateway.pause_channel("core", "test")
         paused = await client.post(ground.url, content=mime(FIELDS, REQUEST), headers=kind)
         assert paused.status_code == 503 and paused.headers["retry-after"] == "90"
         await ground.gateway.resume_channel("core", "test")
         assert (await client.post(ground.url, content=mime(FIELDS, REQUEST), headers=kind)).status_code == 200
+
+
+async def dripped(ground: Ground) -> bytes:
+    """How a request ends whose body never comes."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", ground.gateway.port_of("core"))
+    writer.write(b"POST /core HTTP/1.1\r\nHost: x\r\nContent-Type: text/xml\r\nContent-Length: 100\r\n\r\n<")
+    answer = await reader.read()
+    writer.close()
+    await writer.wait_closed()
+    return answer[:12]
 
 
 async def test_endpoint_logs_hold_no_value_of_a_message(ground: Ground, caplog: pytest.LogCaptureFixture) -> None:
