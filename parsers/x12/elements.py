@@ -50,7 +50,7 @@ def accepts(line: Line, segment: Segment) -> bool:
                     return False
             elif form < len(elements) and elements[form]:
                 return False
-    return not line.syntax or _notes_hold(line.syntax, segment.elements)
+    return len(segment.elements) - 1 <= line.notes_from or _notes_hold(line.syntax, segment.elements)
 
 
 def _notes_hold(notes: Sequence[SyntaxNote], elements: Sequence[bytes]) -> bool:

@@ -43,6 +43,7 @@ class Line(NamedTuple):
 
     qualifiers   codes of its first element, by which lines with the same segment are told apart; None: any
     periods      positions of (form, value) of dates whose form another element says
+    notes_from   a segment with no element behind this position breaks no syntax note
     """
 
     segment: str
@@ -54,6 +55,7 @@ class Line(NamedTuple):
     syntax: tuple[SyntaxNote, ...]
     qualifiers: frozenset[bytes] | None
     periods: tuple[tuple[int, int], ...]
+    notes_from: int
 
 
 class Rule(NamedTuple):

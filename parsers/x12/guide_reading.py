@@ -168,6 +168,7 @@ class _Compiler:
         for part in parts:
             self._specify(specs, part)
         elements = _elements(base["elements"], specs, status, cap)
+        notes = _notes(base.get("syntax", ""))
         first = elements[0]
         codes = first.parts[0].codes if first.parts else first.codes
         return Line(
@@ -177,9 +178,10 @@ class _Compiler:
             status=status,
             loop=loop,
             elements=elements,
-            syntax=_notes(base.get("syntax", "")),
+            syntax=notes,
             qualifiers=None if codes is None else frozenset(code.encode() for code in codes),
             periods=_periods(elements),
+            notes_from=min((-1 if kind == "R" else min(places) - 1 for kind, places in notes), default=len(elements)),
         )
 
     def _specify(self, specs: Spec, part: str) -> None:
