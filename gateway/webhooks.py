@@ -7,6 +7,7 @@ An endpoint that answers 410 is disabled, and what was pending for it is set asi
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 import ssl
 import time
@@ -40,6 +41,8 @@ REFRESH_SECONDS = 5.0
 LOOK_UP_SECONDS = 5.0
 TIMES = RelayTimes(batch=32, idle=0.25, first_retry=1.0, last_retry=10.0, delivery=600.0)
 TEST_TYPE = "webhook.test"
+KEY_FACT = "webhook-key"
+"""Fact of the installation: what the key in use is told by, not the key."""
 
 
 class _Open(msgspec.Struct):
@@ -58,6 +61,8 @@ class Webhooks:
         self._rows: dict[str, Webhook] = {}
         self._gone: dict[str, float] = {}  # removed lately -> when to look once more
         self._key = b""
+        self._mark = ""
+        self._other_key = False
         self._lock = asyncio.Lock()
         self._stopping = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -67,6 +72,11 @@ class Webhooks:
         settings = self._gateway.settings
         folder = Path(settings.gateway.data_dir)
         self._key = await asyncio.to_thread(ensure_key, Path(settings.webhooks.key_file or folder / KEY_FILE))
+        self._mark = hashlib.sha256(self._key).hexdigest()[:16]
+        known = await self._gateway.store.fact(KEY_FACT)
+        if known is None:
+            await self._gateway.store.set_fact(KEY_FACT, self._mark)
+        self._other_key = known not in (None, self._mark)
         await self._follow_settings()
         await self.refresh()
         self._task = asyncio.create_task(self._run(), name="webhooks")
@@ -86,6 +96,8 @@ class Webhooks:
     def notices(self) -> dict[str, str]:
         """What is wrong now, by webhook."""
         found = {name: f"webhook {name} is disabled: {row.reason}" for name, row in self._rows.items() if row.reason}
+        if self._other_key and self._open:
+            found["key"] = "the webhook key is not that of before: put it back, or rotate every webhook"
         for name, each in self._open.items():
             if each.relay.trouble is not None:
                 found[name] = f"webhook {name}: deliveries are refused ({each.destination.trouble or 'unreachable'})"
@@ -127,6 +139,8 @@ class Webhooks:
             changed_at=now,
         )
         await self._change(changed)
+        await self._gateway.store.set_fact(KEY_FACT, self._mark)
+        self._other_key = False
         return show_secret(derive(self._key, row.name, changed.secret_id))
 
     async def enable(self, row: Webhook, now: datetime) -> None:

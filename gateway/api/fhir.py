@@ -20,7 +20,7 @@ from gateway.api.fhir_search import INCLUDES, PARAMETERS, Search, read_search
 from gateway.api.fhir_tasks import CHANGEABLE, command_of
 from gateway.api.problems import Problem
 from mappings.fhir.bundle import capability_statement, searchset
-from mappings.fhir.elements import Resource
+from mappings.fhir.elements import Resource, from_fhir_id
 
 VERSION = "1"
 FORM, PATCH = "application/x-www-form-urlencoded", "application/json-patch+json"
@@ -109,7 +109,7 @@ async def patch_task(request: Request, id: str) -> Response:
 
 async def _update_task(request: Request, id_: str, change: Callable[[Resource, Any], Any]) -> Response:
     row = await find_task(request, id_)
-    shown = await find_resource(request, "Task", id_)
+    shown, _ = await find_resource(request, "Task", id_)
     seen = request.headers.get("if-match")
     if seen is None:
         raise Problem(428, "revision-needed", "Send If-Match: the ETag of the task that was seen.")
@@ -124,7 +124,7 @@ async def _update_task(request: Request, id_: str, change: Callable[[Resource, A
     command = command_of(shown, sent, row["task_id"], actor)
     if command is not None:
         await execute(request, msgspec.structs.replace(command, revision=row["revision"]), row)
-    return _answer(await find_resource(request, "Task", id_))
+    return _answer((await find_resource(request, "Task", id_))[0])
 
 
 def _patched(shown: Resource, operations: Any) -> Any:
@@ -176,8 +176,8 @@ def _add_kind(kind: str) -> None:
 
     @needs(scope)
     async def read(request: Request, id: str) -> Response:
-        resource = await find_resource(request, kind, id)
-        await record(request, "fhir.read", f"{kind}/{resource['id']}")
+        resource, row = await find_resource(request, kind, id)
+        await record(request, "fhir.read", from_fhir_id(resource["id"]), facility_id=row["facility_id"], detail=kind)
         return _answer(resource)
 
     search.__doc__ = f"Search {kind}; audited.  Unknown parameters are refused."

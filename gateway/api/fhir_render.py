@@ -45,8 +45,8 @@ class Page:
     next: str | None
 
 
-async def find_resource(request: Request, kind: str, id_: str) -> Resource:
-    """Raises Problem 404, and 403 for what is restricted and has no minimal form."""
+async def find_resource(request: Request, kind: str, id_: str) -> tuple[Resource, Row]:
+    """The resource and its row.  Raises Problem 404, and 403 for what is restricted with no minimal form."""
     if kind == "Communication":
         return await _find_attempt(request, id_)
     key = coverage_of(id_) if kind == "CoverageEligibilityResponse" else from_fhir_id(id_)
@@ -57,7 +57,7 @@ async def find_resource(request: Request, kind: str, id_: str) -> Resource:
     (shown,) = await _rendered(request, kind, [row], with_notes=True) or [None]
     if shown is None:
         raise refusal()
-    return shown
+    return shown, row
 
 
 async def find_task(request: Request, id_: str) -> Row:
@@ -146,7 +146,7 @@ def _one(kind: str, row: Row, beside: dict[str, list[Row]], *, hidden: bool) -> 
     return plain[kind](row)
 
 
-async def _find_attempt(request: Request, id_: str) -> Resource:
+async def _find_attempt(request: Request, id_: str) -> tuple[Resource, Row]:
     task_id, _, revision = id_.rpartition(".")
     if not _is_id(task_id) or not revision.isascii() or not revision.isdigit() or len(revision) > 9:
         raise not_found()
@@ -157,7 +157,7 @@ async def _find_attempt(request: Request, id_: str) -> Resource:
         raise not_found()
     if rows[0]["of_restricted"] and not granted(request):
         raise refusal()
-    return _attempt(rows[0])
+    return _attempt(rows[0]), rows[0]
 
 
 def _attempt(row: Row) -> Resource:

@@ -309,6 +309,20 @@ def test_key_is_made_once_for_its_owner_alone(tmp_path: Path) -> None:
         ensure_key(path)
 
 
+async def test_key_that_was_lost_is_noticed_until_secrets_are_rotated(
+    ground: Ground, webhooks: Webhooks, receiver: Receiver, tmp_path: Path
+) -> None:
+    await webhooks.add(row(receiver.url))
+    (tmp_path / "webhook.key").unlink()
+    second = Webhooks(ground)  # type: ignore[arg-type]
+    second._base = ()
+    await second.start()
+    assert "is not that of before" in second.notices["key"]
+    await second.rotate((await list_webhooks(ground.store))[0], NOON, timedelta(0))
+    assert second.notices == {}
+    await second.stop()
+
+
 async def test_no_secret_is_in_the_store(ground: Ground, webhooks: Webhooks, receiver: Receiver) -> None:
     secret = (await webhooks.add(row(receiver.url))).removeprefix("whsec_")
     kept = repr(await ground.store.fetch(select(schema.webhooks)))
