@@ -21,6 +21,7 @@ from gateway.api import (
     events,
     explanations,
     fhir,
+    golive,
     health,
     inquiries,
     ledger,
@@ -66,6 +67,7 @@ _ROUTERS = (
     explanations,
     outcomes,
     replays,
+    golive,
 )
 
 _HEADERS = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))

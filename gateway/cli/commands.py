@@ -8,6 +8,7 @@ from gateway.cli import (
     asking,
     channels,
     core,
+    golive,
     keys,
     offline,
     outcomes,
@@ -54,5 +55,6 @@ for module in (
     whatif,
     why_not,
     outcomes,
+    golive,
 ):
     module.add_to(app)

@@ -42,8 +42,8 @@ Other = Annotated[
     typer.Option("--with", metavar="FILE", help="Settings to try; compared with the present ones."),
 ]
 Examples = Annotated[int, typer.Option("--examples", min=0, help="Tasks shown of each rule and kind of difference.")]
-_BAR = (TextColumn("messages"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-_TASK = ["what", "rule", "task_key:key", "title", "patient_id:patient", "due_at:due", "queue", "why"]
+BAR = (TextColumn("messages"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+TASK = ["what", "rule", "task_key:key", "title", "patient_id:patient", "due_at:due", "queue", "why"]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -60,7 +60,6 @@ def add_to(app: typer.Typer) -> None:
             "baton replay --since '2026-03-01 00:00:00' --channel adt --apply --reason 'new mapping'",
         )
     )(replay)
-    app.command(epilog=examples("baton shadow adt", "baton shadow adt --days 90 --json"))(shadow)
 
 
 def simulate(
@@ -124,7 +123,7 @@ def tell(result: Result, most: int, *, as_json: bool, compared: bool) -> None:
     show(rules, ["rule", "new", "gone", "changed"], as_json=False, empty="No task differs.")
     if most and rules:
         out.print()
-        show(_rows(result.difference, most), _TASK, as_json=False)
+        show(_rows(result.difference, most), TASK, as_json=False)
 
 
 def _rows(difference: Difference, most: int | None) -> list[dict[str, Any]]:
@@ -140,11 +139,11 @@ def _rows(difference: Difference, most: int | None) -> list[dict[str, Any]]:
         for task, change in zip(tasks, changes, strict=True):
             shown[task.rule_id] = shown.get(task.rule_id, 0) + 1
             if most is None or shown[task.rule_id] <= most:
-                rows.append(_row(what, task, change))
+                rows.append(row_of(what, task, change))
     return rows
 
 
-def _row(what: str, task: Task, change: str) -> dict[str, Any]:
+def row_of(what: str, task: Task, change: str) -> dict[str, Any]:
     fields = msgspec.structs.asdict(task)
     kept = ("task_key", "title", "patient_id", "due_at", "queue", "priority", "status", "business_status", "opened_at")
     return {"what": what, "rule": task.rule_id, **{name: fields[name] for name in kept}, "why": change or task.reason}
@@ -200,28 +199,7 @@ def replay(
     if not shadow:
         _dry_run(settings, begin, end, channels, as_json=as_json)
         return
-    result = _replay_shadow(settings, read_settings(other) if other else None, _period(begin, end, warm_up, channels))
-    tell(result, most, as_json=as_json, compared=True)
-
-
-def shadow(
-    channel: Annotated[str, typer.Argument(metavar="CHANNEL", help="A channel of stage `shadow` or `load`.")],
-    days: Annotated[float, typer.Option("--days", min=0, help="Days of stored traffic.")] = 30,
-    most: Examples = 20,
-    config: Config = None,
-    as_json: Json = False,
-) -> None:
-    """The tasks that a channel would have made, were it live: what going live brings.  Nothing is stored or sent."""
-    settings = read_settings(config)
-    found = settings.find_channel(channel)
-    if found is None:
-        fail(f"There is no channel {channel}.", code=2)
-    if found.stage == "live":
-        fail(f"Channel {channel} is live: its tasks are in `baton tasks`.", code=2)
-    live = tuple(one.model_copy(update={"stage": "live"}) if one.name == channel else one for one in settings.channel)
-    now = system_clock()
-    period = _period(now - timedelta(days=days), now, 30.0, None)
-    result = _replay_shadow(settings, settings.model_copy(update={"channel": live}), period)
+    result = replay_shadow(settings, read_settings(other) if other else None, period_of(begin, end, warm_up, channels))
     tell(result, most, as_json=as_json, compared=True)
 
 
@@ -239,7 +217,7 @@ def _apply(settings: Settings, given: dict[str, Any], *, as_json: bool) -> None:
     """Begin it and wait for its end."""
     client = ApiClient(settings)
     state = ask_api(lambda: client.post("/api/v1/replays", given))["replay"]
-    with Progress(*_BAR, console=err, transient=True) as bar:
+    with Progress(*BAR, console=err, transient=True) as bar:
         task = bar.add_task("messages", total=None)
         while state["state"] == "running":
             time.sleep(0.3)
@@ -248,14 +226,14 @@ def _apply(settings: Settings, given: dict[str, Any], *, as_json: bool) -> None:
     show([state], ["state", "total", "done", "items", "last_id"], as_json=as_json)
 
 
-def _period(since: datetime, until: datetime, warm_up: float, channels: list[str] | None) -> Period:
+def period_of(since: datetime, until: datetime, warm_up: float, channels: list[str] | None) -> Period:
     from gateway.shadow.replay import Period
 
     chosen = tuple(channels) if channels else None
     return Period(since=since, until=until, now=system_clock(), warm_up=timedelta(days=warm_up), channels=chosen)
 
 
-def _replay_shadow(settings: Settings, changed: Settings | None, period: Period) -> Result:
+def replay_shadow(settings: Settings, changed: Settings | None, period: Period) -> Result:
     from gateway.configuration import compute_configuration
     from gateway.shadow.replay import replay as play
 
@@ -264,7 +242,7 @@ def _replay_shadow(settings: Settings, changed: Settings | None, period: Period)
     async def run(store: CoreStore) -> Result:
         salt = await store.salt()
         present = compute_configuration(settings, salt)
-        with Progress(*_BAR, console=err, transient=True) as bar:
+        with Progress(*BAR, console=err, transient=True) as bar:
             task = bar.add_task("messages", total=None)
 
             def moved(done: int, of: int) -> None:

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from gateway.compute.state import State
-from gateway.coordination.changes import Ask, Command
+from gateway.coordination.changes import Adopt, Ask, Command
 from gateway.coordination.scope import PatientScope
 
 
-def home_of(command: Command | Ask, state: State) -> PatientScope | None:
-    if isinstance(command, Ask):
+def home_of(command: Command | Ask | Adopt, state: State) -> PatientScope | None:
+    if isinstance(command, Ask | Adopt):
         return state.root(command.patient_id)
     return next((p for p in state.patients.values() if command.task_id in p.tasks), None)
 
 
-def origin_of(command: Command | Ask, home: PatientScope) -> tuple[str, str]:
+def origin_of(command: Command | Ask | Adopt, home: PatientScope) -> tuple[str, str]:
     """(what the command is about, what its ids derive from)."""
+    if isinstance(command, Adopt):
+        ids = (*(task.task_id for task in command.tasks), *(timer.timer_id for timer in command.timers))
+        return f"live-{command.channel}", f"live.{command.patient_id}.{','.join(ids)}"
     if isinstance(command, Ask):
         return command.inquiry_id or f"ask-{command.request_id}", f"ask.{command.request_id}"
     return command.task_id, f"{command.task_id}.{home.tasks[command.task_id].revision}.{command.name}"

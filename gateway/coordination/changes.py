@@ -10,7 +10,7 @@ from functools import lru_cache
 import msgspec
 
 from gateway.coordination.asking.settings import AskingSettings
-from gateway.coordination.records import Merge, Record, TaskChange, Timer, Transition
+from gateway.coordination.records import Merge, Record, Task, TaskChange, Timer, Transition
 from mappings.events import CanonicalEvent
 
 JSON = None | bool | int | float | str | list["JSON"] | dict[str, "JSON"]
@@ -102,7 +102,17 @@ class Outgoing(msgspec.Struct, frozen=True, kw_only=True):
     inquiry_id: str
 
 
-Stimulus = CanonicalEvent | TimerFired | Command | Ask
+class Adopt(msgspec.Struct, frozen=True, kw_only=True, tag="adopt"):
+    """A channel went live: what a shadow run found open about one patient becomes real (decision 29)."""
+
+    patient_id: str
+    actor: str
+    channel: str
+    tasks: tuple[Task, ...] = ()
+    timers: tuple[Timer, ...] = ()
+
+
+Stimulus = CanonicalEvent | TimerFired | Command | Ask | Adopt
 
 
 class Emitted(msgspec.Struct, kw_only=True):

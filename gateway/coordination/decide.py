@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from gateway.coordination.adoption import adopt
 from gateway.coordination.asking.ask import apply_ask
 from gateway.coordination.asking.moments import ask_by_itself, run_ask_timer
 from gateway.coordination.changes import (
+    Adopt,
     Ask,
     Cause,
     Changes,
@@ -46,6 +48,8 @@ def decide(
         apply_command(draft, stimulus)
     elif isinstance(stimulus, Ask):
         apply_ask(draft, stimulus)
+    elif isinstance(stimulus, Adopt):
+        adopt(draft, stimulus)
     elif isinstance(stimulus, TimerFired) and stimulus.timer.rule_id in _OWN_TIMERS:
         _wake(draft, stimulus)
     elif isinstance(stimulus, TimerFired) and stimulus.timer.rule_id == ASK:

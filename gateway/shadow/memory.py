@@ -85,6 +85,10 @@ class Memory:
             heapq.heappop(self._due)  # moved or gone
         return None
 
+    def timers(self) -> list[Timer]:
+        """Those that have not fired."""
+        return list(self._timers.values())
+
     def drop_timer(self, timer_id: str) -> None:
         timer = self._timers.pop(timer_id, None)
         if timer is not None:

@@ -64,7 +64,7 @@ async def replay(
     """`before` None: against the tasks that the store holds."""
     runs = [ShadowRun(one) for one in ((before, after) if before else (after,))]
     started = time.monotonic()
-    async for message in _stored(store, period, progress):
+    async for message in stored_messages(store, period, progress):
         for run in runs:
             run.take(message)
     for run in runs:
@@ -79,7 +79,8 @@ async def replay(
     )
 
 
-async def _stored(store: CoreStore, period: Period, progress: Progress) -> AsyncIterator[Message]:
+async def stored_messages(store: CoreStore, period: Period, progress: Progress) -> AsyncIterator[Message]:
+    """The traffic of the period and its warm-up, in order."""
     first = await traffic_log.first_since(store, period.since - period.warm_up)
     last = await traffic_log.first_since(store, period.now)
     total = await traffic_log.count(store, first - 1, last, period.channels)

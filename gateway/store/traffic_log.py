@@ -114,3 +114,12 @@ async def _parts(store: CoreStore, journal_id: int) -> bytes | None:
 async def opened_tasks(store: CoreStore, since: datetime, until: datetime) -> list[Row]:
     """Tasks that were opened in that time."""
     return await store.fetch(select(tasks).where(tasks.c.opened_at >= since, tasks.c.opened_at < until))
+
+
+async def known_keys(store: CoreStore, keys: Sequence[str]) -> frozenset[str]:
+    """Those of the task keys that the store holds, of open tasks and of closed ones."""
+    found: set[str] = set()
+    for start in range(0, len(keys), 500):
+        query = select(tasks.c.task_key).where(tasks.c.task_key.in_(keys[start : start + 500]))
+        found.update(row["task_key"] for row in await store.fetch(query))
+    return frozenset(found)

@@ -195,6 +195,13 @@ MATRIX = [
         right=404,
         body={"actor": "jdoe", "since": "2026-03-01T00:00:00Z", "until": "2026-03-02T00:00:00Z"},
     ),
+    Cell(
+        "POST",
+        "/api/v1/channels/{name}/go-live",
+        "/api/v1/channels/adt/go-live",
+        "channels:write",
+        body={"actor": "jdoe", "patients": []},
+    ),
     Cell("GET", "/api/v1/ledger", "/api/v1/ledger", "ledger:read", other=200),
     Cell(
         "POST",
