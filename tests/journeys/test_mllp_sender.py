@@ -10,14 +10,16 @@ from pathlib import Path
 
 import pytest
 
+from channels.mllp_client import MllpClient
 from parsers.hl7v2.header import scan_header
 from parsers.hl7v2.message import Message
 from parsers.mllp import frame
 from tests.channels.test_mllp_sender import Receiver, acknowledge
 from tests.support import hospital_messages as sent
-from tests.support.configuration import Ground
+from tests.support.configuration import Ground, write_configuration
 from tests.support.free_ports import free_ports
 from tests.support.played_gateway import Open, PlayedGateway
+from tests.support.served_gateway import ServedGateway
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.journey
@@ -231,3 +233,30 @@ async def test_replay_says_what_cannot_be_sent_again_and_keeps_the_order(
         await until(lambda: _none(played))
         await played.assert_balanced()
         assert scan_header(receiver.got[6]).control_id == b"C0"
+
+
+async def test_nothing_is_lost_or_overtaken_when_the_gateway_is_killed_while_it_sends(
+    tmp_path: Path, morning: datetime
+) -> None:
+    ports = free_ports(3)
+    async with receiving() as receiver:
+        config = write_configuration(
+            Ground(tmp_path), ports=(ports[0], ports[1], ports[2]), more=sender(receiver.port, 'forward = ["adt"]')
+        )
+        served = ServedGateway(config)
+        try:
+            for number in range(3):
+                await served.start()
+                client = MllpClient("127.0.0.1", ports[0])
+                for one in range(number * 60, number * 60 + 60):
+                    assert (await client.send(sent.register(f"P{one}", morning, f"C{one}"))).code == "AA"
+                await client.close()
+                if number < 2:
+                    await until(lambda: len(set(receiver.ids)) > number * 60 + 20)  # noqa: B023 - awaited here
+                    served.kill()
+            await until(lambda: len(set(receiver.ids)) == 180)
+        finally:
+            served.end()
+    first = list(dict.fromkeys(receiver.ids))
+    assert first == sorted(first, key=lambda name: int(name[1:]))
+    assert len(receiver.ids) - len(first) <= 2 * 16  # a round is sent again after a kill, not more
