@@ -23,7 +23,7 @@ class ReplyDraft(Facts, frozen=True, kw_only=True):
     (4 digits); the store fills them from the partner's stored sequence."""
 
     kind: str  # TA1 | 999
-    partner: str  # ISA06 of the sender, trimmed
+    partner: str  # whose control numbers it takes: the partner's id, else ISA06 of the sender
     body: bytes
 
 

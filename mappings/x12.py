@@ -72,10 +72,11 @@ def read_x12(body: bytes, profile: FeedProfile, received_at: datetime, *, repeat
         problems.extend(as_problem(oddity) for oddity in interchange.oddities)
         read = _read_interchange(interchange, profile, received_at)
         findings.extend(read.findings)
-        mode = _partner(interchange.header, profile).acknowledge
+        partner = _partner(interchange.header, profile)
+        numbered_by = partner.id or interchange.header.sender  # one sequence for all that a partner gets from us
         replies.extend(
-            ReplyDraft(kind=answer.kind, partner=interchange.header.sender, body=answer.body)
-            for answer in acknowledge(interchange, read.checks, stamp, mode)
+            ReplyDraft(kind=answer.kind, partner=numbered_by, body=answer.body)
+            for answer in acknowledge(interchange, read.checks, stamp, partner.acknowledge)
         )
     if not readable:
         return Reading(items=(ItemReading(item=0, outcome="rejected", reason="no-header"),))

@@ -57,5 +57,13 @@ def test_number_is_not_judged_when_new_or_where_the_channel_does_not_count() -> 
     assert [reply.kind for reply in read_x12(INQUIRY, PROFILE, RECEIVED, repeated=True).replies] == ["999"]
 
 
+def test_answers_to_an_alias_take_their_numbers_from_the_partners_one_sequence() -> None:
+    partner = TradingPartner(name="acme", id="PAYER5", aliases=("PAYER5T",))
+    profile = msgspec.structs.replace(PROFILE, partners=(partner,))
+    for sender, expected in ((b"PAYER5 ", "PAYER5"), (b"PAYER5T", "PAYER5"), (b"PAYER6 ", "PAYER6")):
+        (reply,) = read_x12(ANSWER.replace(b"PAYER5 ", sender, 1), profile, RECEIVED).replies
+        assert reply.partner == expected
+
+
 def test_later_interchange_of_the_body_is_not_judged() -> None:
     assert read(ANSWER + INQUIRY) == (set(), ["999", "999"], ["TA105*025"])
