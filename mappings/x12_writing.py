@@ -58,10 +58,11 @@ class SetWriter:
         own, theirs = partner.own_application or partner.own_id, partner.application or partner.id
         isa = ["ISA", "00", " " * 10, "00", " " * 10]
         for qualifier, address in ((partner.own_qualifier, partner.own_id), (partner.qualifier, partner.id)):
-            isa += [qualifier, address[:15].ljust(15)]
+            isa += [self._fixed(qualifier, 2), self._fixed(address, 15)]
         isa += [f"{self._moment:%y%m%d}", self.time, self._repetition, partner.version, "{ISA13}"]
-        isa += ["1" if partner.request_ta1 else "0", partner.usage, self._component]
-        gs = ["GS", self._functional_id, own, theirs, self.date, self.time, "{GS06}", "X", self._guide]
+        isa += ["1" if partner.request_ta1 else "0", self._fixed(partner.usage, 1), self._component]
+        gs = ["GS", self._functional_id, self._clean(own)[:15], self._clean(theirs)[:15], self.date, self.time]
+        gs += ["{GS06}", "X", self._clean(self._guide)[:12]]
         segments = [
             self._element.join(isa),
             self._element.join(gs),
@@ -72,6 +73,9 @@ class SetWriter:
         ]
         end = self._terminator + partner.line_end
         return (end.join(segments) + end).encode("ascii")
+
+    def _fixed(self, text: str, length: int) -> str:
+        return self._clean(text)[:length].ljust(length)
 
     def _value(self, element: Element) -> str:
         if isinstance(element, tuple):

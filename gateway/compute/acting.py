@@ -8,8 +8,13 @@ from gateway.coordination.scope import PatientScope
 
 
 def home_of(command: Command | Ask | Adopt, state: State) -> PatientScope | None:
-    if isinstance(command, Ask | Adopt):
+    """Whose state a command changes; a payer is not asked about one who was merged into another: his lanes are not held
+    then."""
+    if isinstance(command, Adopt):
         return state.root(command.patient_id)
+    if isinstance(command, Ask):
+        home = state.patients.get(command.patient_id)
+        return home if home is not None and home.patient.merged_into is None else None
     return next((p for p in state.patients.values() if command.task_id in p.tasks), None)
 
 

@@ -38,8 +38,11 @@ def _known(words: tuple[str, ...], names: tuple[str, ...]) -> tuple[str, ...]:
     bare = {name.partition(":")[0] for name in names}
     for word in words:
         for step in word.split(">"):
-            if step.partition(":")[0] not in bare:
+            name, _, detail = step.partition(":")
+            if name not in bare:
                 raise ValueError(f"there is no outcome {step!r}; use one of: {', '.join(names)}")
+            if name == "slow" and not detail.isdecimal():
+                raise ValueError(f"{step!r} needs seconds, such as slow:45")
     return words
 
 

@@ -33,7 +33,7 @@ from gateway.store.columns import BIGINT, UtcDateTime, record_columns, words
 from gateway.store.ports import EventRow
 from gateway.store.schema_exchange import exchange_table
 
-REVISION = "0012"
+REVISION = "0013"
 """The newest migration: it leaves these tables."""
 
 
@@ -225,6 +225,7 @@ Index("ix_inquiries_patient", inquiries.c.patient_id)
 Index("ix_inquiries_trace", inquiries.c.trace)
 Index("ix_inquiries_reference", inquiries.c.reference)
 Index("ix_inquiries_due", inquiries.c.due_at)
+Index("ix_inquiries_asked", inquiries.c.asked_at, inquiries.c.inquiry_id)
 
 task_changes = _record_table("task_changes", records.TaskChange)  # several changes may share one revision: no key
 Index("ix_task_changes_task", task_changes.c.task_id, task_changes.c.revision)

@@ -159,8 +159,8 @@ class LoadStatements:
     """The queries of `Session.load`.
 
     `resolve`: field of the LoadRequest -> patient ids; `closure`: those and whom they were merged into; `rows`: table
-    -> every row of these patients (parameters `keys`, for tasks also `since`); `sent`: whose each of our own
-    interchanges is, by partner and control number."""
+    -> every row of these patients (parameters `keys`, for tasks and inquiries also `since`); `sent`: whose each of our
+    own interchanges is, by partner and control number."""
 
     resolve: dict[str, Statement]
     closure: Statement
@@ -224,6 +224,8 @@ def _state_rows(table: Table, keys: Keys) -> Select[Any]:
         stays = select(encounters.c.encounter_id).where(keys.listed(encounters.c.patient_id, "keys"))
         return select(table).where(table.c.encounter_id.in_(stays))
     rows = select(table).where(keys.listed(table.c.patient_id, "keys"))
+    if table is inquiries:
+        return rows.where(inquiries.c.asked_at >= bindparam("since", type_=inquiries.c.asked_at.type))
     if table is tasks:
         open_stays = select(encounters.c.encounter_id).where(
             keys.listed(encounters.c.patient_id, "keys"), encounters.c.discharged_at.is_(None)
