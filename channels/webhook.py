@@ -3,7 +3,8 @@
 2xx takes a delivery.  410 says that nobody wants it any more: `gone` is called once, nothing further is sent.  Every
 other answer, and none, is tried again by `SCHEDULE`; later deliveries of the same key wait, other keys go on.  A
 delivery that is refused to the end of the schedule is given up (parked: it can be sent again by a person).  While the
-endpoint cannot be reached at all nothing is counted against a delivery.
+endpoint cannot be reached at all nothing is counted against a delivery.  An endpoint that refuses everything is left
+alone for a while, longer each time, instead of being asked once per key.
 
 Redirects are not followed, at most 64 KiB of an answer are read, and where a request may go is `channels.egress`.
 """
@@ -26,6 +27,8 @@ from channels.standard_webhooks import signature_headers
 SCHEDULE = (5.0, 60.0, 300.0, 1800.0, 7200.0, 18000.0, 36000.0, 36000.0)
 """Seconds after each refusal; about 28 hours in all."""
 LONGEST_WAIT = 3600.0  # that Retry-After may ask for
+BREAK_AFTER = 10  # refusals in a row
+BREAK = (5.0, 300.0)  # seconds of the first pause after that, doubled up to the second
 MOST_READ = 64 * 1024
 AT_ONCE = 8  # keys that are sent side by side
 
@@ -72,13 +75,17 @@ class WebhookDestination:
         self._monotonic = monotonic
         self._wall = wall
         self._waiting: dict[str, _Waiting] = {}  # delivery id -> after a refusal
-        self._not_before = 0.0  # Retry-After of the endpoint as a whole
+        self._not_before = 0.0  # the endpoint as a whole: it asked for a pause, or refused everything
+        self._refused = 0  # in a row
+        self._pause = BREAK[0]
         self._client = httpx.AsyncClient(
             verify=settings.verify, trust_env=False, follow_redirects=False, timeout=settings.timeout
         )
 
     async def deliver(self, batch: Sequence[Delivery]) -> list[Outcome]:
-        """Keys side by side, each in order.  DeliveryError when nobody could be reached for any of it."""
+        """Keys side by side, each in order.  DeliveryError when nobody could be reached, or during a pause."""
+        if self._monotonic() < self._not_before:
+            raise DeliveryError(self.trouble or "paused")
         keys: dict[str, list[int]] = {}
         for number, delivery in enumerate(batch):
             keys.setdefault(delivery.key, []).append(number)
@@ -142,10 +149,11 @@ class WebhookDestination:
             return Outcome.FAILED
         word = await self._attempt(delivery)
         if word is None:
-            self.trouble = None
+            self.trouble, self._refused, self._pause = None, 0, BREAK[0]
             self._waiting.pop(delivery.id, None)
             return Outcome.CONFIRMED
         self.trouble = word
+        self._count_refusal()
         attempts = waiting.attempts + 1 if waiting else 1
         if attempts > len(SCHEDULE):
             del self._waiting[delivery.id]
@@ -153,6 +161,13 @@ class WebhookDestination:
         if not self._ended:
             self._waiting[delivery.id] = _Waiting(attempts, self._monotonic() + SCHEDULE[attempts - 1])
         return Outcome.FAILED
+
+    def _count_refusal(self) -> None:
+        self._refused += 1
+        if self._refused >= BREAK_AFTER:
+            self._refused = 0
+            self._not_before = max(self._not_before, self._monotonic() + self._pause)
+            self._pause = min(self._pause * 2, BREAK[1])
 
     async def _attempt(self, delivery: Delivery) -> str | None:
         """None: taken.  A word: refused.  Raises _Unreachable."""

@@ -14,7 +14,7 @@ from standardwebhooks import WebhookVerificationError
 from channels.egress import EgressPolicy, EgressRefused
 from channels.ports import Delivery, DeliveryError, Outcome
 from channels.standard_webhooks import show_secret, signature_headers
-from channels.webhook import LONGEST_WAIT, SCHEDULE, WebhookDestination, WebhookSettings
+from channels.webhook import AT_ONCE, BREAK_AFTER, LONGEST_WAIT, SCHEDULE, WebhookDestination, WebhookSettings
 from tests.support.certificates import Authority
 from tests.support.webhook_receiver import Receiver, receiving
 
@@ -126,9 +126,32 @@ async def test_endpoint_that_asks_for_a_pause_gets_it_up_to_an_hour(receiver: Re
     hands = Hands()
     webhook = open_webhook(receiver.url, monotonic=hands)
     assert await webhook.deliver([delivery(1)]) == [FAILED]
-    assert await webhook.deliver([delivery(2, "pat_2")]) == [FAILED] and len(receiver.requests) == 1
+    with pytest.raises(DeliveryError, match="status-429"):
+        await webhook.deliver([delivery(2, "pat_2")])
+    assert len(receiver.requests) == 1
     hands.now += LONGEST_WAIT
     assert await webhook.deliver([delivery(1), delivery(2, "pat_2")]) == [CONFIRMED, CONFIRMED]
+
+
+async def test_endpoint_that_refuses_everything_is_left_alone_longer_each_time(
+    receiver: Receiver, open_webhook: Open
+) -> None:
+    receiver.answers = [500]
+    hands = Hands()
+    webhook = open_webhook(receiver.url, monotonic=hands)
+    batch = [delivery(n, f"pat_{n}") for n in range(30)]
+    asked = []
+    for pause in (5.0, 10.0):
+        before = len(receiver.requests)
+        assert set(await webhook.deliver(batch)) == {FAILED}
+        asked.append(len(receiver.requests) - before)
+        with pytest.raises(DeliveryError, match="status-500"):
+            await webhook.deliver(batch)
+        hands.now += pause
+    assert all(BREAK_AFTER <= count < BREAK_AFTER + AT_ONCE for count in asked)
+    receiver.answers = [204]
+    hands.now += SCHEDULE[1]
+    assert set(await webhook.deliver(batch)) == {CONFIRMED}
 
 
 async def test_redirect_is_not_followed(receiver: Receiver, open_webhook: Open) -> None:
