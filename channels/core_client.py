@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import groupby
 
-from channels.core_http import CoreLine, CoreServer
+from channels.core_http import NO_CONNECTION, CoreLine, CoreServer
 from channels.core_ports import BATCH, DOCUMENT, Asked, Book, Exchange, NotAsked
 from channels.ports import Answer, Delivery, Inbound, Intake, Outcome
 from channels.tls import Tls
@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 _AT_ONCE = 8
 _REPLY = re.compile(r"\br-(\d+)")
 _REAL_TIME_USES = frozenset({"270", "276", "278"})
-_AWAY = ("no-answer", "not-stored", "UnAuthorized", "http-")
+_AWAY = (NO_CONNECTION, "no-answer", "not-stored", "UnAuthorized", "http-")
 """Codes that say nothing about the request: it is kept however long that lasts."""
 
 
@@ -171,7 +171,8 @@ class CoreClient:
                 self._tries.pop(delivery.id, None)
                 log.error("channel %s: a document is set aside after %d tries", self.settings.name, count)
                 return Outcome.REFUSED
-            self._tries[delivery.id] = (count, now + self.settings.resend_seconds)
+            never_sent = problem.code == NO_CONNECTION  # the relay's own pauses are enough
+            self._tries[delivery.id] = (count, now if never_sent else now + self.settings.resend_seconds)
             return Outcome.FAILED
         self._tries.pop(delivery.id, None)
         return Outcome.CONFIRMED

@@ -17,6 +17,9 @@ from parsers.core.envelope import CoreError, Envelope, Kind
 from parsers.core.mime import read_mime, write_mime
 from parsers.core.soap import FaultReceived, read_soap, write_soap
 
+NO_CONNECTION = "no-connection"
+"""Code of a request that never left."""
+
 _LATER_CODES = frozenset({"receiver"})  # the other side's back end; everything else is said about the request
 _PART_OF = 65536
 
@@ -82,6 +85,8 @@ class CoreLine:
         content_type, body, headers = self._request(kind, fields, payload)
         try:
             status, answered_type, answered = await self._post(content_type, body, headers)
+        except (httpx.ConnectError, httpx.ConnectTimeout):
+            raise NotAsked(NO_CONNECTION, "no connection, or a certificate that is not accepted", later=True) from None
         except httpx.ReadTimeout:
             raise NotAsked("time-out", "no answer in time", later=True) from None
         except (httpx.HTTPError, httpx.InvalidURL, ssl.SSLError, OSError) as problem:

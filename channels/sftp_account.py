@@ -7,7 +7,6 @@ agent, no keys or settings of its home folder.
 from __future__ import annotations
 
 import asyncio
-import logging
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -44,7 +43,6 @@ def ssh_library() -> ModuleType:
         import asyncssh
     except ImportError:
         raise OSError("SFTP needs asyncssh: pip install 'baton-gateway[sftp]'") from None
-    logging.getLogger("asyncssh").setLevel(logging.WARNING)  # below it says names of files
     return asyncssh
 
 

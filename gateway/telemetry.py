@@ -106,6 +106,12 @@ def _is_ours(filename: str) -> bool:
     return "site-packages" not in parts and any(package in parts for package in OUR_PACKAGES)
 
 
+_FOREIGN = (
+    *("uvicorn", "uvicorn.error", "asyncio", "aio_pika", "aiormq", "sqlalchemy", "alembic"),
+    *("httpx", "httpcore", "asyncssh"),  # below WARNING they tell whole addresses, headers and names of files
+)
+
+
 def configure_logging(level: str = "INFO", form: str = "text", stream: TextIO | None = None) -> None:
     """Send every log line of the process through SafeFormatter to `stream` (standard error).  Replaces handlers."""
     handler = logging.StreamHandler(stream or sys.stderr)
@@ -113,7 +119,7 @@ def configure_logging(level: str = "INFO", form: str = "text", stream: TextIO | 
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
-    for name in ("uvicorn", "uvicorn.error", "asyncio", "aio_pika", "aiormq", "sqlalchemy", "alembic"):
+    for name in _FOREIGN:
         foreign = logging.getLogger(name)
         foreign.handlers.clear()
         foreign.propagate = True

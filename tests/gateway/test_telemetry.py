@@ -83,7 +83,8 @@ def test_logging_is_configured_once_for_all(root_logger: logging.Logger) -> None
     stream = io.StringIO()
     configure_logging("INFO", "json", stream)
     logging.getLogger("gateway.test").info("hello")
-    logging.getLogger("uvicorn.error").info("not this")
+    for foreign in ("uvicorn.error", "httpx", "asyncssh"):
+        logging.getLogger(foreign).info("not this")
     logging.getLogger("gateway.test").debug("nor this")
     assert [json.loads(line)["message"] for line in stream.getvalue().splitlines()] == ["hello"]
     configure_logging("INFO", "text", sys.stderr)
