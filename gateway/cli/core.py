@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
@@ -33,14 +34,14 @@ def add_to(app: typer.Typer) -> None:
     app.add_typer(core, name="core")
 
 
-def password(
-    secret: Annotated[
-        str, typer.Option("--password", prompt="Password", hide_input=True, confirmation_prompt=False, hidden=True)
-    ],
-) -> None:
+def password() -> None:
     """Ask for a partner's password and print its hash, for `password_hash` of a core-endpoint's partner.
 
     The password is asked for, or read from standard input; it is stored nowhere."""
+    if sys.stdin.isatty():
+        secret = typer.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
+    else:
+        secret = sys.stdin.readline().rstrip("\r\n")
     if len(secret) < _SHORTEST:
         fail(f"A partner's password needs at least {_SHORTEST} characters.", code=2)
     out.print(hash_password(secret), markup=False, highlight=False, soft_wrap=True)

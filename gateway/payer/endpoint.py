@@ -75,7 +75,7 @@ class PayerDesk:
         if not answers:
             await asyncio.sleep(60)
             raise Unavailable
-        first = answers[0]
+        first = next((each for each in answers if each.kind not in _ACKNOWLEDGEMENTS), answers[0])
         await asyncio.sleep(first.delay)
         self.answered += 1
         use = use_of_document(first.body) or "999"
