@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field
 from gateway.api.auth import facilities_of, gateway_of, needs, new_router, record
 from gateway.api.models import TEXT, Actor, Asked, Ident, Moment, Page, Reason
 from gateway.api.problems import Problem, ProblemDocument, not_found
+from gateway.api.restricted import minimal_tasks
 from gateway.coordination.people import Absence, Desk
 from gateway.store import digests, staffing
 
@@ -183,7 +184,7 @@ async def show_digest(
             gateway.store, gateway.settings.staff, person, now, since or now - timedelta(hours=24)
         )
     found = found.seen_by(facilities_of(request))
-    sections = [{"name": one.name, "tasks": one.tasks} for one in found.sections]
+    sections = [{"name": one.name, "tasks": await minimal_tasks(request, one.tasks)} for one in found.sections]
     return {"person": person, "day": day, "since": found.since, "sections": sections}
 
 

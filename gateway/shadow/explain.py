@@ -102,14 +102,21 @@ def explain(
     """Play the messages and tell what each rule made of those of the time."""
     run = ShadowRun(configuration, explain=True)
     told: list[Told] = []
+
+    def tell(steps: Iterable[Step], unit: StoredUnit | None) -> None:
+        him = {run.memory.patient_named(*name) for name in evidence.identifiers} - {None}
+        for step in steps:
+            if since <= step.at < until and (step.timer is None or not him.isdisjoint(step.patients)):
+                one = _told(step, unit, evidence, rule)
+                one.matched = not him.isdisjoint(step.patients)  # the same person, under whatever id the run gave him
+                _only(one, step, him, run)
+                told.append(one)
+
     for unit in evidence.units:
         steps = run.take(message_of(unit))
         steps[-1].at = unit.received_at
-        told += [_told(step, unit, evidence, rule) for step in steps if since <= step.at < until]
-        if told and told[-1].message_id == steps[-1].message_id:  # the same person, under whatever id the run gave him
-            him = {run.memory.patient_named(*name) for name in evidence.identifiers}
-            told[-1].matched = not him.isdisjoint(steps[-1].patients)
-    told += [_told(step, None, evidence, rule) for step in run.wait(until) if since <= step.at < until]
+        tell(steps, unit)
+    tell(run.wait(until), None)
     return WhyNot(
         patient_id=evidence.patient_id,
         since=since,
@@ -128,13 +135,22 @@ def _told(step: Step, unit: StoredUnit | None, evidence: Evidence, rule: str | N
     if unit is not None and step.timer is None:
         told.channel, told.message_type, told.control_id = unit.channel, unit.message_type, unit.control_id
         told.ends = evidence.ends.get(unit.journal_id, [])
+    told.rules = [one for one in step.considered if rule is None or one.rule_id == rule]
+    return told
+
+
+def _only(told: Told, step: Step, him: set[str | None], run: ShadowRun) -> None:
+    """What changed about him: a message may speak of others too."""
     told.transitions = [
         {"kind": row.kind, "about": row.aggregate_id, "from": row.from_value, "to": row.to_value}
         for row in step.transitions
+        if row.patient_id in him
     ]
-    told.tasks = [{"task_id": row.task_id, "change": row.change, "reason": row.reason} for row in step.task_changes]
-    told.rules = [one for one in step.considered if rule is None or one.rule_id == rule]
-    return told
+    told.tasks = [
+        {"task_id": row.task_id, "change": row.change, "reason": row.reason}
+        for row in step.task_changes
+        if run.tasks[row.task_id].patient_id in him
+    ]
 
 
 def _sentence(told: Sequence[Told], rule: str | None) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
+from gateway.coordination.records import Patient
 from gateway.settings import Settings
 from gateway.store import digests
 from gateway.store.ports import WriteSet
@@ -68,6 +69,18 @@ async def test_digest_shows_only_facilities_of_the_key(client: httpx.AsyncClient
     made = (await client.get("/api/v1/people/ann/digest", headers=headers)).json()
     found = {one["name"]: [task["task_id"] for task in one["tasks"]] for one in made["sections"]}
     assert found == {"overdue": ["tsk_main9"], "due-today": ["tsk_soon"]}
+
+
+async def test_digest_says_of_restricted_patients_only_what_is_due(
+    client: httpx.AsyncClient, key: Any, store: Any
+) -> None:
+    who = {"revision": 1, "authority": "HOSP", "mrn": "R1", "created_at": NOON, "updated_at": NOON}
+    patient = Patient(patient_id="pat_r", facility_id="main", restricted=True, **who)
+    row = make_task("tsk_r", "main", owner="ann", due_at=NOON - timedelta(hours=1), patient_id="pat_r")
+    await write(store, WriteSet(rows={"patients": [values(patient)], "tasks": [values(row)]}))
+    for scopes, title in ((("tasks:read",), "restricted"), (("tasks:read", "restricted:read"), row.title)):
+        made = (await client.get("/api/v1/people/ann/digest", headers=await key(*scopes))).json()
+        assert [task["title"] for task in made["sections"][0]["tasks"]] == [title]
 
 
 async def test_lead_finds_what_escalated_in_the_digest(

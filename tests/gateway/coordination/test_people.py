@@ -185,7 +185,7 @@ WORKS = st.builds(
 LOADS = st.dictionaries(NAMES, st.integers(0, 3))
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(staffs(), ABSENCES, WORKS, LOADS)
 def test_placement_keeps_its_promises(
     people: People, absences: list[Absence], work: Work, loads: dict[str, int]
@@ -203,7 +203,7 @@ def test_placement_keeps_its_promises(
     assert (again.team, again.owner) == (placed.team, placed.owner), "a second look moves nothing"
 
 
-@settings(max_examples=100)
+@settings(max_examples=50)
 @given(st.integers(1, 40), st.lists(st.integers(0, 5), min_size=2, max_size=2))
 def test_balanced_loads_end_no_further_apart_than_they_began(count: int, loads: list[int]) -> None:
     held = dict(zip(("ann", "bob"), loads, strict=True))
