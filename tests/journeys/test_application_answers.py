@@ -151,3 +151,20 @@ port = {port}
         assert await one.reader.read() == b""  # nothing more on its own connection
     await played.assert_balanced()
     server.close()
+
+
+async def test_message_that_kills_the_compute_process_is_answered_ae_when_it_is_parked(
+    tmp_path: Path, open_gateway: Open, morning: datetime
+) -> None:
+    budgets = "[pipeline]\nbudget_seconds = 0.3\nmax_attempts = 2\n"
+    played = await open_gateway(Ground(tmp_path), packages=("tests.support.poison",), more=budgets)
+    async with engine(played) as one:
+        await one.send(enhanced(sent.register("100", morning, "C1", "POISON-EXIT")))
+        await one.send(enhanced(sent.register("101", morning, "C2")))
+        replies = [await one.reply() for _ in range(4)]
+    said = {(reply.code, reply.control_id) for reply in replies}
+    assert said == {("CA", "C1"), ("CA", "C2"), ("AE", "C1"), ("AA", "C2")}
+    [refused] = [reply for reply in replies if reply.code == "AE"]
+    assert b"|207^Application internal error^HL70357|E" in refused.body and b"POISON" not in refused.body
+    await played.settle()
+    await played.assert_balanced()
