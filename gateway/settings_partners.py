@@ -86,7 +86,6 @@ class GuidesSection(Section):
 
     eligibility: str = Field(default="005010X279A1", description="Of a 270.")
     authorization: str = Field(default="005010X217", description="Of a 278 request.")
-    notification: str = Field(default="005010X216", description="Of a 278 notification.")
     inquiry: str = Field(default="005010X215", description="Of a 278 inquiry.")
 
 
@@ -117,7 +116,6 @@ class PartnerSection(Section):
     acknowledge: Literal["auto", "999", "997", "none"] = Field(
         default="auto", description="Our answer to a functional group; `auto`: 997 to 004010, else 999."
     )
-    max_sets: int = Field(default=0, ge=0, description="Most transaction sets in an interchange we send; 0: no limit.")
     policy: PolicySection = Field(default_factory=PolicySection, description="What errors of this partner cost.")
     guides: GuidesSection = Field(default_factory=GuidesSection, description="Guides of what we send.")
     payer: tuple[PayerSection, ...] = Field(default=(), description="Payers who are reached through this partner.")

@@ -30,7 +30,6 @@ class Guides(msgspec.Struct, frozen=True, kw_only=True):
 
     eligibility: str = "005010X279A1"
     authorization: str = "005010X217"
-    notification: str = "005010X216"
     inquiry: str = "005010X215"
 
 
@@ -52,7 +51,6 @@ class TradingPartner(msgspec.Struct, frozen=True, kw_only=True):
     request_ta1: bool = False  # ISA14
     usage: str = "T"  # ISA15 of what we send
     acknowledge: str = "auto"  # auto | 999 | 997 | none
-    max_sets: int = 0  # transaction sets in one interchange that we send; 0: no limit
     policy: Policy = Policy()
     guides: Guides = Guides()
     payers: tuple[Payer, ...] = ()
@@ -61,18 +59,6 @@ class TradingPartner(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def addresses(self) -> tuple[str, ...]:
         return (self.id, *self.aliases)
-
-    def provider_of(self, facility: str) -> Provider | None:
-        """Who asks for this facility."""
-        return next((one for one in self.providers if one.facility == facility), None)
-
-    def payer_of(self, *codes: str | None) -> Payer | None:
-        """The payer whom one of these codes means; the only one when the partner is that payer himself."""
-        for code in codes:
-            for payer in self.payers:
-                if code and (code == payer.id or code in payer.aliases):
-                    return payer
-        return self.payers[0] if len(self.payers) == 1 and not any(codes) else None
 
 
 UNKNOWN_PARTNER = TradingPartner()

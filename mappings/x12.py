@@ -76,7 +76,7 @@ def read_x12(body: bytes, profile: FeedProfile, received_at: datetime, *, repeat
         numbered_by = partner.id or interchange.header.sender  # one sequence for all that a partner gets from us
         replies.extend(
             ReplyDraft(kind=answer.kind, partner=numbered_by, body=answer.body)
-            for answer in acknowledge(interchange, read.checks, stamp, partner.acknowledge)
+            for answer in acknowledge(interchange, read.checks, stamp, partner.acknowledge, partner.line_end)
         )
     if not readable:
         return Reading(items=(ItemReading(item=0, outcome="rejected", reason="no-header"),))
@@ -93,8 +93,9 @@ def inspect_interchanges(body: bytes, profile: FeedProfile) -> Iterator[Descript
         readable = True
         sent_at = _sent_at(interchange.header, profile)
         read = _read_interchange(interchange, profile, sent_at, describe=True)
-        mode = _partner(interchange.header, profile).acknowledge
-        answers = [answer.body for answer in acknowledge(interchange, read.checks, sent_at, mode)]
+        partner = _partner(interchange.header, profile)
+        found = acknowledge(interchange, read.checks, sent_at, partner.acknowledge, partner.line_end)
+        answers = [answer.body for answer in found]
         yield describe_interchange(interchange, read.descriptions, answers, _outcome(read.findings))
     if not readable:
         yield describe_unknown()

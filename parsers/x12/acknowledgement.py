@@ -40,13 +40,17 @@ class Acknowledgement(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def acknowledge(
-    interchange: Interchange, checks: Sequence[Sequence[SetCheck]], stamp: datetime, mode: str = "auto"
+    interchange: Interchange,
+    checks: Sequence[Sequence[SetCheck]],
+    stamp: datetime,
+    mode: str = "auto",
+    line_end: str = "",
 ) -> list[Acknowledgement]:
     """What the sender gets back.
 
     TA1 for a broken or flawed envelope, or when ISA14 asks; a 999 for every functional group of a sound envelope;
     nothing for an interchange that holds only acknowledgements.  `checks` has one sequence per group; `stamp` is our
-    local time.  mode: auto (997 to groups of 004010, else 999) | 999 | 997 | none.
+    local time.  mode: auto (997 to groups of 004010, else 999) | 999 | 997 | none.  `line_end` follows each segment.
     """
     groups = interchange.groups
     answerable = [not acknowledges(group) for group in groups]
@@ -61,6 +65,10 @@ def acknowledge(
                 old = mode == "997" or (mode == "auto" and group.version.startswith(OLD_RELEASE))
                 write = _functional if old else _implementation
                 answers.append(write(interchange.header, group, group_checks, stamp))
+    terminator = _reply_delimiters(interchange.header.delimiters).segment
+    if line_end and terminator not in b"\r\n":
+        end = terminator + line_end.encode()
+        answers = [msgspec.structs.replace(one, body=one.body.replace(terminator, end)) for one in answers]
     return answers
 
 

@@ -23,7 +23,6 @@ own_id = "CCGW"
 separators = "|>!~"
 line_end = "CRLF"
 usage = "P"
-max_sets = 99
 
 [partner.policy]
 segment_count = "off"
@@ -73,11 +72,8 @@ def test_partner_of_two_with_one_id_is_told_by_the_qualifier(tmp_path: Path) -> 
 
 def test_partner_names_its_payers_and_providers(tmp_path: Path) -> None:
     (partner,) = load(write(tmp_path, COMPLETE)).partners
-    payer = Payer(id="PAYER5", name="ACME HEALTH", aliases=("ACM", "00123"))
-    assert partner.payer_of("ACM") == partner.payer_of(None, "00123") == partner.payer_of() == payer
-    assert partner.payer_of("OTHER") is None
-    assert partner.provider_of("main") == Provider(facility="main", npi="1234567893", taxonomy="282N00000X")
-    assert partner.provider_of("north") is None
+    assert partner.payers == (Payer(id="PAYER5", name="ACME HEALTH", aliases=("ACM", "00123")),)
+    assert partner.providers == (Provider(facility="main", npi="1234567893", taxonomy="282N00000X"),)
 
 
 @pytest.mark.parametrize(

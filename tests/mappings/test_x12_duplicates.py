@@ -65,5 +65,14 @@ def test_answers_to_an_alias_take_their_numbers_from_the_partners_one_sequence()
         assert reply.partner == expected
 
 
+def test_answers_are_written_in_lines_where_the_partner_wants_them() -> None:
+    partner = TradingPartner(name="acme", id="PAYER5", line_end="\r\n")
+    profile = msgspec.structs.replace(PROFILE, partners=(partner,))
+    (reply,) = read_x12(ANSWER, profile, RECEIVED).replies
+    assert reply.body.count(b"~\r\n") == reply.body.count(b"~") == 10
+    (by_line,) = read_x12(ANSWER.replace(b"~", b"\n"), profile, RECEIVED).replies
+    assert b"\r" not in by_line.body
+
+
 def test_later_interchange_of_the_body_is_not_judged() -> None:
     assert read(ANSWER + INQUIRY) == (set(), ["999", "999"], ["TA105*025"])
