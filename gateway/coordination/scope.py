@@ -36,8 +36,8 @@ STATE = (
 class PatientScope(msgspec.Struct, kw_only=True):
     """One patient's state, each kind keyed by its id.
 
-    `tasks` holds the open tasks and the closed ones that a rule may need (same encounters, and all of the last
-    90 days); `encounters` holds every encounter of the patient.  The tables that rules search keep indexes.
+    `tasks` holds the open tasks and the closed ones that a rule may need: of open stays, of what is no stay, and all of
+    the last 90 days.  `encounters` holds every encounter of the patient.  The tables that rules search keep indexes.
     """
 
     patient: Patient

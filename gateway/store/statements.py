@@ -231,7 +231,9 @@ def _state_rows(table: Table, keys: Keys) -> Select[Any]:
             keys.listed(encounters.c.patient_id, "keys"), encounters.c.discharged_at.is_(None)
         )
         recent = tasks.c.closed_at >= bindparam("since", type_=tasks.c.closed_at.type)
-        rows = rows.where(tasks.c.closed_at.is_(None) | recent | tasks.c.encounter_id.in_(open_stays))
+        # keys that name what has no end: a patient, a coverage, a payer's answer (of whatever stay)
+        lasting = tasks.c.encounter_id.is_(None) | tasks.c.authorization_id.is_not(None)
+        rows = rows.where(tasks.c.closed_at.is_(None) | recent | lasting | tasks.c.encounter_id.in_(open_stays))
     return rows
 
 

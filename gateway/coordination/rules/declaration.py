@@ -13,7 +13,7 @@ types it watches was changed by the stimulus, and when one of its timers fires. 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -136,6 +136,9 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
         return self.is_on(settings) or any(self.id in one.enable for one in settings.overrides)
 
 
+_STAYS_REMEMBERED = timedelta(days=85)
+"""Shorter than the 90 days for which closed tasks of ended stays are loaded."""
+
 ENDED_BY_DEATH = frozenset({"outreach", "schedule", "verify-coverage", "obtain-auth", "submit-info", "social"})
 """Types of tasks that nobody needs for the dead (settled reading 6)."""
 
@@ -145,6 +148,9 @@ def open_for(draft: Draft, rule: Rule, focus: Focus, finding: Finding) -> Task |
     patient suppressed at this facility.  A task whose end has come already closes at once (settled reading 1)."""
     if not rule.is_on(draft.numbers(focus.facility_id)):
         draft.stopped(rule.id, "the rule is switched off at this facility", finding.key)
+        return None
+    if _ended_long_ago(draft, focus):
+        draft.stopped(rule.id, "the stay ended more than 85 days ago", finding.key)
         return None
     if (quiet := _suppressed(draft, rule, focus)) is not None:
         draft.stopped(rule.id, quiet, finding.key)
@@ -208,6 +214,36 @@ def open_found(draft: Draft, rule: Rule, found: Finding | str, about: str) -> Ta
         return None
     assert found.focus is not None
     return open_for(draft, rule, found.focus, found)
+
+
+def _ended_long_ago(draft: Draft, focus: Focus) -> bool:
+    """Of a stay that ended so long ago the closed tasks are not loaded any more, so that nobody can tell which of its
+    keys are spent; and nothing that follows a discharge is asked for after that time."""
+    stay = draft.subject.encounters.get(focus.encounter_id or "")
+    return (
+        stay is not None
+        and focus.authorization_id is None  # a payer may answer years later; the keys of its answers are all loaded
+        and stay.status in ("discharged", "expired")
+        and stay.discharged_at is not None
+        and recorded_by(draft) - stay.discharged_at > _STAYS_REMEMBERED
+    )
+
+
+def next_value(draft: Draft, rule: Rule, scope: str, value: str) -> str:
+    """v{x} of 6.1: the value and, when it returns after another one, its count.  `scope`: the key's part before it."""
+    stem = f"{rule.id}|{scope}|v"
+    told = [
+        (task.opened_at, task.task_key[len(stem) :].partition("|")[0])
+        for task in draft.subject.tasks.values()
+        if task.rule_id == rule.id and task.task_key.startswith(stem)
+    ]
+    same = [name for _, name in told if name.partition(".")[0] == value]
+    if not same:
+        return f"v{value}"
+    newest = max(told)[1]
+    if newest.partition(".")[0] == value:
+        return f"v{newest}"
+    return f"v{value}.{len(set(same)) + 1}"
 
 
 def _suppressed(draft: Draft, rule: Rule, focus: Focus) -> str | None:

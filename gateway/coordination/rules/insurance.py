@@ -21,6 +21,7 @@ from gateway.coordination.rules.declaration import (
     done,
     evidence,
     gone,
+    next_value,
     recorded_by,
     site_of,
     timers_of,
@@ -145,7 +146,7 @@ def wants_recheck(draft: Draft, patient: Patient) -> Finding | str:
     if ahead:
         focus.facility_id = ahead[0].facility_id
     return Finding(
-        key=CHANGED.key_of(patient.patient_id, f"v{coverage_set(draft)}"),
+        key=CHANGED.key_of(patient.patient_id, next_value(draft, CHANGED, patient.patient_id, coverage_set(draft))),
         due_at=within_business_days(draft.occurred_at, 1, site_of(draft, focus.facility_id)),
         reason=f"The insurance changed: verify it, and check {len(standing)} authorizations, {len(ahead)} appointments "
         f"and {len(stays)} open stays against it.",
@@ -171,7 +172,7 @@ def settle_changed(draft: Draft, task: Task) -> Closing | None:
             _unmark(draft)
             return gone("the change was taken back within the hour")
         return None
-    if f"v{coverage_set(draft)}" not in task.task_key.split("|"):
+    if f"v{coverage_set(draft)}" not in {part.partition(".")[0] for part in task.task_key.split("|")}:
         return None
     held = [row for row in draft.subject.coverages.values() if row.active and row.priority is not None]
     answered = held and all(

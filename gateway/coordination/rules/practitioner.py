@@ -5,7 +5,7 @@ from __future__ import annotations
 from gateway.coordination.calendar import within_business_days, within_days
 from gateway.coordination.draft import Draft
 from gateway.coordination.records import Coverage, Encounter, Patient, Task
-from gateway.coordination.rules.declaration import Closing, Finding, Rule, done, evidence, gone, site_of
+from gateway.coordination.rules.declaration import Closing, Finding, Rule, done, evidence, gone, next_value, site_of
 from gateway.coordination.rules.departure import about_discharges, left_care
 from gateway.coordination.rules.payer import focus_of
 from gateway.coordination.rules.stays import (
@@ -149,7 +149,7 @@ def wants_rerouting(draft: Draft, patient: Patient) -> Finding | str:
         return "no primary care provider is known"
     focus = focus_of(draft, patient)
     return Finding(
-        key=PCP_CHANGED.key_of(patient.patient_id, f"v{pcp}"),
+        key=PCP_CHANGED.key_of(patient.patient_id, next_value(draft, PCP_CHANGED, patient.patient_id, pcp)),
         due_at=within_business_days(draft.occurred_at, 2, site_of(draft, focus.facility_id)),
         reason="The primary care provider changed: notices go to another one.",
         evidence=[evidence(draft, "PD1-4", pcp)],

@@ -186,9 +186,7 @@ async def test_load_with_merges_in_a_circle_ends(store: SqliteStore) -> None:
     assert len((await loaded(store, patient_ids=["pat_a"]))["patients"]) == 2
 
 
-async def test_load_leaves_out_tasks_closed_long_ago_unless_their_stay_is_open(
-    store: SqliteStore, clock: Clock
-) -> None:
+async def test_load_leaves_out_tasks_closed_long_ago_of_stays_that_ended(store: SqliteStore, clock: Clock) -> None:
     await write(
         store,
         rows=rows(
@@ -198,12 +196,14 @@ async def test_load_leaves_out_tasks_closed_long_ago_unless_their_stay_is_open(
             task("tsk_open", "pat_1"),
             task("tsk_old", "pat_1", closed_at=NOON, encounter_id="enc_done"),
             task("tsk_stay", "pat_1", closed_at=NOON, encounter_id="enc_open"),
+            task("tsk_cover", "pat_1", closed_at=NOON, coverage_id="cov_1"),
+            task("tsk_answer", "pat_1", closed_at=NOON, encounter_id="enc_done", authorization_id="aut_1"),
         ),
     )
-    assert len((await loaded(store, patient_ids=["pat_1"]))["tasks"]) == 3
+    assert len((await loaded(store, patient_ids=["pat_1"]))["tasks"]) == 5
     clock.advance(days=90, seconds=1)
     found = (await loaded(store, patient_ids=["pat_1"]))["tasks"]
-    assert {row[0] for row in found} == {"tsk_open", "tsk_stay"}  # type: ignore[index]
+    assert {row[0] for row in found} == {"tsk_open", "tsk_stay", "tsk_cover", "tsk_answer"}  # type: ignore[index]
 
 
 async def test_load_sees_what_the_session_before_committed_though_its_caller_was_cancelled(store: SqliteStore) -> None:

@@ -177,3 +177,12 @@ def test_denied_line_of_a_newer_decision_replaces_the_older_task(known) -> None:
     line = ServiceDecision(level="service", action="A3", service="97110")
     known.hear(known.decision("2026-07-06 10:00", "partially-certified", line=line))
     assert [t.business_status for t in known.tasks(DENIED)] == ["retracted", None]
+
+
+def test_denial_long_after_the_stay_still_opens_its_task(bench) -> None:
+    bench.hear(bench.admit("2026-01-05 09:00", coverages=bench.insurance()))
+    bench.hear(bench.decision("2026-01-05 10:00", "certified", event_begins_on="2026-01-05", number="A1"))
+    bench.hear(bench.discharge("2026-01-08 14:10"))
+    bench.hear(bench.decision("2026-07-06 10:00", "denied", event_begins_on="2026-01-05", number="A1"))
+    task = bench.task("auth-denied")
+    assert task.open and task.encounter_id is not None

@@ -93,3 +93,10 @@ def test_newborn_has_no_departure_tasks(bench) -> None:
     bench.hear(bench.admit("2026-06-29 09:00", newborn=True))
     bench.hear(bench.discharge("2026-07-02 14:10", disposition="03", category="snf"))
     assert bench.open_rules() <= {"self-pay-admission"}
+
+
+def test_correction_of_a_stay_that_ended_long_ago_opens_nothing(bench) -> None:
+    leave(bench)
+    late = bench.discharge("2026-07-02 14:10", disposition="03", category="snf", recorded="2026-10-01 09:00")
+    told = {one.rule_id: one.because for one in bench.ask(late)}
+    assert bench.tasks(HANDOFF) == [] and told[HANDOFF] == "the stay ended more than 85 days ago"

@@ -88,3 +88,14 @@ def test_self_pay_is_said_at_once_and_insurance_in_time_needs_nothing(make_bench
     insured.hear(insured.update("2026-07-01 11:00", coverages=insured.insurance()))
     insured.wait("2026-07-01 14:00")
     assert declared.task(SELF_PAY).open and insured.tasks(SELF_PAY) == []
+
+
+def test_an_insurance_that_returns_after_another_one_is_a_change_again(known) -> None:
+    known.hear(known.visit("S12", "2026-07-01 08:30", "2026-09-06 10:00"))
+    for day, payer in (("02", "CIGNA"), ("06", "AETNA"), ("08", "CIGNA")):
+        known.hear(person_update(known, f"2026-07-{day} 12:00", known.insurance(payer)))
+        for task in known.tasks(CHANGED):
+            if task.open:
+                known.act("complete", task, outcome="done")
+    first, second, third = (task.task_key.rpartition("|v")[2] for task in known.tasks(CHANGED))
+    assert first != second and third == f"{first}.2"
