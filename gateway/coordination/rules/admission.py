@@ -81,6 +81,8 @@ def fire_no_auth(draft: Draft, fired: TimerFired) -> None:
     coverage = primary_coverage(draft)
     if stay is None or coverage is None or stay.self_pay or not makes_care_tasks(stay):
         return
+    if fired.timer.cycle != str(stay.instance):  # of an admission that was taken back before this one
+        return
     if not needs_inpatient_authorization(coverage, draft.numbers(coverage.facility_id)):
         return
     moment = fired.timer.fire_at

@@ -224,3 +224,15 @@ def test_replaced_coverage_retracts_and_the_new_one_is_checked(insured) -> None:
     insured.hear(insured.update("2026-07-07 23:00", coverages=insured.insurance("CIGNA")))
     insured.wait("2026-07-07 23:30")
     assert [t.business_status for t in insured.tasks(RULE)] == ["retracted", None]
+
+
+def test_late_check_of_an_admission_taken_back_does_not_stand_for_the_next_one(bench) -> None:
+    bench.hear(bench.register("2026-07-06 06:00", class_="observation", coverages=bench.insurance()))
+    bench.hear(bench.admit("2026-07-06 08:00", trigger="ADT^A06"))
+    bench.skip("2026-07-07 09:00")
+    bench._decide(bench.cancel_admit("2026-07-06 22:00"))
+    bench._decide(bench.admit("2026-07-07 08:00", trigger="ADT^A06"))
+    bench.wait("2026-07-07 19:59")
+    assert [t for t in bench.tasks("inpatient-admit-no-auth") if t.open] == []
+    bench.wait("2026-07-07 20:00")
+    assert [t.open for t in bench.tasks("inpatient-admit-no-auth")][-1]
