@@ -53,7 +53,7 @@ def rules_of(folder: Path) -> Path:
 
 async def test_faults_of_a_sites_rules_stay_with_them(ground: Ground, open_gateway: Open, morning: datetime) -> None:
     place = rules_of(ground.folder)
-    more = f'[pipeline]\nbudget_seconds = 0.3\nmax_attempts = 2\n[coordination]\nsite_rules = "{place}"\n'
+    more = f'[pipeline]\nbudget_seconds = 1.0\nmax_attempts = 3\n[coordination]\nsite_rules = "{place}"\n'
     played = await open_gateway(ground, more=more)
     admitted, left = morning - timedelta(days=2), morning
     for number, mrn in enumerate(("S1", "HANG", "S2")):
