@@ -16,7 +16,7 @@ from typing import Any
 
 from gateway.compute.process import ComputeFailure, ComputeProcess
 from gateway.compute.protocol import Decided, ItemKeys, ReadDone
-from gateway.coordination.changes import Adopt, Ask, Command
+from gateway.coordination.changes import Adopt, Ask, Command, Undo
 from gateway.coordination.records import Patient, Timer
 from gateway.store.ports import (
     Loaded,
@@ -319,12 +319,13 @@ class Pipeline:
 
     # -- commands ----------------------------------------------------------------------------------------------------
 
-    async def ask(self, question: Ask | Adopt, *, dry_run: bool = False) -> WriteSet:
-        """A question to a payer, or what going live found, in the patient's lane; with `dry_run` nothing is written.
-        Raises Conflict."""
+    async def ask(self, question: Ask | Adopt | Undo, *, dry_run: bool = False) -> WriteSet:
+        """A question to a payer, what going live found, or a merge undone, in the patient's lane; with `dry_run`
+        nothing is written.  Raises Conflict."""
         session = await self._store.claim_patient(question.patient_id)
         async with session:
-            loaded = await session.load(LoadRequest(patient_ids=[question.patient_id]))
+            prior = [question.prior_id] if isinstance(question, Undo) else []
+            loaded = await session.load(LoadRequest(patient_ids=[question.patient_id, *prior]))
             decided = await self._compute.act({"command": question, "rows": loaded.rows, "now": self._clock()})
             outcome = decided.done[0]
             if outcome.outcome != "processed":

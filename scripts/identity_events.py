@@ -8,6 +8,8 @@ IDENTITY_FIELDS: dict[str, tuple[Schema, str]] = {
     "linked": (TEXT, "our id of the other patient"),
     "old_identifier": (TEXT, "authority|value before"),
     "new_identifier": (TEXT, "authority|value now"),
+    "restored": (TEXT, "our id of the patient whose record is his own again"),
+    "left": (TEXTS, "what was not taken back, and why"),
     "identifiers": (TEXTS, "authority|value"),
     "from_patient": (TEXT, "our id of the patient whose it was"),
     "to_patient": (TEXT, "our id of the patient whose it is"),
@@ -20,6 +22,12 @@ IDENTITY_FIELDS: dict[str, tuple[Schema, str]] = {
 }
 
 IDENTITY_TYPES: tuple[EventType, ...] = (
+    about(
+        "patient",
+        "unmerged",
+        "a person took a merge or move back; each of the two patients gets one",
+        ("survivor", "restored", "moved", "left"),
+    ),
     about("patient", "linked", "A24: two records may be one person; each gets one, nothing is merged", ("linked",)),
     about("patient", "unlinked", "A37: they are not", ("linked",)),
     about(

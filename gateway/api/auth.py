@@ -22,6 +22,7 @@ SCOPES = {
     "messages:read": "list messages and see the trace of one",
     "bodies:read": "read a message as it was received",
     "patients:read": "read and search patients",
+    "patients:write": "take merges of patients back",
     "events:read": "read events",
     "channels:read": "see channels",
     "channels:write": "pause, resume and drain channels",

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from gateway.compute.state import State
-from gateway.coordination.changes import Adopt, Ask, Command
-from gateway.coordination.scope import PatientScope
+from gateway.coordination.changes import Adopt, Ask, Command, Undo
+from gateway.coordination.scope import PatientScope, Scope
 
 
-def home_of(command: Command | Ask | Adopt, state: State) -> PatientScope | None:
+def home_of(command: Command | Ask | Adopt | Undo, state: State) -> PatientScope | None:
     """Whose state a command changes; a payer is not asked about one who was merged into another: his lanes are not held
     then."""
+    if isinstance(command, Undo):
+        return state.patients.get(command.patient_id)
     if isinstance(command, Adopt):
         return state.root(command.patient_id)
     if isinstance(command, Ask):
@@ -18,8 +20,16 @@ def home_of(command: Command | Ask | Adopt, state: State) -> PatientScope | None
     return next((p for p in state.patients.values() if command.task_id in p.tasks), None)
 
 
-def origin_of(command: Command | Ask | Adopt, home: PatientScope) -> tuple[str, str]:
+def scope_of(command: Command | Ask | Adopt | Undo, home: PatientScope, state: State) -> Scope:
+    """The patient of the command; of an undone merge also whoever was merged into him."""
+    prior = state.patients.get(command.prior_id) if isinstance(command, Undo) else None
+    return Scope(subject=home, others={prior.patient.patient_id: prior} if prior is not None else {})
+
+
+def origin_of(command: Command | Ask | Adopt | Undo, home: PatientScope) -> tuple[str, str]:
     """(what the command is about, what its ids derive from)."""
+    if isinstance(command, Undo):
+        return command.merge_id, f"undo.{command.merge_id}"
     if isinstance(command, Adopt):
         ids = (*(task.task_id for task in command.tasks), *(timer.timer_id for timer in command.timers))
         return f"live-{command.channel}", f"live.{command.patient_id}.{','.join(ids)}"

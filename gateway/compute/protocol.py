@@ -11,7 +11,7 @@ from datetime import datetime
 import msgspec
 
 from gateway.compute.answering import AnswerRule
-from gateway.coordination.changes import Adopt, Ask, Command, CoordinationSettings
+from gateway.coordination.changes import Adopt, Ask, Command, CoordinationSettings, Undo
 from gateway.coordination.records import (
     Appointment,
     Authorization,
@@ -86,7 +86,7 @@ class Decide(msgspec.Struct, kw_only=True, tag="decide"):
 class Act(msgspec.Struct, kw_only=True, tag="act"):
     """A person's command on one task: no reading before it."""
 
-    command: Command | Ask | Adopt
+    command: Command | Ask | Adopt | Undo
     rows: StateRows
     now: datetime
 

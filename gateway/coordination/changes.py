@@ -61,6 +61,18 @@ class Command(msgspec.Struct, frozen=True, kw_only=True, tag="command"):
     request_digest: str = ""  # of what was asked
 
 
+class Undo(msgspec.Struct, frozen=True, kw_only=True, tag="undo"):
+    """A person takes a merge or move back: its journal entry, and why."""
+
+    merge_id: str
+    merge_trigger: str
+    patient_id: str  # who has it now
+    prior_id: str  # whose it was
+    moved_json: str
+    actor: str
+    reason: str
+
+
 class Ask(msgspec.Struct, frozen=True, kw_only=True, tag="ask"):
     """A question to a payer, asked by a person, a program or the gateway itself.
 
@@ -112,7 +124,7 @@ class Adopt(msgspec.Struct, frozen=True, kw_only=True, tag="adopt"):
     timers: tuple[Timer, ...] = ()
 
 
-Stimulus = CanonicalEvent | TimerFired | Command | Ask | Adopt
+Stimulus = CanonicalEvent | TimerFired | Command | Ask | Adopt | Undo
 
 
 class Emitted(msgspec.Struct, kw_only=True):

@@ -18,6 +18,7 @@ from gateway.coordination.changes import (
     Ids,
     Stimulus,
     TimerFired,
+    Undo,
 )
 from gateway.coordination.commands import apply_command
 from gateway.coordination.draft import Draft
@@ -27,6 +28,7 @@ from gateway.coordination.scope import Scope
 from gateway.coordination.transitions import apply_event
 from gateway.coordination.transitions.implied import IMPLIED_DISCHARGE, discharge_implied
 from gateway.coordination.transitions.inquiry import ASK
+from gateway.coordination.transitions.undoing import undo_merge
 
 
 def decide(
@@ -46,6 +48,8 @@ def decide(
     draft.considered = considered
     if isinstance(stimulus, Command):
         apply_command(draft, stimulus)
+    elif isinstance(stimulus, Undo):
+        undo_merge(draft, stimulus)
     elif isinstance(stimulus, Ask):
         apply_ask(draft, stimulus)
     elif isinstance(stimulus, Adopt):

@@ -13,7 +13,7 @@ from sqlalchemy import func, select
 from channels.ports import Inbound
 from gateway.bootstrap import Gateway
 from gateway.clock import ScenarioClock
-from gateway.coordination.changes import Ask, Command
+from gateway.coordination.changes import Ask, Command, Undo
 from gateway.demo.player import Player
 from gateway.demo.run import SAMPLES, demo_settings
 from gateway.demo.scenario import Scenario, Step, load, moment
@@ -23,7 +23,7 @@ from gateway.settings import Settings
 from gateway.store.migrate import migrate
 from gateway.store.ports import EventRow
 from gateway.store.progress import pending
-from gateway.store.schema import coverages, replies
+from gateway.store.schema import coverages, merges, replies
 from gateway.store.worklist import worklist
 from parsers.x12.acknowledgement import number_interchange
 
@@ -295,6 +295,23 @@ def _longer(scenario: Scenario, folder: Path) -> Scenario:
     return replace(scenario, steps=(*scenario.steps, *steps), ends=moment("D+2 12:00", DAY0, scenario.zone))
 
 
+async def _undo_a_merge(gateway: Gateway) -> None:
+    """The newest merge was wrong: said first what would go back, then taken back."""
+    (row, *_) = await gateway.store.fetch(select(merges).order_by(merges.c.at.desc()))
+    undo = Undo(
+        merge_id=row["merge_id"],
+        merge_trigger=row["trigger"],
+        patient_id=row["survivor_id"],
+        prior_id=row["prior_id"],
+        moved_json=row["moved_json"],
+        actor="jdoe",
+        reason="two people",
+    )
+    shown = await gateway.ask(undo, dry_run=True)
+    done = await gateway.ask(undo)
+    assert [event.type for event in shown.events] == [event.type for event in done.events]
+
+
 async def _ask_in_vain(gateway: Gateway, folder: Path) -> None:
     """An authorization is asked for, and the payer's 999 refuses the request."""
     rows = await gateway.store.fetch(select(coverages.c.patient_id).where(coverages.c.member_id == "MBR900300"))
@@ -318,6 +335,7 @@ async def _play(folder: Path, scenario: Scenario) -> list[EventRow]:
     try:
         await Player(gateway, clock, scenario, lambda played: None).play()
         await _ask_in_vain(gateway, folder)
+        await _undo_a_merge(gateway)
         still_open = {row.task_id for row in await worklist(gateway.store) if row.open}
         found, position = await gateway.store.read_events(None, 5000)
         task = next(event for _, event in found if event.aggregate_id in still_open and event.patient_id)

@@ -11,7 +11,7 @@ import msgspec
 from gateway.api.auth import SCOPES
 from gateway.api.ports import ChannelStatus, Facts
 from gateway.certificates import Certificates
-from gateway.coordination.changes import Ask, Command
+from gateway.coordination.changes import Ask, Command, Undo
 from gateway.coordination.records import Patient, PatientIdentifier, Task, TaskChange, Transition
 from gateway.pipeline import Conflict
 from gateway.relay import Relay
@@ -86,7 +86,7 @@ class FakeGateway:
             ]
         await write(self.store, WriteSet(rows={"tasks": [values(changed)]}, appended=appended))
 
-    async def ask(self, question: Ask, *, dry_run: bool = False) -> WriteSet:
+    async def ask(self, question: Ask | Undo, *, dry_run: bool = False) -> WriteSet:
         raise Conflict("invalid: no partner takes questions for this payer")
 
     async def facts(self) -> Facts:

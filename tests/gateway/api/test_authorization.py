@@ -123,7 +123,15 @@ MATRIX = [
     Cell("GET", "/api/v1/patients/{patient_id}", "/api/v1/patients/pat_main", "patients:read"),
     *(
         Cell("GET", f"/api/v1/patients/{{patient_id}}/{name}", f"/api/v1/patients/pat_main/{name}", "patients:read")
-        for name in ("why-not", "transitions")
+        for name in ("why-not", "transitions", "merges")
+    ),
+    Cell(
+        "POST",
+        "/api/v1/merges/{merge_id}/undo",
+        "/api/v1/merges/mrg_1/undo",
+        "patients:write",
+        right=404,
+        body={"actor": "jdoe", "reason": "two people"},
     ),
     Cell(
         "POST",
