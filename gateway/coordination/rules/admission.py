@@ -262,6 +262,7 @@ NO_AUTH = Rule(
     escalates="Overdue at the due time; 24 hours later the lead of the queue",
     key="enc|coverage",
     basis="CORE, contracts",
+    settings=("auth_admit_check_h", "auth_notice_h", "office_opens", "office_closes", "no_auth_payers"),
     watches=(Encounter, Coverage, Authorization),
     look=look_no_auth,
     fire=fire_no_auth,
@@ -281,6 +282,7 @@ READMISSION = Rule(
     retracts="A11",
     key="enc",
     basis="HRRP, PCR",
+    settings=("readmit_cd",),
     watches=(Encounter,),
     look=look_readmission,
 )

@@ -202,6 +202,7 @@ VERIFY = Rule(
     retracts="A11; the coverage left the insurance on file; death",
     key="enc|coverage|{A05,admit}",
     basis="CORE",
+    settings=("verify_valid_cd",),
     watches=(Encounter, Coverage),
     look=look_verify,
 )

@@ -123,6 +123,7 @@ NO_SHOW = Rule(
     retracts="The no-show is corrected: the patient arrived (S14, admission message); S15, S17; death",
     key="appt|v{start}",
     basis="TCM, TRC",
+    settings=("followup_none_cd", "followup_types"),
     watches=(Appointment,),
     look=look_no_show,
 )

@@ -58,6 +58,14 @@ def test_every_rule_is_declared_once_and_completely() -> None:
         assert (acts is None) == (rule.id == "unmatched-message" or rule.id in OPENING_NOTHING), rule.id
 
 
+def test_every_clock_is_named_by_the_rule_that_asks_for_it() -> None:
+    numbers = {
+        name for name in CoordinationSettings.__struct_fields__
+        if name.endswith(("_h", "_cd", "_bd")) and name not in ("tombstone_h", "update_hold_h")
+    }  # fmt: skip
+    assert numbers - {name for rule in RULES for name in rule.settings} == set()
+
+
 def test_document_holds_every_rule() -> None:
     text = rules_markdown()
     assert text.endswith("\n")
