@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from datetime import date
 from itertools import pairwise
+from typing import NamedTuple
 
 from parsers.x12.finding import SEEN, SegmentError
 from parsers.x12.guide import Element, Line, SyntaxNote
@@ -35,6 +36,14 @@ _TEXTS = {
     _UNUSED: "must be empty in this guide",
 }
 _KINDS = {_CODE: "codes"}
+
+
+class _Fault(NamedTuple):
+    code: str  # IK403
+    number: str  # of the data element, IK402
+    status: str
+    label: str = ""
+    kind: str = ""
 
 
 def accepts(line: Line, segment: Segment) -> bool:
@@ -87,7 +96,7 @@ def check_segment(line: Line, segment: Segment) -> Iterator[SegmentError]:
             yield from _check_element(line, segment, rule, raw)
     for position in range(len(line.elements) + 1, len(segment.elements)):
         if segment.elements[position].strip(b" "):
-            yield _told(line, segment, (position, 0), "", _SURPLUS, SEEN)
+            yield _told(line, segment, (position, 0), _Fault(_SURPLUS, "", SEEN))
             break
     for form, value in line.periods:
         fault = _period_fault(segment.text(form), segment.text(value)) if segment.raw(value) else ""
@@ -130,16 +139,16 @@ def _check_parts(line: Line, segment: Segment, rule: Element, parts: list[bytes]
         place = (rule.position, part.position)
         if not filled:
             if part.usage == "R":
-                yield _told(line, segment, place, part.number, _MISSING, part.usage_status, part.label)
+                yield _told(line, segment, place, _Fault(_MISSING, part.number, part.usage_status, part.label))
         elif part.usage == "N":
-            yield _told(line, segment, place, part.number, _UNUSED, part.usage_status, part.label)
+            yield _told(line, segment, place, _Fault(_UNUSED, part.number, part.usage_status, part.label))
         else:
             yield from _check_value(line, segment, part, raw, place)
     for form, value in _periods_of(rule):
         if present[value - 1] and _period_fault(decode(parts[form - 1]), decode(parts[value - 1])):
-            yield _told(line, segment, (rule.position, value), rule.parts[value - 1].number, _DATE, SEEN)
+            yield _told(line, segment, (rule.position, value), _Fault(_DATE, rule.parts[value - 1].number, SEEN))
     for position, code in _broken_notes(rule.syntax, present):
-        yield _told(line, segment, (rule.position, position), rule.parts[position - 1].number, code, SEEN)
+        yield _told(line, segment, (rule.position, position), _Fault(code, rule.parts[position - 1].number, SEEN))
 
 
 def _periods_of(rule: Element) -> Iterator[tuple[int, int]]:
@@ -155,9 +164,9 @@ def _check_value(
     code = _fault(rule, text)
     if code:
         status = rule.codes_status if code == _CODE else SEEN
-        yield _told(line, segment, place, rule.number, code, status, rule.label)
+        yield _told(line, segment, place, _Fault(code, rule.number, status, rule.label))
     if not _allowed(text):
-        yield _told(line, segment, place, rule.number, _CHARACTER, SEEN, rule.label, kind="characters")
+        yield _told(line, segment, place, _Fault(_CHARACTER, rule.number, SEEN, rule.label, "characters"))
 
 
 def _allowed(text: str) -> bool:
@@ -232,31 +241,23 @@ def _broken_notes(notes: Sequence[SyntaxNote], present: Sequence[bool]) -> Itera
 
 
 def _error(line: Line, segment: Segment, rule: Element, code: str, status: str) -> SegmentError:
-    return _told(line, segment, (rule.position, 0), rule.number, code, status, rule.label)
+    return _told(line, segment, (rule.position, 0), _Fault(code, rule.number, status, rule.label))
 
 
-def _told(
-    line: Line,
-    segment: Segment,
-    place: tuple[int, int],
-    number: str,
-    code: str,
-    status: str,
-    label: str = "",
-    kind: str = "",
-) -> SegmentError:
+def _told(line: Line, segment: Segment, place: tuple[int, int], fault: _Fault) -> SegmentError:
     element, component = place
     name = f"{line.segment}{element:02d}" + (f"-{component}" if component else "")
+    label = f" ({fault.label})" if fault.label else ""
     return SegmentError(
         segment=line.segment,
         position=segment.position,
         loop=line.loop,
         code=_ELEMENT_ERROR,
-        kind=kind or _KINDS.get(code, "elements"),
-        status=status,
+        kind=fault.kind or _KINDS.get(fault.code, "elements"),
+        status=fault.status,
         element=element,
         component=component,
-        reference=number if number.isdigit() else "",
-        element_code=code,
-        text=f"{name} ({label}) {_TEXTS[code]}" if label else f"{name} {_TEXTS[code]}",
+        reference=fault.number if fault.number.isdigit() else "",
+        element_code=fault.code,
+        text=f"{name}{label} {_TEXTS[fault.code]}",
     )
