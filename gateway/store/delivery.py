@@ -14,8 +14,11 @@ from gateway.store.schema import outbox, replies, undelivered
 
 
 def publish_again(connection: Connection, sink: str, now: datetime) -> int:
-    """Every unrouted or refused delivery of `sink` goes back to the outbox, in its old place of the order."""
-    taken = connection.execute(delete(undelivered).where(undelivered.c.sink == sink).returning(undelivered))
+    """Every unrouted or refused delivery of `sink` goes back to the outbox, in its old place of the order; but those
+    that are there again already, because a copy asked for them."""
+    there = exists().where(outbox.c.sink == undelivered.c.sink, outbox.c.sequence == undelivered.c.sequence)
+    gone = delete(undelivered).where(undelivered.c.sink == sink, ~there)
+    taken = connection.execute(gone.returning(undelivered))
     rows = [dict(row) for row in taken.mappings()]
     if not rows:
         return 0

@@ -124,7 +124,7 @@ QUEUE_CHOSEN_EVENTS = (
     "SELECT ?, seq, patient_id, lane, facility_id, ? FROM events WHERE seq IN (SELECT value FROM json_each(?))"
 )
 UNDELIVERED = (
-    "INSERT INTO undelivered (sink, sequence, key, lane, facility_id, queued_at, outcome, settled_at) "
+    "INSERT OR IGNORE INTO undelivered (sink, sequence, key, lane, facility_id, queued_at, outcome, settled_at) "
     "SELECT sink, sequence, key, lane, facility_id, queued_at, ?, ? FROM outbox WHERE sink = ? AND sequence = ?"
 )
 PENDING_EVENTS = (

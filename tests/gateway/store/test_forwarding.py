@@ -11,6 +11,7 @@ from sqlalchemy import select
 from gateway.store import schema as s
 from gateway.store.forwarding import Chosen, bodies, choose_events, choose_messages, persons
 from gateway.store.limits import PART
+from gateway.store.ports import Reply
 from gateway.store.pruning import Pruned, Retention
 from gateway.store.sinks import EventSink
 from gateway.store.sqlite import SqliteStore
@@ -94,3 +95,21 @@ async def test_events_chosen_again_are_those_that_the_sink_takes(store: SqliteSt
 
 async def test_persons_that_are_not_known_are_left_out(store: SqliteStore) -> None:
     assert await store.read(partial(persons, patient_ids=["p-none"])) == {}
+
+
+async def test_answer_that_is_set_aside_again_after_a_copy_asked_for_it_stays_one(store: SqliteStore) -> None:
+    await store.ingest([entry(dedup_key=b"k")])
+    answer = Reply(journal_id=1, channel="adt", partner="m-1", kind="ACK", body=b"MSH", facility_id="GH", once=True)
+    await write(store, done=[1], ends=[end(1)], replies=[answer])
+    for _ in range(2):
+        [item] = await store.outbox_claim("adt", 5)
+        await store.outbox_settle("adt", [(item.sequence, "parked")])
+        assert await store.outbox_claim("adt", 5) == []
+        await store.ingest([entry(dedup_key=b"k")])  # the sender asks again
+    assert len(await store.fetch(select(s.undelivered))) == 1
+    assert await store.publish_again("adt") == 0  # it is on its way by itself
+    assert (await store.ledger()).balanced
+    [item] = await store.outbox_claim("adt", 5)
+    await store.outbox_settle("adt", [(item.sequence, "parked")])
+    assert await store.publish_again("adt") == 1
+    assert (await store.ledger()).balanced
