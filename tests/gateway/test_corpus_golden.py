@@ -23,7 +23,7 @@ from parsers.hl7v2.batch import split_batch
 from parsers.hl7v2.header import scan_header
 
 CORPUS = Path(__file__).resolve().parents[3] / "shared" / "corpus" / "hl7"
-GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "corpus.json"
+GOLDEN = Path(__file__).with_name("corpus_golden.json")
 NOW = datetime(2026, 11, 10, 12, tzinfo=UTC)
 FEED = FeedProfile(channel="adt", default_authority="HOSP", processing_ids=("P", "T", "D"))
 CHOSEN = 100
