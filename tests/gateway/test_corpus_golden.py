@@ -91,5 +91,5 @@ def test_corpus_hundred_is_read_answered_and_decided_as_reviewed() -> None:
 
 
 if __name__ == "__main__":
-    lines = (f' {json.dumps(name)}: {json.dumps(summary(raw))}' for name, raw in chosen())
+    lines = (f" {json.dumps(name)}: {json.dumps(summary(raw))}" for name, raw in chosen())
     GOLDEN.write_text("{\n" + ",\n".join(lines) + "\n}\n", "utf-8")
