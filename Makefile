@@ -14,7 +14,7 @@ setup: .venv/.installed  ## a virtual environment with the locked dependencies a
 demo: setup  ## a day at General Hospital and its payers, on the embedded default
 	@$(BIN)/baton demo
 
-services:  ## PostgreSQL 15 and RabbitMQ from Debian, when missing (the tests start their own instances)
+services:  ## PostgreSQL 15, RabbitMQ and sshd from Debian, when missing (the tests start their own instances)
 	@scripts/install-services.sh
 
 test: setup services  ## everything, with a real PostgreSQL, a real RabbitMQ, real sockets and files

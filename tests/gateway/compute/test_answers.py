@@ -1,4 +1,4 @@
-"""Whose an answer is, by trace, number, reference and member (decision 10; docs/decisions/0009)."""
+"""Whose an answer is, by trace, number, reference and member (decision 10; docs/decisions/0012)."""
 
 from __future__ import annotations
 
