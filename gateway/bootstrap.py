@@ -36,7 +36,7 @@ from gateway.relay import Relay, RelayTimes
 from gateway.replayer import Replayer
 from gateway.scheduler import Scheduler, SchedulerSettings
 from gateway.settings import Settings
-from gateway.settings_kinds import AnyChannel
+from gateway.settings.kinds import AnyChannel
 from gateway.status import Status
 from gateway.store import inquiries
 from gateway.store.opening import BUS_GRANTED, open_store

@@ -1,6 +1,6 @@
 """Each kind of channel: how its source and its destination are opened from its settings.
 
-A new kind is a section in `gateway.settings_channels`, a module in `channels`, and one entry of KINDS here (or of a
+A new kind is a section in `gateway.settings.channels`, a module in `channels`, and one entry of KINDS here (or of a
 module of its own that KINDS names).  Nothing else of the gateway knows kinds by name.
 """
 
@@ -16,12 +16,12 @@ from gateway import mllp_opening
 from gateway.channel_opening import ChannelKind, Source, Surroundings
 from gateway.compute.answering import AnswerRule
 from gateway.core_kinds import core_kinds
+from gateway.event_sinks import EventSink
 from gateway.intake import IntakeFeed
 from gateway.settings import Settings
-from gateway.settings_channels import FileDrop as FileDropSection
-from gateway.settings_kinds import AnyChannel
+from gateway.settings.channels import FileDrop as FileDropSection
+from gateway.settings.kinds import AnyChannel
 from gateway.sftp_kind import sftp_kind
-from gateway.store.sinks import EventSink
 
 
 def kind_of(channel: AnyChannel) -> ChannelKind:

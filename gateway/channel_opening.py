@@ -10,12 +10,12 @@ from channels.ports import Delivery, Destination
 from gateway.certificates import Certificates
 from gateway.clock import Clock
 from gateway.compute.answering import AnswerRule
+from gateway.event_sinks import EventSink
 from gateway.intake import GroupCommitIntake, IntakeFeed
 from gateway.relay import RelayTimes
 from gateway.settings import Settings
 from gateway.store.core_store import CoreStore
 from gateway.store.ports import OutboxItem
-from gateway.store.sinks import EventSink
 from mappings.profile import FeedProfile
 
 

@@ -14,10 +14,10 @@ from channels.ports import Destination
 from channels.tls import TlsFiles
 from gateway.channel_opening import ChannelKind, Source, Surroundings
 from gateway.core_book import CoreBook
-from gateway.settings_channels import ChannelSection
-from gateway.settings_core import CoreClient as CoreClientSection
-from gateway.settings_core import CoreEndpoint as CoreEndpointSection
-from gateway.settings_core import CorePartnerSection
+from gateway.settings.channels import ChannelSection
+from gateway.settings.core import CoreClient as CoreClientSection
+from gateway.settings.core import CoreEndpoint as CoreEndpointSection
+from gateway.settings.core import CorePartnerSection
 from parsers.core.checking import Expectations
 
 _MARGIN = 30.0  # seconds beyond the slowest request, for a whole round of deliveries

@@ -10,20 +10,17 @@ import asyncio
 import logging
 from collections.abc import Iterable
 from datetime import date, datetime, timedelta
-from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from gateway.coordination import people as staff
 from gateway.coordination.changes import Command
 from gateway.coordination.people import Desk, People, Work
+from gateway.host import Host
 from gateway.outcomes import ALL, all_figures
 from gateway.pipeline import Conflict
 from gateway.store import casework, digests, staffing
 from gateway.store.outcome_rows import outcome_rows
 from gateway.store.ports import StoreUnavailable
-
-if TYPE_CHECKING:
-    from gateway.bootstrap import Gateway
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +38,7 @@ SOON = timedelta(hours=4)
 class DeskClerk:
     """Runs until stopped."""
 
-    def __init__(self, gateway: Gateway) -> None:
+    def __init__(self, gateway: Host) -> None:
         self._gateway = gateway
         self._stopping = asyncio.Event()
         self._task: asyncio.Task[None] | None = None

@@ -12,16 +12,16 @@ from channels.tls import Tls, TlsFiles
 from gateway.channel_opening import Source, Surroundings
 from gateway.compute.answering import AnswerRule
 from gateway.event_messages import EventMessages, event_delivery
+from gateway.event_sinks import EventSink
 from gateway.forwarding import ForwardRule
 from gateway.intake import IntakeFeed
 from gateway.peers import make_peer
 from gateway.relay import RelayTimes
-from gateway.settings_channels import MllpListener as MllpListenerSection
-from gateway.settings_kinds import AnyChannel
-from gateway.settings_sending import MllpSender as MllpSenderSection
-from gateway.settings_tls import ClientTlsSection
+from gateway.settings.channels import MllpListener as MllpListenerSection
+from gateway.settings.kinds import AnyChannel
+from gateway.settings.sending import MllpSender as MllpSenderSection
+from gateway.settings.tls import ClientTlsSection
 from gateway.store.ports import OutboxItem
-from gateway.store.sinks import EventSink
 from mappings.codes import EVENTS
 from mappings.outbound import Addresses
 from mappings.profile import FeedProfile

@@ -15,17 +15,11 @@ import msgspec
 from channels.ports import Delivery, Destination, Outcome
 from gateway.store.core_store import CoreStore
 from gateway.store.resources import Wanted, identifiers_of, locations_of, resource, resources
-from gateway.store.sinks import matches
 from mappings.fhir import patient, payer
 from mappings.fhir.notification import EVENTS, message
 
 SOURCE = "urn:baton:gateway"
 _MOST_COVERAGES = 20
-
-
-def notified(types: tuple[str, ...]) -> tuple[str, ...]:
-    """The event types that make a notification, of those that are asked for."""
-    return tuple(type_ for type_ in EVENTS if matches(types, type_))
 
 
 class NotificationDestination:

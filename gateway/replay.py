@@ -6,7 +6,7 @@ from functools import partial
 
 from gateway.forwarding import patient_key
 from gateway.settings import Settings
-from gateway.settings_sending import MllpSender
+from gateway.settings.sending import MllpSender
 from gateway.store.core_store import CoreStore
 from gateway.store.forwarding import Chosen, Replay, choose_events, choose_messages
 from parsers.hl7v2.header import scan_header

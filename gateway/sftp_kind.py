@@ -6,7 +6,7 @@ from channels.ports import Destination
 from channels.sftp import Sftp, SftpSettings
 from channels.sftp_account import SftpAccount
 from gateway.channel_opening import ChannelKind, Source, Surroundings
-from gateway.settings_sftp import Sftp as SftpSection
+from gateway.settings.sftp import Sftp as SftpSection
 
 
 def sftp_kind() -> ChannelKind:

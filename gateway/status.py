@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from gateway.api.ports import ChannelStatus, Facts
-from gateway.settings_kinds import AnyChannel
-from gateway.settings_sending import MllpSender
+from gateway.settings.kinds import AnyChannel
+from gateway.settings.sending import MllpSender
 from gateway.store import queries
 from gateway.store.ports import StoreUnavailable
 from gateway.store.progress import pending, timers_due

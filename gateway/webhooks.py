@@ -15,7 +15,6 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -23,17 +22,16 @@ from channels.egress import EgressPolicy, parse_url, pinned
 from channels.ports import Delivery
 from channels.standard_webhooks import show_secret
 from channels.webhook import WebhookDestination, WebhookSettings, word_of
-from gateway.notifications import NotificationDestination, notified
+from gateway.event_sinks import EventSink, chosen
+from gateway.host import Host
+from gateway.notifications import NotificationDestination
 from gateway.outgoing import renderer
 from gateway.relay import Relay, RelayTimes
-from gateway.settings_channels import Webhook as WebhookSection
+from gateway.settings.channels import Webhook as WebhookSection
 from gateway.store.ports import StoreUnavailable
-from gateway.store.sinks import EventSink
 from gateway.store.webhooks import Webhook, add_webhook, change_webhook, list_webhooks, remove_webhook
 from gateway.webhook_secrets import KEY_FILE, derive, ensure_key, new_secret_id
-
-if TYPE_CHECKING:
-    from gateway.bootstrap import Gateway
+from mappings.fhir.notification import EVENTS
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +52,7 @@ class _Open(msgspec.Struct):
 class Webhooks:
     """Follows the table from `start` to `stop`."""
 
-    def __init__(self, gateway: Gateway) -> None:
+    def __init__(self, gateway: Host) -> None:
         self._gateway = gateway
         self._base = tuple(gateway.store.sinks)  # the sinks that are no webhooks
         self._open: dict[str, _Open] = {}
@@ -282,7 +280,7 @@ class Webhooks:
 
 def _sink(row: Webhook) -> EventSink:
     facilities = None if row.facilities is None else frozenset(row.facilities)
-    types = notified(row.types) if row.format == "fhir-notification" else row.types
+    types = chosen(row.types, EVENTS) if row.format == "fhir-notification" else row.types
     return EventSink(row.name, types, facilities, row.restricted)
 
 

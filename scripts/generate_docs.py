@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from gateway.api.app import add_routes, openapi_document
 from gateway.cli.document import cli_markdown
 from gateway.coordination.rules.describe import rules_markdown
-from gateway.settings_document import settings_markdown
+from gateway.settings.document import settings_markdown
 from scripts import event_documents
 from scripts.database_document import database_markdown
 from scripts.guide_document import guides_markdown

@@ -15,7 +15,7 @@ from pydantic import BaseModel, Field
 from gateway.api.auth import authenticate, facilities_of, gateway_of, needs, new_router, record
 from gateway.api.models import Limit
 from gateway.api.restricted import bodies_for
-from gateway.settings_channels import EventPattern
+from gateway.settings.channels import EventPattern
 from gateway.store.ports import EventRow
 
 router = new_router("events")

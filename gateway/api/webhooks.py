@@ -14,11 +14,12 @@ from channels.egress import EgressRefused
 from gateway.api.auth import credential_of, facilities_of, gateway_of, needs, new_router, record
 from gateway.api.models import Actor, Asked, ChannelAct, Ident, Page
 from gateway.api.problems import Problem, ProblemDocument, not_found
-from gateway.notifications import notified
-from gateway.settings_channels import EventPattern
+from gateway.event_sinks import chosen
+from gateway.settings.channels import EventPattern
 from gateway.store.ledger import Balance
 from gateway.store.webhooks import NameTaken, Webhook, list_webhooks
 from gateway.webhook_secrets import new_secret_id
+from mappings.fhir.notification import EVENTS
 
 router = new_router("webhooks")
 _ABSENT: dict[int | str, dict[str, Any]] = {404: {"model": ProblemDocument, "description": "No such webhook"}}
@@ -193,7 +194,7 @@ def _check_grants(request: Request, new: NewWebhook) -> None:
         raise Problem(403, "forbidden", "payload `full` needs a key with events:read.")
     if new.restricted and "restricted:read" not in scopes:
         raise Problem(403, "forbidden", "`restricted` needs a key with restricted:read.")
-    if new.format == "fhir-notification" and not notified(tuple(new.types)):
+    if new.format == "fhir-notification" and not chosen(tuple(new.types), EVENTS):
         raise Problem(422, "invalid-request", "Notifications are made of encounter.admitted and encounter.discharged.")
     if new.format == "fhir-notification" and new.payload != "full":
         raise Problem(422, "invalid-request", "format `fhir-notification` needs payload `full`.")

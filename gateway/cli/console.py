@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from gateway.settings import Settings
-from gateway.settings_check import SettingsError, load
+from gateway.settings.check import SettingsError, load
 
 _MOMENT = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-]\d{2}:\d{2})")
 

@@ -15,7 +15,7 @@ from gateway.cli.local import with_store
 from gateway.clock import system_clock
 from gateway.core_report import EASTERN, Measure, availability, measures, month_of
 from gateway.settings import Settings
-from gateway.settings_core import CoreClient, CoreEndpoint
+from gateway.settings.core import CoreClient, CoreEndpoint
 from gateway.store import exchanges
 from gateway.store.core_store import CoreStore
 

@@ -10,8 +10,8 @@ import typer
 from rich.markup import escape
 
 from gateway.cli.console import Config, Json, config_path, examples, fail, out, print_json, read_settings
-from gateway.settings_check import check as check_settings
-from gateway.settings_check import render_finding
+from gateway.settings.check import check as check_settings
+from gateway.settings.check import render_finding
 
 Files = Annotated[list[Path], typer.Argument(metavar="FILE...", help="Files of HL7 v2 or X12.")]
 

@@ -13,7 +13,7 @@ from gateway.cli.console import Config, examples, fail, out, read_settings
 from gateway.clock import system_clock
 from gateway.payer.folder import FolderPayer
 from gateway.payer.scenario import AUTHORIZATION, ELIGIBILITY, Scenario, UnreadableScenario, load_scenario
-from gateway.settings_channels import FileDrop
+from gateway.settings.channels import FileDrop
 
 
 def add_to(app: typer.Typer) -> None:

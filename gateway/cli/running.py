@@ -14,7 +14,7 @@ import typer
 
 from gateway.cli.console import Config, config_path, examples, read_settings
 from gateway.settings import Settings
-from gateway.settings_check import SettingsError, load
+from gateway.settings.check import SettingsError, load
 from gateway.telemetry import configure_logging
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from gateway.demo.player import Played, Player
 from gateway.demo.report import find_missing, worklist_table
 from gateway.demo.scenario import Scenario, load
 from gateway.settings import Settings
-from gateway.settings_check import load as load_settings
+from gateway.settings.check import load as load_settings
 from gateway.store.migrate import migrate
 from gateway.store.worklist import WorklistRow, worklist
 

@@ -15,13 +15,13 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Select, delete, insert, inspect, select, text
 
+from gateway.event_sinks import EventSink
 from gateway.store import delivery, forwarding, parking
 from gateway.store.forwarding import Replay
 from gateway.store.ledger import COUNTED, IN_FLIGHT, PENDING, Ledger, balance
 from gateway.store.ports import EventRow, Session
 from gateway.store.pruning import Prunable, Pruned, Retention, candidates, prunable, remove
 from gateway.store.schema import channel_state, config_version, gateway_state, parked, patients
-from gateway.store.sinks import EventSink
 from gateway.store.statements import conflict_insert
 
 T = TypeVar("T")

@@ -11,10 +11,10 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, Select, exists, insert, select
 
+from gateway.event_sinks import EventSink, matches
 from gateway.store.ledger import SINK, Counts
 from gateway.store.parking import add_counts
 from gateway.store.schema import events, journal, journal_part, outbox, patients, undelivered
-from gateway.store.sinks import EventSink, matches
 
 MOST_REPLAYED = 100_000
 

@@ -8,10 +8,10 @@ from datetime import timedelta
 from sqlalchemy import make_url
 
 from gateway.clock import Clock
+from gateway.event_sinks import EventSink
 from gateway.settings import Settings
 from gateway.store.delivery import Numbering, unnumbered
 from gateway.store.postgres import PostgresStore
-from gateway.store.sinks import EventSink
 from gateway.store.sqlite import SqliteStore
 
 BUS_GRANTED = "bus-granted"

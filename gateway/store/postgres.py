@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from sqlalchemy import Connection, text
 
+from gateway.event_sinks import BUS, EventSink, is_event_sink
 from gateway.store import delivery, parking
 from gateway.store import postgres_statements as sql
 from gateway.store.core_store import CoreStore, revision
@@ -27,7 +28,6 @@ from gateway.store.postgres_locks import SinkLocks, try_lanes, wait_for_lanes
 from gateway.store.postgres_partitions import extend_journal
 from gateway.store.postgres_session import PostgresSession, Setting
 from gateway.store.schema import REVISION, events
-from gateway.store.sinks import BUS, EventSink, is_event_sink
 from gateway.store.timing import due_timers
 
 T = TypeVar("T")

@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import Table
 
+from gateway.event_sinks import EventSink
 from gateway.store import incidents, parking, schema
 from gateway.store import postgres_statements as sql
 from gateway.store.delivery import Numbering, unnumbered
@@ -18,7 +19,6 @@ from gateway.store.ports import EventRow, ItemEnd, NewWork, Parked, Reply, Write
 from gateway.store.postgres_connection import PostgresConnection
 from gateway.store.postgres_load import named_by
 from gateway.store.postgres_locks import lock_number
-from gateway.store.sinks import EventSink
 from gateway.store.statements import in_groups, insert_rows
 
 MATCHING = lock_number("matching")

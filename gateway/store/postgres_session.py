@@ -7,13 +7,13 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
 
+from gateway.event_sinks import EventSink
 from gateway.store.delivery import Numbering, unnumbered
 from gateway.store.limits import CLOSED_TASKS
 from gateway.store.ports import Loaded, LoadRequest, WorkItem, WriteSet
 from gateway.store.postgres_commit import CommitWriter
 from gateway.store.postgres_connection import PostgresConnection, PostgresPool, Raw, translated
 from gateway.store.postgres_load import claim, load
-from gateway.store.sinks import EventSink
 
 
 @dataclass(slots=True, frozen=True)

@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from sqlalchemy import Connection
 
+from gateway.event_sinks import BUS, EventSink, is_event_sink
 from gateway.store import sqlite_statements as sql
 from gateway.store.core_store import CoreStore, revision
 from gateway.store.delivery import Numbering, unnumbered
@@ -21,7 +22,6 @@ from gateway.store.limits import LIFE
 from gateway.store.ports import EventRow, JournalEntry, OutboxItem, SchemaMismatch, Stored, StoreUnavailable
 from gateway.store.rows import to_stored_time
 from gateway.store.schema import REVISION
-from gateway.store.sinks import BUS, EventSink, is_event_sink
 from gateway.store.sqlite_connection import SqliteConnection
 from gateway.store.sqlite_ingest import add_counts, ingest, take_ids
 from gateway.store.sqlite_readers import SqliteReaders

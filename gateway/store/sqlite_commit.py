@@ -12,13 +12,13 @@ from typing import Any
 import msgspec
 from sqlalchemy import Table
 
+from gateway.event_sinks import EventSink
 from gateway.store import incidents, parking, schema
 from gateway.store import sqlite_statements as sql
 from gateway.store.delivery import Numbering, unnumbered
 from gateway.store.ledger import SINK, Counts
 from gateway.store.ports import EventRow, ItemEnd, NewWork, Parked, Reply, WriteSet
 from gateway.store.rows import to_sqlite_rows, to_stored_time
-from gateway.store.sinks import EventSink
 from gateway.store.sqlite_connection import SqliteConnection
 from gateway.store.sqlite_ingest import add_counts, take_ids
 from gateway.store.statements import moment_positions

@@ -17,7 +17,7 @@ from sqlalchemy import Connection, func, select
 
 from gateway import garbage
 from gateway.bootstrap import Gateway
-from gateway.settings_check import load
+from gateway.settings.check import load
 from gateway.store import schema
 from gateway.telemetry import configure_logging
 

@@ -8,7 +8,7 @@ import pytest
 
 from gateway.cli.commands import app
 from gateway.cli.document import walk
-from gateway.settings_document import SECTIONS
+from gateway.settings.document import SECTIONS
 from scripts.generate_docs import DOCS, PAGES
 
 ROOT = DOCS.parent

@@ -8,7 +8,7 @@ import pytest
 
 from channels.tls import TlsFiles
 from gateway.certificates import Certificates
-from gateway.settings_check import check
+from gateway.settings.check import check
 from tests.support.certificates import Authority
 
 

@@ -12,7 +12,7 @@ from gateway.coordination.changes import CoordinationSettings
 from gateway.coordination.records import Task
 from gateway.explain import explain
 from gateway.profile_learning import learn, propose
-from gateway.settings_channels import MllpListener
+from gateway.settings.channels import MllpListener
 from mappings.profile import FeedProfile
 
 NOW = datetime(2026, 11, 10, 12, tzinfo=UTC)

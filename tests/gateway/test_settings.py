@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from gateway.settings import Settings, is_loopback
-from gateway.settings_channels import FileDrop, MllpListener
-from gateway.settings_check import Finding, SettingsError, check, load, render_finding
-from gateway.settings_lines import index_lines
+from gateway.settings.channels import FileDrop, MllpListener
+from gateway.settings.check import Finding, SettingsError, check, load, render_finding
+from gateway.settings.lines import index_lines
 
 
 @pytest.fixture(autouse=True)

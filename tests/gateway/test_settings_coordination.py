@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from gateway.coordination.calendar import is_business_day
-from gateway.settings_check import SettingsError, load
+from gateway.settings.check import SettingsError, load
 
 FILE = """
 [[calendar]]

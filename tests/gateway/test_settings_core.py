@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from channels.core_partners import hash_password
-from gateway.settings_check import Finding, check
+from gateway.settings.check import Finding, check
 
 HASH = hash_password("secret", bytes(16))
 CLIENT = '[[channel]]\nname = "bigpayer"\nkind = "core-client"\nsender_id = "A"\nreceiver_id = "B"\n'

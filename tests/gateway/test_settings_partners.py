@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway.settings_check import check, load
-from gateway.settings_partners import valid_npi
+from gateway.settings.check import check, load
+from gateway.settings.partners import valid_npi
 from mappings.partners import Payer, Provider
 
 CHANNELS = '[[channel]]\nname = "payers"\nkind = "file-drop"\n\n'

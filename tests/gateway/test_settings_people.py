@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from gateway.settings import Settings
-from gateway.settings_check import check
+from gateway.settings.check import check
 
 TEAM = '[[team]]\nid = "t"\nmembers = ["ann"]\nqueues = ["um"]\n'
 

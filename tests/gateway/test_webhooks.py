@@ -18,10 +18,10 @@ from standardwebhooks import Webhook as Verifier
 
 from channels.egress import EgressRefused
 from gateway.envelope import to_minimal
+from gateway.event_sinks import BUS
 from gateway.settings import Settings
 from gateway.store import schema
 from gateway.store.migrate import migrate
-from gateway.store.sinks import BUS
 from gateway.store.sqlite import SqliteStore
 from gateway.store.webhooks import NameTaken, Webhook, list_webhooks
 from gateway.webhook_secrets import KeyUnreadable, derive, ensure_key

@@ -9,7 +9,7 @@ import pytest
 
 from gateway.configuration import compute_configuration
 from gateway.coordination.changes import Adopt
-from gateway.settings_check import load
+from gateway.settings.check import load
 from gateway.shadow.opening import find_open
 from gateway.shadow.replay import Period
 from tests.support import hospital_messages as sent

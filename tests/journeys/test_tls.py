@@ -15,7 +15,7 @@ from channels.mllp_client import MllpClient, PeerLost
 from channels.tls import Tls, TlsFiles
 from gateway.cli.client import ApiClient, ApiUnreachable
 from gateway.cli.commands import app
-from gateway.settings_check import load
+from gateway.settings.check import load
 from tests.support import hospital_messages as sent
 from tests.support.certificates import Authority, Papers
 from tests.support.configuration import Ground

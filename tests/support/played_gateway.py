@@ -17,7 +17,7 @@ from channels.mllp_client import MllpClient, Reply
 from gateway.api.keys import ensure_admin_key
 from gateway.bootstrap import Gateway
 from gateway.clock import ScenarioClock
-from gateway.settings_check import load
+from gateway.settings.check import load
 from gateway.store.migrate import migrate
 from gateway.store.progress import next_timer
 from gateway.store.worklist import WorklistRow, worklist

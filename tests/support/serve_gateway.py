@@ -12,7 +12,7 @@ from pathlib import Path
 import uvloop
 
 from gateway.cli.running import run_gateway
-from gateway.settings_check import load
+from gateway.settings.check import load
 from gateway.telemetry import configure_logging
 
 

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from channels.core_partners import fits, hash_password
-from gateway.settings_check import load
+from gateway.settings.check import load
 from gateway.store.migrate import migrate
 from tests.gateway.cli.conftest import Baton
 

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, select
 
 from channels.core_partners import hash_password
 from gateway.bootstrap import Gateway
-from gateway.settings_check import load
+from gateway.settings.check import load
 from gateway.store.exchanges import between
 from gateway.store.migrate import migrate
 from gateway.store.schema import journal

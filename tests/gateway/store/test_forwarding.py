@@ -8,12 +8,12 @@ from functools import partial
 import pytest
 from sqlalchemy import select
 
+from gateway.event_sinks import EventSink
 from gateway.store import schema as s
 from gateway.store.forwarding import Chosen, bodies, choose_events, choose_messages, persons
 from gateway.store.limits import PART
 from gateway.store.ports import Reply
 from gateway.store.pruning import Pruned, Retention
-from gateway.store.sinks import EventSink
 from gateway.store.sqlite import SqliteStore
 from tests.gateway.store.samples import NOON, end, entry, event, write
 

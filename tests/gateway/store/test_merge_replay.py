@@ -20,13 +20,13 @@ from sqlalchemy import Connection, func, select
 from gateway import pipeline as protocol
 from gateway.compute.protocol import ItemKeys
 from gateway.coordination.records import Patient
+from gateway.event_sinks import BUS
 from gateway.pipeline import Pipeline, PipelineSettings
 from gateway.store import schema as s
 from gateway.store.ports import JournalEntry, Loaded, StoreUnavailable, WorkItem, WriteSet
 from gateway.store.postgres import PostgresStore
 from gateway.store.postgres_commit import CommitWriter
 from gateway.store.postgres_session import PostgresSession
-from gateway.store.sinks import BUS
 from tests.gateway.store.replay import FIELDS, NOW, FoldCompute, Traffic, oracle, outcome, traffic
 
 WORKERS = 4

@@ -2,10 +2,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from gateway.event_sinks import BUS, EventSink
 from gateway.settings import Settings
 from gateway.store.opening import open_store
 from gateway.store.postgres import PostgresStore
-from gateway.store.sinks import BUS, EventSink
 from gateway.store.sqlite import SqliteStore
 from tests.gateway.store.conftest import Clock
 

@@ -6,11 +6,11 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from gateway.event_sinks import BUS
 from gateway.store.ports import EventRow, WriteSet
 from gateway.store.postgres import PostgresStore
 from gateway.store.postgres_commit import CommitWriter
 from gateway.store.postgres_session import PostgresSession
-from gateway.store.sinks import BUS
 from tests.gateway.store.conftest import Clock
 from tests.gateway.store.samples import event, write
 from tests.support.postgres_server import PostgresServer

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.event_sinks import BUS, PATTERN, EventSink, is_event_sink, matches
 from gateway.store.postgres import PostgresStore
-from gateway.store.sinks import BUS, PATTERN, EventSink, is_event_sink, matches
 from gateway.store.sqlite import SqliteStore
 from tests.gateway.store.samples import event, write
 

@@ -12,7 +12,7 @@ from gateway.coordination.asking.settings import AskingSettings
 from gateway.coordination.calendar import holidays_of
 from gateway.coordination.changes import CoordinationSettings, Override
 from gateway.coordination.rules.registry import BY_ID
-from gateway.settings_channels import Name, Section
+from gateway.settings.channels import Name, Section
 
 
 class CalendarSection(Section):

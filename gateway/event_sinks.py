@@ -6,7 +6,7 @@ counted or looked at again.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
 import msgspec
@@ -48,3 +48,8 @@ def matches(patterns: tuple[str, ...], type_: str) -> bool:
 def is_event_sink(sinks: Sequence[EventSink], name: str) -> bool:
     """False: the name is that of a channel whose outbox rows are replies."""
     return any(sink.name == name for sink in sinks)
+
+
+def chosen(patterns: tuple[str, ...], types: Iterable[str]) -> tuple[str, ...]:
+    """Those of the types that the patterns mean."""
+    return tuple(type_ for type_ in types if matches(patterns, type_))

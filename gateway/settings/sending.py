@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from gateway.settings_channels import ChannelSection, EventPattern, Name, Section
-from gateway.settings_tls import ClientTlsSection
+from gateway.settings.channels import ChannelSection, EventPattern, Name, Section
+from gateway.settings.tls import ClientTlsSection
 
 MessagePattern = Annotated[str, Field(pattern=r"^[A-Z0-9*?]{1,7}(\^[A-Z0-9*?]{1,7})?$")]
 Reaction = Literal["ok", "retry", "fail", "stop"]

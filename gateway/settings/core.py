@@ -7,10 +7,10 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, model_validator
 
-from gateway.settings_channels import MIB, ChannelSection, Port, Zone
-from gateway.settings_secret import read_secret
-from gateway.settings_section import Name, Section
-from gateway.settings_tls import ListenerTlsSection
+from gateway.settings.channels import MIB, ChannelSection, Port, Zone
+from gateway.settings.secret import read_secret
+from gateway.settings.section import Name, Section
+from gateway.settings.tls import ListenerTlsSection
 
 PasswordHash = Annotated[str, Field(pattern=r"^(scrypt\$[0-9]{4,6}\$[0-9a-f]{32}\$[0-9a-f]{128})?$")]
 UrlPath = Annotated[str, Field(pattern=r"^/[A-Za-z0-9._~/-]{0,200}$")]

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from gateway.settings_section import Section
+from gateway.settings.section import Section
 
 
 def _known_network(text: str) -> str:

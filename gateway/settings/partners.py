@@ -6,8 +6,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from gateway.settings_channels import Name
-from gateway.settings_section import Section
+from gateway.settings.channels import Name
+from gateway.settings.section import Section
 from mappings.partners import Guides, Payer, Provider, TradingPartner
 from parsers.x12.policy import Policy
 

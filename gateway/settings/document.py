@@ -21,16 +21,16 @@ from gateway.settings import (
     SchedulerSection,
     StoreSection,
 )
-from gateway.settings_asking import AskingSection
-from gateway.settings_channels import FileDrop, MllpListener
-from gateway.settings_coordination import CalendarSection, CoordinationSection, OverrideSection
-from gateway.settings_core import CoreClient, CoreEndpoint, CorePartnerSection
-from gateway.settings_feed import IdentifierRuleSettings, TranslationSettings
-from gateway.settings_partners import GuidesSection, PartnerSection, PayerSection, PolicySection, ProviderSection
-from gateway.settings_people import CoordinatorSection, PanelSection, PeopleSection, TeamSection
-from gateway.settings_sending import MllpSender, ReactionsSection
-from gateway.settings_sftp import Sftp
-from gateway.settings_tls import CallbackSection, ClientTlsSection, ListenerTlsSection, PeerSection, TlsSection
+from gateway.settings.asking import AskingSection
+from gateway.settings.channels import FileDrop, MllpListener
+from gateway.settings.coordination import CalendarSection, CoordinationSection, OverrideSection
+from gateway.settings.core import CoreClient, CoreEndpoint, CorePartnerSection
+from gateway.settings.feed import IdentifierRuleSettings, TranslationSettings
+from gateway.settings.partners import GuidesSection, PartnerSection, PayerSection, PolicySection, ProviderSection
+from gateway.settings.people import CoordinatorSection, PanelSection, PeopleSection, TeamSection
+from gateway.settings.sending import MllpSender, ReactionsSection
+from gateway.settings.sftp import Sftp
+from gateway.settings.tls import CallbackSection, ClientTlsSection, ListenerTlsSection, PeerSection, TlsSection
 
 SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("[gateway]", GatewaySection),
@@ -77,7 +77,7 @@ SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
 _INTRODUCTION = """\
 # Settings
 
-Made from `gateway/settings.py` by `make docs`; a test compares the two.
+Made from `gateway/settings/__init__.py` by `make docs`; a test compares the two.
 
 Baton reads `baton.toml` (`baton serve --config FILE`) all or nothing: one wrong value and the whole file is refused,
 with the line and the cure. `baton check` does the same without starting anything. The environment wins over the file:

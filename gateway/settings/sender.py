@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from gateway.settings_channels import MllpListener
-from gateway.settings_kinds import AnyChannel
-from gateway.settings_sending import MllpSender
-from gateway.store.sinks import matches
+from gateway.event_sinks import matches
+from gateway.settings.channels import MllpListener
+from gateway.settings.kinds import AnyChannel
+from gateway.settings.sending import MllpSender
 from mappings.outbound import TRIGGERS
 
 

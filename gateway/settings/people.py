@@ -8,8 +8,8 @@ from typing import Literal
 from pydantic import Field
 
 from gateway.coordination.people import Coordinator, Panel, People, Team
-from gateway.settings_channels import Name
-from gateway.settings_section import Section
+from gateway.settings.channels import Name
+from gateway.settings.section import Section
 
 
 class PeopleSection(Section):

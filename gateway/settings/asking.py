@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from gateway.coordination.asking.settings import AskingSettings
-from gateway.settings_section import Section
+from gateway.settings.section import Section
 from mappings.partners import TradingPartner
 
 

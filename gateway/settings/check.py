@@ -17,16 +17,17 @@ from pydantic_core import ErrorDetails
 from channels.egress import EgressRefused, parse_url
 from channels.tls import TlsFiles
 from gateway.certificates import Severity, look_at_files
-from gateway.notifications import notified
+from gateway.event_sinks import chosen
 from gateway.settings import Settings, is_loopback
-from gateway.settings_channels import MllpListener, Webhook
-from gateway.settings_core_check import connection_findings, core_findings
-from gateway.settings_kinds import KINDS
-from gateway.settings_lines import Path, find_line, index_lines
-from gateway.settings_people import odd_people
-from gateway.settings_sender import odd_sender
-from gateway.settings_sending import MllpSender
-from gateway.settings_tls import ClientTlsSection, TlsSection
+from gateway.settings.channels import MllpListener, Webhook
+from gateway.settings.core_check import connection_findings, core_findings
+from gateway.settings.kinds import KINDS
+from gateway.settings.lines import Path, find_line, index_lines
+from gateway.settings.people import odd_people
+from gateway.settings.sender import odd_sender
+from gateway.settings.sending import MllpSender
+from gateway.settings.tls import ClientTlsSection, TlsSection
+from mappings.fhir.notification import EVENTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,7 +246,7 @@ def _webhook_findings(channel: Webhook, index: int, settings: Settings, line: Ca
         where, place = line("channel", index, "facilities"), f"channel.{index}.facilities"
         cure = "Use some of: " + ", ".join(facilities) + "."
         yield Finding(where, "error", "There is no facility of this id.", cure, place)
-    if channel.format == "fhir-notification" and not notified(channel.types):
+    if channel.format == "fhir-notification" and not chosen(channel.types, EVENTS):
         where, place = line("channel", index, "types"), f"channel.{index}.types"
         cure = "Leave `types` out, or name encounter.admitted or encounter.discharged."
         yield Finding(where, "error", "None of these types makes a notification.", cure, place)

@@ -1,6 +1,6 @@
 """Every setting of Baton, described once: baton.toml, overridden by BATON_<SECTION>__<KEY> in the environment.
 
-`gateway.settings_check.load` reads a file; `Settings()` alone gives the defaults.  docs/settings.md is made from here.
+`gateway.settings.check.load` reads a file; `Settings()` alone gives the defaults.  docs/settings.md is made from here.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from gateway.coordination.changes import CoordinationSettings
 from gateway.coordination.people import People
-from gateway.settings_asking import AskingSection
-from gateway.settings_channels import (
+from gateway.settings.asking import AskingSection
+from gateway.settings.channels import (
     MIB,
     FileDrop,
     MllpListener,
@@ -25,12 +25,12 @@ from gateway.settings_channels import (
     Port,
     Zone,
 )
-from gateway.settings_coordination import CalendarSection, CoordinationSection, rule_settings
-from gateway.settings_kinds import AnyChannel, Channel
-from gateway.settings_partners import PartnerSection
-from gateway.settings_people import CoordinatorSection, PanelSection, PeopleSection, TeamSection, people_of
-from gateway.settings_section import Section
-from gateway.settings_tls import TlsSection
+from gateway.settings.coordination import CalendarSection, CoordinationSection, rule_settings
+from gateway.settings.kinds import AnyChannel, Channel
+from gateway.settings.partners import PartnerSection
+from gateway.settings.people import CoordinatorSection, PanelSection, PeopleSection, TeamSection, people_of
+from gateway.settings.section import Section
+from gateway.settings.tls import TlsSection
 from mappings.partners import TradingPartner
 from mappings.profile import Facility, FeedProfile, IdentifierRule, Translation
 

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from gateway.settings_section import Name, Section
+from gateway.settings.section import Name, Section
 
 EventPattern = Annotated[str, Field(pattern=r"^[A-Z0-9*?]{1,3}(\^[A-Z0-9*?]{1,3})?$")]
 FieldPath = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9]{2}-[0-9]+(\.[0-9]+)?$")]

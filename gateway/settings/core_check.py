@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 from channels.tls import TlsFiles
 from gateway.certificates import look_at_files
 from gateway.settings import Settings, is_loopback
-from gateway.settings_core import CoreClient, CoreEndpoint
-from gateway.settings_sftp import Sftp
+from gateway.settings.core import CoreClient, CoreEndpoint
+from gateway.settings.sftp import Sftp
 from parsers.core.payloads import BY_USE
 
 Place = tuple[str | int, ...]

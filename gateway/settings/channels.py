@@ -8,10 +8,10 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, Field
 
-from gateway.settings_feed import FeedSection
-from gateway.settings_section import Name as Name
-from gateway.settings_section import Section as Section  # for the other modules of settings
-from gateway.settings_tls import CallbackSection, ListenerTlsSection, PeerSection
+from gateway.settings.feed import FeedSection
+from gateway.settings.section import Name as Name
+from gateway.settings.section import Section as Section  # for the other modules of settings
+from gateway.settings.tls import CallbackSection, ListenerTlsSection, PeerSection
 
 MIB = 1024 * 1024
 

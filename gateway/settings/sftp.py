@@ -6,8 +6,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from gateway.settings_channels import MIB, ChannelSection, Port, Zone
-from gateway.settings_secret import read_secret
+from gateway.settings.channels import MIB, ChannelSection, Port, Zone
+from gateway.settings.secret import read_secret
 
 RemotePath = Annotated[str, Field(max_length=500, pattern=r"^[^\x00-\x1f]*$")]
 

@@ -6,10 +6,10 @@ from typing import Annotated
 
 from pydantic import Field
 
-from gateway.settings_channels import FileDrop, MllpListener, Webhook
-from gateway.settings_core import CoreClient, CoreEndpoint
-from gateway.settings_sending import MllpSender
-from gateway.settings_sftp import Sftp
+from gateway.settings.channels import FileDrop, MllpListener, Webhook
+from gateway.settings.core import CoreClient, CoreEndpoint
+from gateway.settings.sending import MllpSender
+from gateway.settings.sftp import Sftp
 
 AnyChannel = MllpListener | MllpSender | FileDrop | Webhook | CoreEndpoint | CoreClient | Sftp
 Channel = Annotated[AnyChannel, Field(discriminator="kind")]
