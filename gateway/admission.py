@@ -14,6 +14,7 @@ from channels.ports import Inbound
 from gateway.forwarding import ForwardRule, forwards
 from gateway.lanes import feed_lane, lanes_of, payer_lane
 from gateway.peers import Peer, refuse_sender, senders_of
+from gateway.store.limits import IDENTITY
 from gateway.store.ports import JournalEntry
 from mappings.profile import FeedProfile
 from parsers.hl7v2.acknowledgement import AckError, answer_code
@@ -92,10 +93,11 @@ def admit(inbound: Inbound, feed: IntakeFeed) -> Admission:
 
 
 def dedup_key(entry: JournalEntry, header: Header | None, identity: str = "") -> bytes:
-    """16 bytes by decision 5: channel, MSH-3, MSH-4, MSH-10 and the SHA-256 of the bytes as received, which the entry
-    keeps.
+    """24 bytes by decision 5: channel, MSH-3, MSH-4, MSH-10 and the SHA-256 of the bytes as received, which the entry
+    keeps.  The first 8 are of sender and control id alone: a control id that came with other content is next to it.
 
     For X12 the channel and the content, and what the envelope around it calls it."""
+    names = "\0".join((entry.channel, entry.sender, entry.control_id))
     parts = [entry.channel.encode()]
     if identity:
         parts.append(identity.encode())
@@ -103,7 +105,7 @@ def dedup_key(entry: JournalEntry, header: Header | None, identity: str = "") ->
         parts += (header.sending_application, header.sending_facility, header.control_id)
     entry.digest = sha256(entry.body).digest()
     parts.append(entry.digest)
-    return blake2b(b"\0".join(parts), digest_size=16).digest()
+    return blake2b(names.encode(), digest_size=IDENTITY).digest() + blake2b(b"\0".join(parts), digest_size=16).digest()
 
 
 def outage_code(header: Header, feed: IntakeFeed) -> str | None:

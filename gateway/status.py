@@ -10,6 +10,7 @@ from gateway.api.ports import ChannelStatus, Facts
 from gateway.settings.kinds import AnyChannel
 from gateway.settings.sending import MllpSender
 from gateway.store import queries
+from gateway.store.ledger import REUSED
 from gateway.store.ports import StoreUnavailable
 from gateway.store.progress import pending, timers_due
 
@@ -65,6 +66,7 @@ class Status:
             self._advance(("duplicate", channel), traffic.duplicates, metrics.duplicate.labels(channel).inc)
             self._advance(("rejected", channel), traffic.rejected, metrics.rejected.labels(channel).inc)
             self._advance(("foreign", channel), traffic.foreign, metrics.foreign.labels(channel).inc)
+            self._advance(("reused", channel), traffic.reused, metrics.reused.labels(channel).inc)
             for code, count in traffic.answered.items():
                 labelled = metrics.answered.labels(channel, code or "none")
                 self._advance(("answered", channel, code), count, labelled.inc)
@@ -96,6 +98,8 @@ class Status:
         for channel in gateway.settings.channel:
             balance = ledger.channels.get(channel.name)
             counts: Mapping[str, int] = {**balance.words, "in_flight": balance.open} if balance else {}
+            if balance is not None and balance.reused:
+                counts = {**counts, REUSED: balance.reused}
             known = facts.get(channel.name, {})
             traffic = gateway.intake.traffic[channel.name]
             source = gateway.sources.get(channel.name)

@@ -21,6 +21,7 @@ class ChannelTraffic:
     refused: int = 0  # by the store, one row alone
     foreign: int = 0  # of the rejected: whose peer may not send for their sender
     last_foreign: datetime | None = None
+    reused: int = 0  # control ids that came with other content before
     gave_up: int = 0  # hold budgets that ended
     answered: Counter[str] = field(default_factory=Counter)  # by acknowledgement code; "" when none was due
     last_received: datetime | None = None
@@ -39,5 +40,6 @@ class ChannelTraffic:
                 self.last_foreign = entry.received_at
         else:
             self.stored += 1
+            self.reused += result.same_id_as is not None
             return True
         return False

@@ -14,6 +14,7 @@ from gateway.api.parked import ParkedItem, show_item
 from gateway.api.problems import ProblemDocument, not_found
 from gateway.api.restricted import require_message
 from gateway.store import queries
+from gateway.store.ledger import REUSED
 
 router = new_router("messages")
 _ABSENT: dict[int | str, dict[str, Any]] = {404: {"model": ProblemDocument, "description": "No such message"}}
@@ -36,6 +37,10 @@ class Message(BaseModel):
     duplicate_of: str | None = Field(description="The message of which this is a copy.")
     rejected: str | None = Field(description="Why it was not taken.", examples=["no-header"])
     replay_of: str | None = Field(description="The message that this one was edited from.")
+    same_id_as: str | None = Field(
+        description="An earlier message of its sender with its control id and other content."
+    )
+    flags: list[str] = Field(description="What is odd about it.", examples=[["control-id-reused"]])
 
 
 class ItemEnd(BaseModel):
@@ -143,9 +148,9 @@ def _number(message_id: str) -> int:
 
 
 def _message(row: dict[str, Any]) -> dict[str, Any]:
-    return {**row, "message_id": _id(row["journal_id"]), "duplicate_of": _id(row["duplicate_of"])} | {
-        "replay_of": _id(row["replay_of"])
-    }
+    links = {name: _id(row[name]) for name in ("duplicate_of", "replay_of", "same_id_as")}
+    flags = [REUSED] if row["same_id_as"] is not None else []
+    return {**row, **links, "message_id": _id(row["journal_id"]), "flags": flags}
 
 
 def _id(journal_id: int | None) -> str | None:

@@ -18,6 +18,8 @@ from gateway.store.schema import ledger, outbox, work
 ENDS = ("processed", "filtered", "duplicate", "rejected", "parked")
 SETTLED = ("confirmed", "unrouted", "parked")
 SINK = "sink:"
+REUSED = "control-id-reused"
+"""Counted beside the equation: messages whose control id their sender had given to other content (decision 5)."""
 
 Counts = Counter[tuple[str, str]]
 """(channel, word) -> how much to add."""
@@ -29,6 +31,7 @@ class Balance(msgspec.Struct, kw_only=True):
     came: int = 0
     words: dict[str, int] = msgspec.field(default_factory=dict)
     open: int = 0
+    reused: int = 0  # control ids
 
     @property
     def balanced(self) -> bool:
@@ -68,6 +71,8 @@ def balance(
         entry = found.setdefault(name, Balance(words=dict.fromkeys(SETTLED if sink else ENDS, 0)))
         if word in ("received", "committed"):
             entry.came += int(count)
+        elif word == REUSED:
+            entry.reused = int(count)
         else:
             entry.words[word] = entry.words.get(word, 0) + int(count)
     for channel, count in in_flight:

@@ -23,3 +23,12 @@ def parts(body: bytes) -> Iterator[tuple[int, bytes]]:
     if len(body) > PART:
         for number, start in enumerate(range(0, len(body), PART)):
             yield number, body[start : start + PART]
+
+
+IDENTITY = 8
+"""Bytes of a dedup key that say whose control id it is; what follows says with which content."""
+
+
+def neighbours(key: bytes) -> tuple[bytes, bytes]:
+    """The first and the last key that one of the same control id can have."""
+    return key[:IDENTITY], key[:IDENTITY] + b"\xff" * 17

@@ -118,6 +118,7 @@ def replace(
         "received_at": now,
         "duplicate_of": None,
         "rejected": None,
+        "same_id_as": None,
     }
     new |= {"replay_of": old["journal_id"], "edited_by": actor, "edit_reason": why}
     split = [{"journal_id": journal_id, "part": n, "body": part} for n, part in parts(body)]

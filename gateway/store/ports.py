@@ -46,7 +46,7 @@ class JournalEntry(msgspec.Struct, kw_only=True):
     control_id: str = ""
     message_type: str = ""  # "ADT^A01", "271"
     sender: str = ""  # MSH-3|MSH-4, or ISA06
-    dedup_key: bytes | None = None  # 16 bytes, decision 5; None: never a duplicate
+    dedup_key: bytes | None = None  # 24 bytes, decision 5; None: never a duplicate
     digest: bytes = b""  # SHA-256 of the body, where it was taken already
     lanes: tuple[int, ...] = ()  # empty: no work (rejected)
     rejected: str | None = None  # reason word: "no-header", "truncated" ...; ends the item at once
@@ -61,6 +61,7 @@ class Stored(msgspec.Struct, kw_only=True):
     journal_id: int
     duplicate_of: int | None = None
     error: str | None = None
+    same_id_as: int | None = None  # an earlier row of the sender with this control id and other content
 
 
 class WorkItem(msgspec.Struct, kw_only=True, array_like=True):

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from gateway.store import postgres_statements as sql
-from gateway.store.limits import parts
+from gateway.store.limits import IDENTITY, neighbours, parts
 from gateway.store.ports import JournalEntry, Stored
 from gateway.store.postgres_connection import Raw
 
@@ -18,7 +18,7 @@ async def ingest(
 ) -> list[Stored]:
     """Store `entries`; returns when the commit is durable."""
     rows = await raw.fetch(sql.INGEST, *_arguments(entries, now, seen_since, slot))
-    stored = [Stored(journal_id=journal_id, duplicate_of=duplicate_of) for journal_id, duplicate_of in rows]
+    stored = [Stored(journal_id=id_, duplicate_of=copied, same_id_as=namesake) for id_, copied, namesake in rows]
     if any(one.duplicate_of == 0 for one in stored):
         await _name_originals(raw, entries, stored)
     return stored
@@ -63,8 +63,22 @@ def _arguments(entries: Sequence[JournalEntry], now: datetime, seen_since: datet
             )
         )
     arrays = [list(column) for column in zip(*columns, strict=True)]
+    keys = [entry.dedup_key or b"" for entry in entries]
     part_arrays = [list(column) for column in zip(*pieces, strict=True)] or [[], [], []]
     lane_arrays = [list(column) for column in zip(*lanes, strict=True)]
     forwards = [(ordinal, *one) for ordinal, entry in enumerate(entries, 1) for one in entry.forward]
     forward_arrays = [list(column) for column in zip(*forwards, strict=True)] or [[], [], []]
-    return [*arrays, *part_arrays, now, seen_since, *lane_arrays, slot, *forward_arrays]
+    ranges = [list(column) for column in zip(*map(neighbours, keys), strict=True)]
+    return [
+        *arrays, *part_arrays, now, seen_since, *lane_arrays, slot, *forward_arrays, *ranges, _namesakes(keys)
+    ]  # fmt: skip
+
+
+def _namesakes(keys: Sequence[bytes]) -> list[int]:
+    """Of each key the ordinal of an earlier one with the same control id and other content, 0 for none."""
+    first: dict[bytes, int] = {}
+    found: list[int] = []
+    for ordinal, key in enumerate(keys, 1):
+        earlier = first.setdefault(key[:IDENTITY], ordinal)
+        found.append(earlier if keys[earlier - 1] != key else 0)
+    return found

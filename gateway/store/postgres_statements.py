@@ -43,9 +43,10 @@ WITH input AS (
     SELECT nextval('arrival') AS journal_id, ordered.* FROM (
         SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::timestamptz[], $6::text[], $7::text[],
             $8::text[], $9::bytea[], $10::bigint[], $11::bytea[], $12::text[], $13::text[], $14::int[], $15::bytea[],
-            $16::int[])
+            $16::int[], $28::bytea[], $29::bytea[], $30::int[])
         WITH ORDINALITY AS u(channel, kind, facility_id, peer, received_at, control_id, message_type, sender, digest,
-            size, body, rejected, acknowledgement, config_version, dedup_key, copy_of, ord) ORDER BY ord
+            size, body, rejected, acknowledgement, config_version, dedup_key, copy_of, first_key, last_key, namesake,
+            ord) ORDER BY ord
     ) ordered
 ), claimed AS (
     INSERT INTO seen (dedup_key, journal_id, seen_at)
@@ -62,12 +63,20 @@ WITH input AS (
         WHEN EXISTS (SELECT 1 FROM claimed c WHERE c.journal_id = i.journal_id) THEN NULL
         ELSE COALESCE((SELECT o.journal_id FROM seen o WHERE o.dedup_key = i.dedup_key), 0)
     END AS duplicate_of FROM input i
+), named AS (
+    SELECT j.*, CASE WHEN j.duplicate_of IS NULL AND j.dedup_key IS NOT NULL AND j.kind = 'hl7v2' AND j.control_id <> ''
+        THEN COALESCE(
+            (SELECT f.journal_id FROM input f WHERE f.ord = j.namesake),
+            (SELECT o.journal_id FROM seen o WHERE o.dedup_key BETWEEN j.first_key AND j.last_key
+                AND o.dedup_key <> j.dedup_key AND o.seen_at >= $21 ORDER BY o.dedup_key LIMIT 1))
+    END AS same_id_as FROM judged j
 ), stored AS (
     INSERT INTO journal (journal_id, channel, kind, facility_id, peer, received_at, control_id, message_type, sender,
-        digest, size, body, duplicate_of, rejected, acknowledgement, config_version)
+        digest, size, body, duplicate_of, rejected, acknowledgement, config_version, same_id_as)
     SELECT journal_id, channel, kind, facility_id, peer, received_at, control_id, message_type, sender, digest, size,
-        CASE WHEN duplicate_of IS NULL THEN body END, duplicate_of, rejected, acknowledgement, config_version
-    FROM judged
+        CASE WHEN duplicate_of IS NULL THEN body END, duplicate_of, rejected, acknowledgement, config_version,
+        same_id_as
+    FROM named
 ), parts AS (
     INSERT INTO journal_part (journal_id, part, body)
     SELECT j.journal_id, p.part, p.body FROM unnest($17::int[], $18::int[], $19::bytea[]) AS p(ord, part, body)
@@ -96,15 +105,18 @@ WITH input AS (
         SELECT channel, CASE WHEN duplicate_of IS NULL THEN 'rejected' ELSE 'duplicate' END
         FROM judged WHERE duplicate_of IS NOT NULL OR rejected IS NOT NULL
         UNION ALL
+        SELECT channel, 'control-id-reused' FROM named WHERE same_id_as IS NOT NULL
+        UNION ALL
         SELECT 'sink:' || sink, 'committed' FROM forwarded
     ) words GROUP BY channel, word ORDER BY channel COLLATE "C", word COLLATE "C"
     ON CONFLICT (channel, slot, word) DO UPDATE SET count = ledger.count + excluded.count, at = excluded.at
 )
-SELECT journal_id, duplicate_of FROM judged ORDER BY ord
+SELECT journal_id, duplicate_of, same_id_as FROM named ORDER BY ord
 """
 """A whole batch in one statement, so in one round trip and one synced commit.
 
-`copy_of`: the ordinal of an equal unit earlier in the batch, 0 for none.  A key that another row holds is a duplicate
+`copy_of`: the ordinal of an equal unit earlier in the batch, 0 for none.  `namesake`: of one with the same control id
+and other content; the keys of such are between `first_key` and `last_key`.  A key that another row holds is a duplicate
 of that row; 0 stands for one that was committed since this statement began.  Ledger rows are taken in the order of
 Python's sort, as everywhere.
 """

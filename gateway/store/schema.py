@@ -33,7 +33,7 @@ from gateway.store.columns import BIGINT, UtcDateTime, record_columns, words
 from gateway.store.ports import EventRow
 from gateway.store.schema_exchange import exchange_table
 
-REVISION = "0014"
+REVISION = "0015"
 """The newest migration: it leaves these tables."""
 
 
@@ -47,6 +47,11 @@ QUEUE_OPTIONS: dict[str, Any] = {  # limits.md section 5: dead rows of a queue m
     "autovacuum_vacuum_threshold": 20000,
     "autovacuum_vacuum_scale_factor": 0,
     "autovacuum_vacuum_cost_delay": 0,
+}
+SEEN_OPTIONS: dict[str, Any] = {  # plans are kept: one made for a handful of rows would scan what became many
+    "autovacuum_analyze_threshold": 50000,
+    "autovacuum_vacuum_threshold": 50000,
+    "autovacuum_vacuum_insert_threshold": 50000,
 }
 STATE_OPTIONS: dict[str, Any] = {"fillfactor": 80}  # updates stay in the page
 
@@ -67,6 +72,7 @@ journal = Table(
     Column("config_version", Integer, nullable=False),
     Column("replay_of", BigInteger),  # edited copy of that row (decision: who and why are kept)
     *words("edited_by", "edit_reason", nullable=True),
+    Column("same_id_as", BigInteger),  # an earlier row of its sender with its control id and other content
     postgresql_partition_by="RANGE (journal_id)",
 )
 
@@ -93,6 +99,7 @@ seen = Table(
     Column("journal_id", BigInteger, nullable=False),
     Column("seen_at", UtcDateTime, nullable=False),
     sqlite_with_rowid=False,
+    postgresql_with=SEEN_OPTIONS,
 )
 
 work = Table(

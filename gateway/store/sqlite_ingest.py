@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from gateway.store import delivery, parking
-from gateway.store.ledger import SINK, Counts
-from gateway.store.limits import LIFE, PART, parts
+from gateway.store.ledger import REUSED, SINK, Counts
+from gateway.store.limits import LIFE, PART, neighbours, parts
 from gateway.store.ports import JournalEntry, Stored, StoreUnavailable
 from gateway.store.rows import to_stored_time
 from gateway.store.schema import item_end, journal, outbox, work
@@ -19,6 +19,7 @@ from gateway.store.sqlite_statements import (
     INSERT_PART,
     NEXT_IDS,
     SEEN,
+    same_ids,
     see,
 )
 from gateway.store.statements import in_groups
@@ -41,8 +42,8 @@ class Batch:
         self._counts = Counts()
         self._copied: list[int] = []
 
-    def add(self, journal_id: int, entry: JournalEntry, original: int | None) -> Stored:
-        """`original`: the row that has this unit already."""
+    def add(self, journal_id: int, entry: JournalEntry, original: int | None, namesake: int | None) -> Stored:
+        """`original`: the row that has this unit already; `namesake`: one with its control id and other content."""
         received_at = to_stored_time(entry.received_at)
         self._counts[entry.channel, "received"] += 1
         body: bytes | None = entry.body
@@ -61,8 +62,10 @@ class Batch:
         if body is not None and len(body) > PART:
             self._parts.extend((journal_id, *part) for part in parts(body))
             body = None
-        self._journal.append(self._journal_row(journal_id, entry, received_at, body, original))
-        return Stored(journal_id=journal_id, duplicate_of=original)
+        if namesake is not None:
+            self._counts[entry.channel, REUSED] += 1
+        self._journal.append((*self._journal_row(journal_id, entry, received_at, body, original), namesake))
+        return Stored(journal_id=journal_id, duplicate_of=original, same_id_as=namesake)
 
     def write(self) -> None:
         self._connection.insert(journal, self._journal)
@@ -97,6 +100,15 @@ class Batch:
             (first,) = self._raw.execute(SEEN, (key,)).fetchone()
             if first != journal_id:
                 found[journal_id] = int(first)
+        return found
+
+    def namesakes(self, keyed: Sequence[tuple[bytes, int]]) -> dict[int, int]:
+        """Of these, whose keys are claimed: journal id -> the earlier row with its control id and other content."""
+        found: dict[int, int] = {}
+        rows = [(*neighbours(key), journal_id) for key, journal_id in keyed]
+        for size, groups in in_groups(rows, "sqlite"):
+            for values in groups:
+                found.update(self._raw.execute(same_ids(size), [*values, self._seen_since]))
         return found
 
     def _end(self, journal_id: int, channel: str, word: str, reason: str) -> None:
@@ -164,7 +176,13 @@ def _store(
     first = take_ids(connection, len(entries))
     numbered = list(enumerate(entries, first))
     copies = batch.originals([(entry.dedup_key, number) for number, entry in numbered if entry.dedup_key is not None])
-    stored = [batch.add(number, entry, copies.get(number)) for number, entry in numbered]
+    named = [
+        (entry.dedup_key, number)
+        for number, entry in numbered
+        if entry.dedup_key is not None and entry.kind == "hl7v2" and entry.control_id and number not in copies
+    ]
+    same = batch.namesakes(named)
+    stored = [batch.add(number, entry, copies.get(number), same.get(number)) for number, entry in numbered]
     batch.write()
     return stored
 

@@ -73,6 +73,17 @@ def see(count: int) -> str:
     )
 
 
+@cache
+def same_ids(count: int) -> str:
+    """Of `count` (first, last, journal id): whose range of keys holds one of an earlier row."""
+    rows = ", ".join(["(?, ?, ?)"] * count)
+    return (
+        f"WITH mine(first, last, journal_id) AS (VALUES {rows}) SELECT mine.journal_id, max(seen.journal_id) FROM mine "  # noqa: S608
+        "CROSS JOIN seen ON seen.dedup_key BETWEEN mine.first AND mine.last AND seen.journal_id < mine.journal_id "
+        "AND seen.seen_at >= ? GROUP BY mine.journal_id"
+    )
+
+
 CLAIM = compiled(
     select(
         s.work.c.work_id,

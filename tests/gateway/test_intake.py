@@ -386,6 +386,6 @@ async def test_dedup_key_differs_by_channel_and_content() -> None:
     peer = Peer()
     await peer.ask(message("1"))
     row = peer.store.rows[0]
-    assert row.dedup_key is not None and len(row.dedup_key) == 16
+    assert row.dedup_key is not None and len(row.dedup_key) == 24
     row.channel = "other"
     assert dedup_key(row, None) != row.dedup_key

@@ -27,6 +27,7 @@ async def audit(store: Any) -> list[tuple[str, str, str | None]]:
 async def test_message_trace_tells_all_that_came_of_it(client: httpx.AsyncClient, key: Any) -> None:
     trace = (await client.get("/api/v1/messages/m-1", headers=await key("messages:read"))).json()
     assert trace["message"]["acknowledgement"] == "AA" and trace["message"]["message_type"] == "ADT^A01"
+    assert (trace["message"]["flags"], trace["message"]["same_id_as"]) == ([], None)
     assert [(end["item"], end["end"]) for end in trace["ends"]] == [(0, "processed")]
     assert [event["event_id"] for event in trace["events"]] == ["evt_main_1"]
     assert [change["transition_id"] for change in trace["transitions"]] == ["trn_main"]

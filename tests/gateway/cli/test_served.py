@@ -173,3 +173,23 @@ def test_what_if_over_stored_traffic_differs_in_nothing_and_why_not_names_the_ru
     assert "encounter-status" in kinds
     assert baton("why-not", "GENHOSP|1", *config).code == 1
     assert baton("shadow", "adt", *config).code == 2, "it is live"
+
+
+def test_control_id_given_twice_is_told_of_message_and_channel(baton: Any, served: Served) -> None:
+    config = ("--config", served.config)
+    send(baton, served, ADMIT.format(id="twice").replace("900700", "900811").replace("V70001", "V70811"))
+    send(baton, served, ADMIT.format(id="twice").replace("900700", "900812").replace("V70001", "V70812"))
+    reused = until(
+        lambda: [
+            row["message"]
+            for n in range(1, 40)
+            for row in baton("message", f"m-{n}", *config, "--json").rows
+            if row["message"]["flags"]
+        ]
+    )
+    assert [row["flags"] for row in reused] == [["control-id-reused"]]
+    told = baton("message", reused[0]["message_id"], *config)
+    assert "control-id-reused" in told.out and reused[0]["same_id_as"] in told.out
+    shown = baton("channels", "show", "adt", *config, "--json").rows[0]
+    assert shown["counts"]["control-id-reused"] == 1
+    assert baton("message", "m-999999", *config).code == 1
