@@ -16,7 +16,7 @@ from typing import Any
 
 from gateway.compute.process import ComputeFailure, ComputeProcess
 from gateway.compute.protocol import Decided, ItemKeys, ReadDone
-from gateway.coordination.changes import Adopt, Ask, Command, Undo
+from gateway.coordination.changes import Adopt, Ask, Command, Silence, Undo
 from gateway.coordination.records import Patient, Timer
 from gateway.store.ports import (
     Loaded,
@@ -319,9 +319,9 @@ class Pipeline:
 
     # -- commands ----------------------------------------------------------------------------------------------------
 
-    async def ask(self, question: Ask | Adopt | Undo, *, dry_run: bool = False) -> WriteSet:
-        """A question to a payer, what going live found, or a merge undone, in the patient's lane; with `dry_run`
-        nothing is written.  Raises Conflict."""
+    async def ask(self, question: Ask | Adopt | Undo | Silence, *, dry_run: bool = False) -> WriteSet:
+        """A question to a payer, what going live found, a merge undone, or a silent feed, in the
+        patient's lane; with `dry_run` nothing is written.  Raises Conflict."""
         session = await self._store.claim_patient(question.patient_id)
         async with session:
             prior = [question.prior_id] if isinstance(question, Undo) else []

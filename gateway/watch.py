@@ -11,6 +11,7 @@ import time
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from gateway.silence import Silences
 from gateway.store.ports import StoreUnavailable
 from gateway.store.pruning import Retention
 
@@ -31,6 +32,7 @@ class Watch:
 
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
+        self.silences = Silences(gateway)
         self._open: dict[str, str] = {}  # notice -> what it says
         self._pruned = time.monotonic()
         self._stopping = asyncio.Event()
@@ -93,8 +95,10 @@ class Watch:
         while not self._stopping.is_set():
             try:
                 await self.look()
+                await self.silences.look()
                 await self._prune_now_and_then()
             except StoreUnavailable:
+                self.silences.interrupted()
                 self._compare({**self._open, "store-away": "the store is away: sources wait"})
             except Exception:  # the loop must survive a look
                 log.exception("the watch could not look")

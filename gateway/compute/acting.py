@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from gateway.compute.state import State
-from gateway.coordination.changes import Adopt, Ask, Command, Undo
+from gateway.compute.unmatched import NOBODY, nobody
+from gateway.coordination.changes import Adopt, Ask, Command, Silence, Undo
 from gateway.coordination.scope import PatientScope, Scope
 
 
-def home_of(command: Command | Ask | Adopt | Undo, state: State) -> PatientScope | None:
+def home_of(command: Command | Ask | Adopt | Undo | Silence, state: State) -> PatientScope | None:
     """Whose state a command changes; a payer is not asked about one who was merged into another: his lanes are not held
     then."""
     if isinstance(command, Undo):
         return state.patients.get(command.patient_id)
+    if isinstance(command, Silence):
+        return state.patients.get(NOBODY) or nobody()
     if isinstance(command, Adopt):
         return state.root(command.patient_id)
     if isinstance(command, Ask):
@@ -20,13 +23,13 @@ def home_of(command: Command | Ask | Adopt | Undo, state: State) -> PatientScope
     return next((p for p in state.patients.values() if command.task_id in p.tasks), None)
 
 
-def scope_of(command: Command | Ask | Adopt | Undo, home: PatientScope, state: State) -> Scope:
+def scope_of(command: Command | Ask | Adopt | Undo | Silence, home: PatientScope, state: State) -> Scope:
     """The patient of the command; of an undone merge also whoever was merged into him."""
     prior = state.patients.get(command.prior_id) if isinstance(command, Undo) else None
     return Scope(subject=home, others={prior.patient.patient_id: prior} if prior is not None else {})
 
 
-def origin_of(command: Command | Ask | Adopt | Undo, home: PatientScope) -> tuple[str, str]:
+def origin_of(command: Command | Ask | Adopt | Undo | Silence, home: PatientScope) -> tuple[str, str]:
     """(what the command is about, what its ids derive from)."""
     if isinstance(command, Undo):
         return command.merge_id, f"undo.{command.merge_id}"
@@ -35,7 +38,15 @@ def origin_of(command: Command | Ask | Adopt | Undo, home: PatientScope) -> tupl
         return f"live-{command.channel}", f"live.{command.patient_id}.{','.join(ids)}"
     if isinstance(command, Ask):
         return command.inquiry_id or f"ask-{command.request_id}", f"ask.{command.request_id}"
+    if isinstance(command, Silence):
+        began = "silent" if command.silent else "heard"
+        return f"feed-{command.channel}", f"{began}.{command.channel}.{command.last.isoformat()}"
     return command.task_id, f"{command.task_id}.{home.tasks[command.task_id].revision}.{command.name}"
+
+
+def channel_of(command: Command | Ask | Adopt | Undo | Silence) -> str:
+    """The channel whose settings hold; empty: those of the whole gateway."""
+    return command.channel if isinstance(command, Silence) else ""
 
 
 def place_of(error: BaseException) -> str:

@@ -10,7 +10,7 @@ from datetime import timedelta
 
 import msgspec
 
-from gateway.compute.acting import home_of, origin_of, place_of, scope_of
+from gateway.compute.acting import channel_of, home_of, origin_of, place_of, scope_of
 from gateway.compute.answers import acknowledged, control_key, match_answer, member_keys, says_down
 from gateway.compute.collect import Collector
 from gateway.compute.keys import header_keys, identifiers_of
@@ -393,7 +393,7 @@ class Steps:
         subject, origin = origin_of(command, home)
         cause = Cause(message_id=subject, origin=origin, channel="api", received_at=request.now)
         scope = scope_of(command, home, state)
-        settings = self.coordination("")
+        settings = self.coordination(channel_of(command))
         changes = decide(scope, command, cause, request.now, settings, self.configuration.salt)
         collector.add(changes, cause, "command", scope)
         collector.keep()

@@ -124,7 +124,19 @@ class Adopt(msgspec.Struct, frozen=True, kw_only=True, tag="adopt"):
     timers: tuple[Timer, ...] = ()
 
 
-Stimulus = CanonicalEvent | TimerFired | Command | Ask | Adopt | Undo
+class Silence(msgspec.Struct, frozen=True, kw_only=True, tag="silence"):
+    """What the gateway heard from a channel: nothing since `last`, for longer than `limit` seconds, when `silent`; else
+    a message at `last`, after a silence.  Nobody's patient."""
+
+    channel: str
+    facility_id: str
+    last: datetime
+    silent: bool
+    limit: int = 0
+    patient_id: str = ""
+
+
+Stimulus = CanonicalEvent | TimerFired | Command | Ask | Adopt | Undo | Silence
 
 
 class Emitted(msgspec.Struct, kw_only=True):

@@ -16,6 +16,7 @@ from gateway.coordination.changes import (
     Considered,
     CoordinationSettings,
     Ids,
+    Silence,
     Stimulus,
     TimerFired,
     Undo,
@@ -24,6 +25,7 @@ from gateway.coordination.commands import apply_command
 from gateway.coordination.draft import Draft
 from gateway.coordination.floods import FLOOD, hold_updates, release
 from gateway.coordination.rules import run_rules, run_timer
+from gateway.coordination.rules.feed import hear_silence
 from gateway.coordination.scope import Scope
 from gateway.coordination.transitions import apply_event
 from gateway.coordination.transitions.implied import IMPLIED_DISCHARGE, discharge_implied
@@ -54,6 +56,8 @@ def decide(
         apply_ask(draft, stimulus)
     elif isinstance(stimulus, Adopt):
         adopt(draft, stimulus)
+    elif isinstance(stimulus, Silence):
+        hear_silence(draft, stimulus)
     elif isinstance(stimulus, TimerFired) and stimulus.timer.rule_id in _OWN_TIMERS:
         _wake(draft, stimulus)
     elif isinstance(stimulus, TimerFired) and stimulus.timer.rule_id == ASK:

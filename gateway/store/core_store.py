@@ -27,6 +27,10 @@ from gateway.store.statements import conflict_insert
 T = TypeVar("T")
 
 
+NOBODYS_LANE = frozenset((0,))
+"""In which the tasks that are about no patient change."""
+
+
 class CoreStore(ABC):
     clock: Callable[[], datetime]
     sinks: tuple[EventSink, ...] = ()
@@ -63,9 +67,9 @@ class CoreStore(ABC):
 
     async def claim_patient(self, patient_id: str) -> Session:
         """An empty session that holds the lanes of one patient, for a command: also when a merge gave him further lanes
-        while it waited."""
+        while it waited.  What is nobody's has a lane of its own."""
         while True:
-            lanes = await self.patient_lanes(patient_id)
+            lanes = await self.patient_lanes(patient_id) or NOBODYS_LANE
             session = await self.hold(lanes)
             if await self.patient_lanes(patient_id) <= lanes:
                 return session

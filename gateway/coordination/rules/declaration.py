@@ -204,7 +204,7 @@ def settle_task(draft: Draft, rule: Rule, task: Task) -> None:
 
 def because(draft: Draft, text: str) -> str:
     """A closing reason that begins with what caused it, a trigger such as "ADT^A13"."""
-    return text if isinstance(draft.stimulus, TimerFired) else f"{draft.event.trigger}: {text}"
+    return f"{draft.event.trigger}: {text}" if draft.by_message else text
 
 
 def open_found(draft: Draft, rule: Rule, found: Finding | str, about: str) -> Task | None:

@@ -21,6 +21,7 @@ from gateway.coordination.rules.desk import ABSENT, OVERDUE
 from gateway.coordination.rules.discharge import CONTACT, UNBOOKED
 from gateway.coordination.rules.eligibility import REJECTED as ELIGIBILITY_REJECTED
 from gateway.coordination.rules.emergency import FREQUENT
+from gateway.coordination.rules.feed import SILENT
 from gateway.coordination.rules.followup import NO_SHOW
 from gateway.coordination.rules.identity import MERGED, UNMATCHED
 from gateway.coordination.rules.insurance import CHANGED, ENDING, OTHER_PAYER, SELF_PAY
@@ -117,6 +118,7 @@ RULES: tuple[Rule, ...] = (
     DUPLICATE,
     CODING,
     MEETING,
+    SILENT,
     OVERDUE,
     ABSENT,
 )
