@@ -193,3 +193,31 @@ def test_control_id_given_twice_is_told_of_message_and_channel(baton: Any, serve
     shown = baton("channels", "show", "adt", *config, "--json").rows[0]
     assert shown["counts"]["control-id-reused"] == 1
     assert baton("message", "m-999999", *config).code == 1
+
+
+def test_wrong_merge_is_listed_and_taken_back_after_a_dry_run(baton: Any, served: Served) -> None:
+    config = ("--config", served.config)
+    two = {number: ADMIT.replace("900700", number).replace("V70001", f"V{number}") for number in ("900821", "900822")}
+    for number, text in two.items():
+        send(baton, served, text.format(id=f"m{number}"))
+    header, _, pid = two["900821"].format(id="merge").replace("A01^ADT_A01", "A40^ADT_A39").split("\r")[:3]
+    send(baton, served, "\r".join((header, "EVN||20260302090000", pid, "MRG|900822^^^GENHOSP^MR", "")))
+    merged = until(
+        lambda: [
+            row
+            for row in baton("tail", "--from", "start", "--no-follow", *config, "--json").rows
+            if row["type"] == "patient.merged"
+        ]
+    )
+    patient = merged[0]["subject"].removeprefix("patient/")
+    (entry,) = baton("merges", "list", patient, *config, "--json").rows
+    undo = ("merges", "undo", entry["merge_id"], "--reason", "two people", "--actor", "jdoe", *config)
+    dry = baton(*undo)
+    assert dry.code == 0 and "Would go" in dry.out and "--apply" in dry.out
+    assert len(baton("merges", "list", patient, *config, "--json").rows) == 1
+    done = baton(*undo, "--apply", "--json").rows[0]
+    assert (done["restored"], done["dry_run"]) == (entry["prior_id"], False)
+    assert len(baton("merges", "list", patient, *config, "--json").rows) == 2
+    again = baton(*undo, "--apply")
+    assert again.code == 1 and "409" in again.err
+    assert baton("merges", "list", "pat_none", *config).code == 1
