@@ -18,13 +18,17 @@ if TYPE_CHECKING:
     from gateway.settings.kinds import AnyChannel
 
 
+TELL_AGAIN = timedelta(minutes=10)
+"""A silence that goes on is told again: a rule may have been switched on, or its channel gone live, meanwhile."""
+
+
 class Silences:
     """One look at a time."""
 
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
         self._listening: dict[str, datetime] = {}  # channel -> since when it could be heard without a break
-        self._told: dict[str, datetime] = {}  # channel -> last message before the silence that was told
+        self._told: dict[str, tuple[datetime, datetime]] = {}  # channel -> message before the silence, when it was told
 
     def interrupted(self) -> None:
         """Nothing can be heard now."""
@@ -42,11 +46,11 @@ class Silences:
                 continue
             if any(name == channel.name and key != cycle_key(name, heard_at) for name, key in waiting):
                 await self._tell(channel, heard_at, silent=False)
-            if since is None or self._told.get(channel.name) == heard_at or not self._wants(channel):
+            if since is None or not self._wants(channel) or self._told_lately(channel.name, heard_at, now):
                 continue
             if now - max(heard_at, since) > timedelta(seconds=channel.quiet_after):
                 await self._tell(channel, heard_at, silent=True)
-                self._told[channel.name] = heard_at
+                self._told[channel.name] = heard_at, now
 
     def _heard_since(self, name: str, now: datetime) -> datetime | None:
         """Since when a message of this channel would have been heard; None: it would not be now."""
@@ -54,6 +58,10 @@ class Silences:
             self._listening.pop(name, None)
             return None
         return self._listening.setdefault(name, now)
+
+    def _told_lately(self, name: str, heard_at: datetime, now: datetime) -> bool:
+        about, told_at = self._told.get(name, (None, now))
+        return about == heard_at and now - told_at < TELL_AGAIN
 
     def _wants(self, channel: AnyChannel) -> bool:
         settings = self._gateway.settings
