@@ -12,7 +12,7 @@ import msgspec
 from gateway.compute.answering import ApplicationAnswers, Outcome
 from gateway.compute.protocol import Configure
 from gateway.coordination.changes import Cause, Changes, Emitted, Outgoing
-from gateway.coordination.draft import key_of
+from gateway.coordination.keys import key_of
 from gateway.coordination.records import (
     Appointment,
     Authorization,

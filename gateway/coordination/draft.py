@@ -7,8 +7,8 @@ place as well, so that the next stimulus of the same batch sees it: callers that
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
-from operator import attrgetter
 from typing import TypeVar, cast
 from zoneinfo import ZoneInfo
 
@@ -26,6 +26,7 @@ from gateway.coordination.changes import (
     RuleFailure,
     Stimulus,
 )
+from gateway.coordination.keys import AGGREGATES, key_of
 from gateway.coordination.records import (
     Appointment,
     Authorization,
@@ -48,30 +49,6 @@ from mappings.events import CanonicalEvent
 R = TypeVar("R", bound=Record)
 Stateful = (Patient, Encounter, Appointment, Coverage, Authorization, Task, Inquiry)
 
-AGGREGATES: dict[type[Record], tuple[str, str]] = {
-    Patient: ("patient", "patient_id"),
-    Encounter: ("encounter", "encounter_id"),
-    Appointment: ("appointment", "appointment_id"),
-    Coverage: ("coverage", "coverage_id"),
-    Authorization: ("authorization", "authorization_id"),
-    Task: ("task", "task_id"),
-    Inquiry: ("inquiry", "inquiry_id"),
-}
-
-
-_ID_OF = {record: attrgetter(field) for record, (_, field) in AGGREGATES.items()} | {Timer: attrgetter("timer_id")}
-
-
-def key_of(record: Record) -> tuple[str, ...]:
-    """Primary key of a state record, as text."""
-    id_of = _ID_OF.get(type(record))
-    if id_of is not None:
-        return (id_of(record),)
-    if isinstance(record, PatientIdentifier):
-        return (record.authority, record.value)
-    assert isinstance(record, EncounterLocation)
-    return (record.encounter_id, str(record.sequence))
-
 
 class Draft:
     """One stimulus, one scope, one set of changes."""
@@ -87,6 +64,7 @@ class Draft:
         self.ids = ids
         self.emitted: list[Emitted] = []
         self.transitions: list[Transition] = []
+        self.happened: set[str] = set()  # kinds of the transitions
         self.documents: list[Outgoing] = []
         self.outcome = "processed"
         self.reason: str | None = None
@@ -132,6 +110,10 @@ class Draft:
     def touched_kinds(self) -> set[type[Record]]:
         """The kinds of records that this stimulus changed."""
         return {kind for kind, records in self._dirty.items() if records}
+
+    def concerns(self, kinds: Iterable[str | type[Record]]) -> bool:
+        """Whether one of these transitions was caused so far, or one of these kinds of records changed."""
+        return not (self.happened.isdisjoint(kinds) and self._dirty.keys().isdisjoint(kinds))
 
     @property
     def merges(self) -> list[Merge]:
@@ -247,6 +229,7 @@ class Draft:
             at=self.now,
         )
         self.transitions.append(entry)
+        self.happened.add(kind)
         return entry
 
     @property

@@ -119,6 +119,10 @@ class TaskTable(Table[Task]):
         elif row.business_status == "retracted":
             _leave(self._retracted, row.rule_id, key)
 
+    def has(self, rule_id: str) -> bool:
+        """Whether the rule has an open task or a retracted one."""
+        return rule_id in self._open or rule_id in self._retracted
+
     def open_of(self, rule_id: str) -> list[Task]:
         """The open tasks of a rule."""
         held = self._open.get(rule_id)
@@ -165,6 +169,10 @@ class TimerTable(Table[Timer]):
             self._tasks.pop((row.task_id, row.kind == WAKE), None)
         else:
             _leave(self._rules, row.rule_id, key)
+
+    def has(self, rule_id: str) -> bool:
+        """Whether the rule waits to look again."""
+        return rule_id in self._rules
 
     def of_rule(self, rule_id: str) -> list[Timer]:
         """The rule's own checks, without the escalations of its tasks."""

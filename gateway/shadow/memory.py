@@ -10,7 +10,7 @@ from typing import Any
 
 from gateway.compute.collect import TABLES
 from gateway.compute.protocol import StateRows
-from gateway.coordination.draft import key_of
+from gateway.coordination.keys import key_of
 from gateway.coordination.records import (
     Authorization,
     Coverage,

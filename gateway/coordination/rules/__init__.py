@@ -7,7 +7,8 @@ recorded on the draft and harms no other rule.
 from __future__ import annotations
 
 from gateway.coordination.changes import TimerFired
-from gateway.coordination.draft import AGGREGATES, Draft
+from gateway.coordination.draft import Draft
+from gateway.coordination.keys import AGGREGATES
 from gateway.coordination.records import Patient, Record, Task, Timer
 from gateway.coordination.rules.cancellation import retract_scoped
 from gateway.coordination.rules.declaration import Rule, keep_checks, next_step, open_found, settle_task
@@ -29,12 +30,21 @@ def run_rules(draft: Draft) -> None:
     _attempt_retractions(draft)
     on = CATALOGUE.on(draft.settings)
     for rule in CATALOGUE.watching(frozenset(draft.touched_kinds)):
+        if draft.considered is None and _could_do_nothing(draft, rule, rule.id in on):
+            continue
         try:
             _consider(draft, rule, rule.id in on)
         except Exception as error:
             draft.rule_failed(rule.id, error)
     if draft.considered is not None:
         _note_silent(draft)
+
+
+def _could_do_nothing(draft: Draft, rule: Rule, on: bool) -> bool:
+    """Whether the rule would look in vain (`Rule.hears`): most rules are about something else than most messages."""
+    if on and (rule.hears is None or draft.subject.timers.has(rule.id) or draft.concerns(rule.hears)):
+        return False
+    return not draft.subject.tasks.has(rule.id)
 
 
 def _consider(draft: Draft, rule: Rule, on: bool) -> None:

@@ -264,6 +264,7 @@ NO_AUTH = Rule(
     basis="CORE, contracts",
     settings=("auth_admit_check_h", "auth_notice_h", "office_opens", "office_closes", "no_auth_payers"),
     watches=(Encounter, Coverage, Authorization),
+    hears=("admitted", "conversion-reverted", "coverage-changed", Coverage),
     look=look_no_auth,
     fire=fire_no_auth,
     steps=no_auth_steps,
@@ -284,5 +285,6 @@ READMISSION = Rule(
     basis="HRRP, PCR",
     settings=("readmit_cd",),
     watches=(Encounter,),
+    hears=("admitted", "discharged"),
     look=look_readmission,
 )

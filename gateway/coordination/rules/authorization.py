@@ -268,6 +268,7 @@ DENIED = Rule(
     basis="CMS-0057-F (reason); 42 CFR 422.582, 422.590",
     settings=("p2p_bd", "appeal_file_cd"),
     watches=(Authorization, Appointment, Encounter),
+    hears=(Authorization,),
     look=look_denied,
     steps=denied_steps,
 )

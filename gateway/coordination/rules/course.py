@@ -214,6 +214,7 @@ HIGHER = Rule(
     settings=("higher_care_units",),
     extended=True,
     watches=(Encounter,),
+    hears=("transferred",),
     about=about_transfers,
     wants=wants_notice,
     settle=settle_notice,
@@ -271,6 +272,7 @@ ATTENDING = Rule(
     basis="Product default",
     extended=True,
     watches=(Encounter,),
+    hears=("attending-changed",),
     about=about_new_doctors,
     wants=wants_contacts,
 )

@@ -204,6 +204,7 @@ VERIFY = Rule(
     basis="CORE",
     settings=("verify_valid_cd",),
     watches=(Encounter, Coverage),
+    hears=tuple(_ARRIVALS),
     look=look_verify,
 )
 

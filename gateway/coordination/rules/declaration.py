@@ -95,6 +95,8 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
 
     The first kind in `watches` is what the rule is about: `wants`, `checks` and `ripe` are called with such a record.
     `revives`: after a retraction the rule looks at that record again whenever something it watches changes.
+    `hears`: kinds of transitions and of changed records without which a rule that has no task of its own, open or
+    retracted, and no timer could only find nothing: it is not called then.  None: it is called whenever it watches.
     """
 
     id: str
@@ -113,6 +115,7 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     settings: tuple[str, ...] = ()  # numbers it asks for, fields of CoordinationSettings
     extended: bool = False  # off unless `enabled_rules` names it
     watches: tuple[Watched, ...] = ()
+    hears: tuple[str | Watched, ...] | None = None
     look: Look | None = None
     fire: Fire | None = None  # for the rule's own timers; escalation timers of tasks need none
     steps: Steps | None = None  # escalation other than the default

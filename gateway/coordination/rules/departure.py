@@ -9,6 +9,7 @@ from gateway.coordination.draft import Draft, hours
 from gateway.coordination.records import Encounter, Patient, Task
 from gateway.coordination.rules.declaration import Closing, Finding, Rule, gone, site_of
 from gateway.coordination.rules.stays import (
+    AT_DISCHARGE,
     OPEN_STAYS,
     coming_category,
     discharge_evidence,
@@ -203,6 +204,7 @@ RECONCILIATION = Rule(
     basis="TRC MRP, TCM",
     settings=("tcm_extra_dispositions",),
     watches=(Encounter, Patient),
+    hears=AT_DISCHARGE,
     about=about_discharges,
     wants=wants_reconciliation,
     settle=settle_reconciliation,
@@ -261,6 +263,7 @@ AMA = Rule(
     key="enc|dis{n}",
     basis="Product default",
     watches=(Encounter, Patient),
+    hears=AT_DISCHARGE,
     about=about_discharges,
     wants=wants_ama,
     settle=settle_ama,

@@ -20,6 +20,7 @@ from gateway.coordination.rules.declaration import (
     timers_of,
 )
 from gateway.coordination.rules.stays import (
+    AT_DISCHARGE,
     discharge_moment,
     focus_on,
     follow_ups,
@@ -210,6 +211,7 @@ CONTACT = Rule(
     basis="CPT 99495/99496",
     settings=("contact_bd", "tcm_extra_dispositions"),
     watches=(Encounter, Appointment, Patient),
+    hears=AT_DISCHARGE,
     look=look_contact,
     steps=contact_steps,
 )
@@ -238,6 +240,7 @@ UNBOOKED = Rule(
         "not_followup_services",
     ),
     watches=(Encounter, Appointment, Patient),
+    hears=AT_DISCHARGE,
     look=look_unbooked,
     fire=fire_unbooked,
     steps=unbooked_steps,

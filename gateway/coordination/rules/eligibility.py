@@ -151,6 +151,7 @@ REJECTED = Rule(
     basis="CAQH CORE 259",
     settings=("outage_wait_h",),
     watches=(Coverage, Appointment),
+    hears=("eligibility-rejected", "payer-down"),
     about=about_rejections,
     wants=wants_correction,
     checks=checks_of_outage,

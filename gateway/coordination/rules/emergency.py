@@ -91,6 +91,7 @@ FREQUENT = Rule(
     basis="Common definition (product default)",
     settings=("ed_freq_count", "ed_freq_cd", "ed_return_h"),
     watches=(Encounter,),
+    hears=("registered",),
     about=about_emergencies,
     wants=wants_plan,
     settle=settle_plan,

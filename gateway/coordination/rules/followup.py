@@ -125,5 +125,6 @@ NO_SHOW = Rule(
     basis="TCM, TRC",
     settings=("followup_none_cd", "followup_types"),
     watches=(Appointment,),
+    hears=("appointment-status",),
     look=look_no_show,
 )

@@ -256,6 +256,7 @@ CONTACT = Rule(
     basis="Product default",
     extended=True,
     watches=(Encounter, Patient),
+    hears=("admitted",),
     checks=checks_of_contacts,
     ripe=ripe_contacts,
     settle=settle_contacts,
@@ -296,6 +297,7 @@ BEDSIDE = Rule(
     settings=("languages",),
     extended=True,
     watches=(Encounter,),
+    hears=("admitted",),
     about=about_admissions,
     wants=wants_bedside_interpreter,
 )
@@ -353,6 +355,7 @@ ALLERGY = Rule(
     basis="Product default",
     extended=True,
     watches=(Patient,),
+    hears=("allergies-changed",),
     about=about_allergies,
     wants=wants_plan_review,
 )
@@ -371,6 +374,7 @@ UNLINKED = Rule(
     basis="Domain reference 2.3",
     extended=True,
     watches=(Patient,),
+    hears=("unlinked",),
     about=about_unlinked,
     wants=wants_separation,
 )

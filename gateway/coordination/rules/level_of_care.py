@@ -192,6 +192,7 @@ LEVEL = Rule(
     key="enc|v{class}|{time}",
     basis="Payer rules",
     watches=(Encounter, Authorization, Coverage),
+    hears=("class-changed",),
     about=about_class_changes,
     wants=wants_reverification,
     settle=settle_reverification,

@@ -9,6 +9,7 @@ from gateway.coordination.rules.declaration import Closing, Finding, Rule, done,
 from gateway.coordination.rules.departure import about_discharges, left_care
 from gateway.coordination.rules.payer import focus_of
 from gateway.coordination.rules.stays import (
+    AT_DISCHARGE,
     discharge_evidence,
     discharge_moment,
     focus_on,
@@ -189,6 +190,7 @@ INFORMATION = Rule(
     key="enc|dis{n}",
     basis="42 CFR 482.24(d), TRC",
     watches=(Encounter,),
+    hears=AT_DISCHARGE,
     about=about_discharges,
     wants=wants_discharge_information,
 )
@@ -207,6 +209,7 @@ EMERGENCY_NOTICE = Rule(
     basis="42 CFR 482.24(d)",
     extended=True,
     watches=(Encounter,),
+    hears=AT_DISCHARGE,
     about=about_discharges,
     wants=wants_emergency_notice,
 )
@@ -224,6 +227,7 @@ NO_PCP = Rule(
     key="patient|enc",
     basis="TRC, TCM",
     watches=(Encounter, Patient, Coverage),
+    hears=("admitted", *AT_DISCHARGE),
     about=about_stays_without_pcp,
     wants=wants_pcp,
     settle=settle_pcp,

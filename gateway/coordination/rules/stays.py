@@ -26,6 +26,9 @@ LIVE_VISITS = ATTENDED | {"booked"}
 _CALLED_OFF = frozenset({"cancelled", "noshow", "entered-in-error"})
 _NO_CARE_CLASSES = frozenset({"C", "N"})
 
+AT_DISCHARGE = ("discharged", "discharge-corrected", "death-withdrawn")
+"""The transitions at which `stays_with` or `stays_of_rule` name a stay that ended (`Rule.hears`)."""
+
 FARTHEST_FOLLOW_UP = 92
 """Days within which every follow-up visit starts, whatever a site sets."""
 

@@ -21,6 +21,7 @@ from gateway.coordination.rules.declaration import (
 )
 from gateway.coordination.rules.discharge import obstacle_to
 from gateway.coordination.rules.stays import (
+    AT_DISCHARGE,
     ATTENDED,
     discharge_evidence,
     discharge_moment,
@@ -176,6 +177,7 @@ OUTSIDE = Rule(
     basis="TCM",
     settings=("followup_high_cd", "followup_std_cd", "followup_none_cd"),
     watches=(Encounter, Appointment, Patient),
+    hears=(*AT_DISCHARGE, Appointment),
     about=about_windows,
     wants=wants_earlier,
     settle=settle_earlier,
@@ -197,6 +199,7 @@ NOT_COMPLETED = Rule(
     basis="TRC engagement within 30 days",
     settings=("followup_high_cd", "followup_std_cd"),
     watches=(Encounter, Appointment, Patient),
+    hears=AT_DISCHARGE,
     checks=checks_of_visit,
     ripe=ripe_visit,
     settle=settle_not_completed,

@@ -6,7 +6,7 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.coordination.draft import AGGREGATES
+from gateway.coordination.keys import AGGREGATES
 from mappings.events import CanonicalEvent, Location
 from tests.gateway.coordination.transition_builders import ACME, Story, adt, after, answer, person, response, siu, stay
 

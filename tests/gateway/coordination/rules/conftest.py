@@ -11,7 +11,7 @@ import pytest
 
 from gateway.coordination.changes import Cause, Changes, Command, Considered, CoordinationSettings, TimerFired
 from gateway.coordination.decide import decide
-from gateway.coordination.draft import AGGREGATES, key_of
+from gateway.coordination.keys import AGGREGATES, key_of
 from gateway.coordination.records import Record, Task, Timer
 from gateway.coordination.scope import PatientScope, Scope
 from mappings.events import (

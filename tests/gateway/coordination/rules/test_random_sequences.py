@@ -43,6 +43,8 @@ def owed(bench: Bench) -> set[tuple[str, str, str]]:
     stays = [stay for stay in home.encounters.values() if not stay.newborn]
     for stay in stays:
         left = stay.discharged_at
+        if left is not None and bench.now - left > timedelta(days=85):
+            continue  # what an erroneous death ended so long after the stay does not come back
         if stay.status == "discharged" and left is not None and stay.class_ in ("inpatient", "observation"):
             cycle = f"dis{stay.discharge_number}"
             again = any(
@@ -66,9 +68,11 @@ def owed(bench: Bench) -> set[tuple[str, str, str]]:
 
 
 class AllFamilies(RuleBasedStateMachine):
+    make_bench: type[Bench] = Bench
+
     @initialize(start=st.sampled_from(STARTS), extended=st.booleans())
     def begin(self, start: str, extended: bool) -> None:
-        self.bench = Bench(enabled_rules=ALL if extended else ())
+        self.bench = self.make_bench(enabled_rules=ALL if extended else ())
         self.at = local(start)
         self.say("event", "patient.updated", "ADT^A31", coverages=self.bench.insurance(plan_type="MA"))
 

@@ -1,0 +1,82 @@
+"""A rule that is not called (`Rule.hears`) could have done nothing: every decision is made twice, the second time with a
+reader who asks what each rule made of it, for whom none is left out."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+
+from gateway.coordination import rules as running
+from gateway.coordination.changes import Cause, Changes, Considered
+from gateway.coordination.decide import decide
+from gateway.coordination.rules.registry import RULES, Catalogue
+from tests.gateway.coordination.rules.conftest import Bench
+from tests.gateway.coordination.rules.test_random_sequences import ALL, AllFamilies, day
+
+
+class TwiceDecided(Bench):
+    """Decides beside a copy of the state on which every rule looks."""
+
+    def _decide(self, stimulus: Any, considered: list[Considered] | None = None) -> Changes:
+        self.scope = copy.deepcopy(self.scope)  # the indexes of both are filled in the same order
+        scope = copy.deepcopy(self.scope)
+        made = super()._decide(stimulus, considered)
+        cause = Cause(message_id=f"m-{self.count}", channel="adt", received_at=self.now, lanes=(7,))
+        whole = decide(scope, stimulus, cause, self.now, self.settings, b"salt", [])
+        assert msgspec.to_builtins(made) == msgspec.to_builtins(whole)
+        assert msgspec.to_builtins(self.scope) == msgspec.to_builtins(scope)
+        return made
+
+
+class InAnyHistory(AllFamilies):
+    make_bench = TwiceDecided
+
+
+InAnyHistory.TestCase.settings = settings(
+    max_examples=15,
+    stateful_step_count=25,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+    phases=[Phase.reuse, Phase.generate],
+)
+TestInAnyHistory = InAnyHistory.TestCase
+
+
+@pytest.mark.parametrize("turn", [0, 7, 19, -1])
+@pytest.mark.parametrize("extended", [False, True])
+def test_a_busy_fortnight_decided_with_and_without_the_uncalled_rules_is_the_same(
+    monkeypatch: pytest.MonkeyPatch, turn: int, extended: bool
+) -> None:
+    first, *others = RULES
+    order = others[::-1] if turn < 0 else [*others[turn:], *others[:turn]]
+    monkeypatch.setattr(running, "CATALOGUE", Catalogue((first, *order)))
+    bench = TwiceDecided(enabled_rules=ALL if extended else ())
+    day(bench)
+    assert len({task.rule_id for task in bench.tasks()}) > 15
+
+
+def test_an_admission_calls_no_rule_about_discharges(make_bench: type[Bench], monkeypatch: pytest.MonkeyPatch) -> None:
+    called: list[str] = []
+    consider = running._consider
+
+    def note(draft: Any, rule: Any, on: bool) -> None:
+        called.append(rule.id)
+        consider(draft, rule, on)
+
+    monkeypatch.setattr(running, "_consider", note)
+    bench = make_bench()
+    bench.hear(bench.admit("2026-07-01 09:00", coverages=bench.insurance()))
+    assert {"verify-coverage-on-admit", "readmission-30d"} <= set(called)
+    assert not {"discharge-contact-2bd", "med-reconciliation-30d", "family-contact-missing"} & set(called)
+    bench.hear(bench.discharge("2026-07-02 14:10"))
+    assert {"discharge-contact-2bd", "med-reconciliation-30d"} <= set(called)
+
+
+def test_a_rule_that_hears_something_says_which_transitions_or_records() -> None:
+    for rule in RULES:
+        records = {kind for kind in rule.hears or () if not isinstance(kind, str)}
+        assert records <= set(rule.watches), f"{rule.id} hears of records that it does not watch"
