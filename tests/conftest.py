@@ -28,8 +28,8 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
-    """Where nothing may be skipped (BATON_TEST_FORBID_SKIPS, set by CI), a skipped test fails the run."""
-    if os.environ.get("BATON_TEST_FORBID_SKIPS") and _skipped:
+    """Where nothing may be skipped (FORBID_SKIPS, set by CI), a skipped test fails the run."""
+    if os.environ.get("FORBID_SKIPS") and _skipped:
         print("\nskipped, though it should have run here:", *_skipped, sep="\n  ")
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
