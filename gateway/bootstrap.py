@@ -25,7 +25,7 @@ from gateway.compute.answering import ApplicationAnswers, Outcome
 from gateway.compute.process import ComputeProcess
 from gateway.compute.protocol import Configure, Decided
 from gateway.configuration import compute_configuration
-from gateway.coordination.changes import Adopt, Ask, Command, Undo
+from gateway.coordination.changes import Adopt, Ask, Command, Link, Undo
 from gateway.desk import DeskClerk
 from gateway.intake import GroupCommitIntake, IntakeFeed
 from gateway.mllp_opening import message_sinks
@@ -285,7 +285,7 @@ class Gateway:
         """A person's act on a task.  Raises gateway.pipeline.Conflict."""
         return await self.pipeline.execute(command, patient_id)
 
-    async def ask(self, question: Ask | Adopt | Undo, *, dry_run: bool = False) -> WriteSet:
+    async def ask(self, question: Ask | Adopt | Undo | Link, *, dry_run: bool = False) -> WriteSet:
         """A question to a payer, what going live found, or a merge undone.  Raises gateway.pipeline.Conflict."""
         return await self.pipeline.ask(question, dry_run=dry_run)
 

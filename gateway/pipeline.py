@@ -16,8 +16,9 @@ from typing import Any
 
 from gateway.compute.process import ComputeFailure, ComputeProcess
 from gateway.compute.protocol import Decided, ItemKeys, ReadDone
-from gateway.coordination.changes import Adopt, Ask, Command, Silence, Undo
+from gateway.coordination.changes import Adopt, Ask, Command, Link, Silence, Undo
 from gateway.coordination.records import Patient, Timer
+from gateway.crosswalk import needed
 from gateway.store.ports import (
     Loaded,
     LoadRequest,
@@ -319,13 +320,13 @@ class Pipeline:
 
     # -- commands ----------------------------------------------------------------------------------------------------
 
-    async def ask(self, question: Ask | Adopt | Undo | Silence, *, dry_run: bool = False) -> WriteSet:
+    async def ask(self, question: Ask | Adopt | Undo | Link | Silence, *, dry_run: bool = False) -> WriteSet:
         """A question to a payer, what going live found, a merge undone, or a silent feed, in the
         patient's lane; with `dry_run` nothing is written.  Raises Conflict."""
-        session = await self._store.claim_patient(question.patient_id)
+        further = frozenset(question.lanes) if isinstance(question, Link) else frozenset[int]()
+        session = await self._store.claim_patient(question.patient_id, further)
         async with session:
-            prior = [question.prior_id] if isinstance(question, Undo) else []
-            loaded = await session.load(LoadRequest(patient_ids=[question.patient_id, *prior]))
+            loaded = await session.load(needed(question))
             decided = await self._compute.act({"command": question, "rows": loaded.rows, "now": self._clock()})
             outcome = decided.done[0]
             if outcome.outcome != "processed":

@@ -18,6 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from gateway.api import (
     audit,
     channels,
+    crosswalk,
     events,
     explanations,
     fhir,
@@ -60,6 +61,7 @@ _ROUTERS = (
     replay,
     webhooks,
     inquiries,
+    crosswalk,
     merges,
     partners,
     ledger,

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from gateway.certificates import Certificates
 from gateway.clock import Clock
-from gateway.coordination.changes import Adopt, Ask, Command, Undo
+from gateway.coordination.changes import Adopt, Ask, Command, Link, Undo
 from gateway.replayer import Replayer
 from gateway.settings import Settings
 from gateway.store.core_store import CoreStore
@@ -78,7 +78,7 @@ class GatewayPort(Protocol):
         """A person's act on a task of this patient.  Raises gateway.pipeline.Conflict."""
         ...
 
-    async def ask(self, question: Ask | Adopt | Undo, *, dry_run: bool = False) -> WriteSet:
+    async def ask(self, question: Ask | Adopt | Undo | Link, *, dry_run: bool = False) -> WriteSet:
         """A question to a payer, or a merge undone; with `dry_run` nothing is written.  Raises
         gateway.pipeline.Conflict."""
         ...

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from gateway.compute.state import State
 from gateway.compute.unmatched import NOBODY, nobody
-from gateway.coordination.changes import Adopt, Ask, Command, Silence, Undo
+from gateway.coordination.changes import Adopt, Ask, Command, Link, Silence, Undo
 from gateway.coordination.scope import PatientScope, Scope
 
 
-def home_of(command: Command | Ask | Adopt | Undo | Silence, state: State) -> PatientScope | None:
+def home_of(command: Command | Ask | Adopt | Undo | Link | Silence, state: State) -> PatientScope | None:
     """Whose state a command changes; a payer is not asked about one who was merged into another: his lanes are not held
     then."""
-    if isinstance(command, Undo):
+    if isinstance(command, Undo | Link):
         return state.patients.get(command.patient_id)
     if isinstance(command, Silence):
         return state.patients.get(NOBODY) or nobody()
@@ -23,16 +23,26 @@ def home_of(command: Command | Ask | Adopt | Undo | Silence, state: State) -> Pa
     return next((p for p in state.patients.values() if command.task_id in p.tasks), None)
 
 
-def scope_of(command: Command | Ask | Adopt | Undo | Silence, home: PatientScope, state: State) -> Scope:
-    """The patient of the command; of an undone merge also whoever was merged into him."""
+def scope_of(command: Command | Ask | Adopt | Undo | Link | Silence, home: PatientScope, state: State) -> Scope:
+    """The patient of the command; of an undone merge also whoever was merged into him, of a number whoever has it."""
+    if isinstance(command, Link):
+        row = state.identifiers.get((command.authority, command.value))
+        owner = state.root(row.patient_id) if row is not None else None
+        if owner is None or owner is home:
+            return Scope(subject=home)
+        return Scope(subject=home, others={owner.patient.patient_id: owner})
     prior = state.patients.get(command.prior_id) if isinstance(command, Undo) else None
     return Scope(subject=home, others={prior.patient.patient_id: prior} if prior is not None else {})
 
 
-def origin_of(command: Command | Ask | Adopt | Undo | Silence, home: PatientScope) -> tuple[str, str]:
+def origin_of(command: Command | Ask | Adopt | Undo | Link | Silence, home: PatientScope) -> tuple[str, str]:
     """(what the command is about, what its ids derive from)."""
     if isinstance(command, Undo):
         return command.merge_id, f"undo.{command.merge_id}"
+    if isinstance(command, Link):
+        person = home.patient
+        origin = f"link.{person.patient_id}.{person.revision}.{command.authority}|{command.value}"
+        return f"link-{person.patient_id}", origin
     if isinstance(command, Adopt):
         ids = (*(task.task_id for task in command.tasks), *(timer.timer_id for timer in command.timers))
         return f"live-{command.channel}", f"live.{command.patient_id}.{','.join(ids)}"
@@ -44,7 +54,7 @@ def origin_of(command: Command | Ask | Adopt | Undo | Silence, home: PatientScop
     return command.task_id, f"{command.task_id}.{home.tasks[command.task_id].revision}.{command.name}"
 
 
-def channel_of(command: Command | Ask | Adopt | Undo | Silence) -> str:
+def channel_of(command: Command | Ask | Adopt | Undo | Link | Silence) -> str:
     """The channel whose settings hold; empty: those of the whole gateway."""
     return command.channel if isinstance(command, Silence) else ""
 

@@ -11,7 +11,7 @@ from datetime import datetime
 import msgspec
 
 from gateway.compute.answering import AnswerRule
-from gateway.coordination.changes import Adopt, Ask, Command, CoordinationSettings, Silence, Undo
+from gateway.coordination.changes import Adopt, Ask, Command, CoordinationSettings, Link, Silence, Undo
 from gateway.coordination.records import (
     Appointment,
     Authorization,
@@ -86,7 +86,7 @@ class Decide(msgspec.Struct, kw_only=True, tag="decide"):
 class Act(msgspec.Struct, kw_only=True, tag="act"):
     """A person's command on one task, or what the gateway itself noticed: no reading before it."""
 
-    command: Command | Ask | Adopt | Undo | Silence
+    command: Command | Ask | Adopt | Undo | Link | Silence
     rows: StateRows
     now: datetime
 

@@ -73,6 +73,16 @@ class Undo(msgspec.Struct, frozen=True, kw_only=True, tag="undo"):
     reason: str
 
 
+class Link(msgspec.Struct, frozen=True, kw_only=True, tag="link"):
+    """A person gives a patient a further number, from a cross-walk.  `lanes`: in which messages about it come."""
+
+    patient_id: str
+    authority: str
+    value: str
+    lanes: tuple[int, ...]
+    actor: str
+
+
 class Ask(msgspec.Struct, frozen=True, kw_only=True, tag="ask"):
     """A question to a payer, asked by a person, a program or the gateway itself.
 
@@ -136,7 +146,7 @@ class Silence(msgspec.Struct, frozen=True, kw_only=True, tag="silence"):
     patient_id: str = ""
 
 
-Stimulus = CanonicalEvent | TimerFired | Command | Ask | Adopt | Undo | Silence
+Stimulus = CanonicalEvent | TimerFired | Command | Ask | Adopt | Undo | Link | Silence
 
 
 class Emitted(msgspec.Struct, kw_only=True):

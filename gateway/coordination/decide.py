@@ -16,6 +16,7 @@ from gateway.coordination.changes import (
     Considered,
     CoordinationSettings,
     Ids,
+    Link,
     Silence,
     Stimulus,
     TimerFired,
@@ -28,6 +29,7 @@ from gateway.coordination.rules import run_rules, run_timer
 from gateway.coordination.rules.feed import hear_silence
 from gateway.coordination.scope import Scope
 from gateway.coordination.transitions import apply_event
+from gateway.coordination.transitions.crosswalk import link_number
 from gateway.coordination.transitions.implied import IMPLIED_DISCHARGE, discharge_implied
 from gateway.coordination.transitions.inquiry import ASK
 from gateway.coordination.transitions.undoing import undo_merge
@@ -52,6 +54,8 @@ def decide(
         apply_command(draft, stimulus)
     elif isinstance(stimulus, Undo):
         undo_merge(draft, stimulus)
+    elif isinstance(stimulus, Link):
+        link_number(draft, stimulus)
     elif isinstance(stimulus, Ask):
         apply_ask(draft, stimulus)
     elif isinstance(stimulus, Adopt):

@@ -65,12 +65,12 @@ class CoreStore(ABC):
         found = await self.fetch(select(patients.c.lanes_json).where(patients.c.patient_id == patient_id))
         return frozenset(json.loads(found[0]["lanes_json"])) if found else frozenset()
 
-    async def claim_patient(self, patient_id: str) -> Session:
-        """An empty session that holds the lanes of one patient, for a command: also when a merge gave him further lanes
-        while it waited.  What is nobody's has a lane of its own."""
+    async def claim_patient(self, patient_id: str, further: frozenset[int] = frozenset()) -> Session:
+        """An empty session that holds the lanes of one patient and `further` ones, for a command: also when a merge
+        gave him more while it waited.  What is nobody's has a lane of its own."""
         while True:
             lanes = await self.patient_lanes(patient_id) or NOBODYS_LANE
-            session = await self.hold(lanes)
+            session = await self.hold(lanes | further)
             if await self.patient_lanes(patient_id) <= lanes:
                 return session
             await session.__aexit__(None, None, None)

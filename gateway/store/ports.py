@@ -279,7 +279,7 @@ class Store(Protocol):
         work id `up_to` (rule 3 of the merge protocol)."""
         ...
 
-    async def claim_patient(self, patient_id: str) -> Session:
+    async def claim_patient(self, patient_id: str, further: frozenset[int] = frozenset()) -> Session:
         """An empty session that holds the lanes of one patient (of all that were merged into him), for a command."""
         ...
 

@@ -39,6 +39,7 @@ Transition kinds (`aggregate`: `from_value` -> `to_value`)
     merged                   patient (the survivor): prior patient id -> survivor's; one per prior
     unmerged                 patient, each of the two: survivor's id -> id of the record that is its own again
     linked, unlinked         patient, each of the two: None -> the other's id; A24, A37
+    number-linked            patient: None -> None; a cross-walk gave him a further number
     identifier-changed       patient: None -> None; A46 to A48
     identifier-moved         patient (who has it now): former patient's id -> his own; A43, where the former one goes on
     account-merged           patient: None -> None; A35, A36, A41.  account-identifier-changed: A49

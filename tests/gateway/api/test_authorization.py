@@ -127,6 +127,19 @@ MATRIX = [
     ),
     Cell(
         "POST",
+        "/api/v1/patients/_link",
+        "/api/v1/patients/_link",
+        "patients:write",
+        right=403,  # it concerns every facility
+        other=403,
+        body={
+            "actor": "jdoe",
+            "reason": "clinic",
+            "rows": [{"authority": "A", "value": "1", "other_authority": "B", "other_value": "2"}],
+        },
+    ),
+    Cell(
+        "POST",
         "/api/v1/merges/{merge_id}/undo",
         "/api/v1/merges/mrg_1/undo",
         "patients:write",

@@ -221,3 +221,38 @@ def test_wrong_merge_is_listed_and_taken_back_after_a_dry_run(baton: Any, served
     again = baton(*undo, "--apply")
     assert again.code == 1 and "409" in again.err
     assert baton("merges", "list", "pat_none", *config).code == 1
+
+
+def test_crosswalk_is_previewed_then_links_numbers_and_never_merges(baton: Any, served: Served) -> None:
+    config = ("--config", served.config)
+    for number in ("900831", "900832"):
+        send(baton, served, ADMIT.format(id=f"x{number}").replace("900700", number).replace("V70001", f"V{number}"))
+    file = served.folder / "crosswalk.csv"
+    lines = ("authority,value,authority,value", "GENHOSP,900831,CLINIC,77", "CLINIC,77,LAB,5",
+             "GENHOSP,900832,CLINIC,77", "NOWHERE,1,CLINIC,78", "")  # fmt: skip
+    file.write_text("\n".join(lines))
+    load = ("patients", "link", file, "--reason", "cross-walk of the clinic", "--actor", "jdoe", *config)
+
+    def statuses(*more: str) -> list[str]:
+        return [row["status"] for row in baton(*load, *more, "--json").rows]
+
+    expected = ["link", "link", "conflict", "unknown"]
+    assert until(lambda: statuses() == expected)
+    dry = baton(*load)
+    assert dry.code == 1 and "--apply" in dry.out and "900831" not in dry.out
+    assert statuses("--apply") == expected
+    assert statuses("--apply") == ["known", "known", "conflict", "unknown"]
+    send(baton, served, ADMIT.format(id="x77").replace("900700^^^GENHOSP", "77^^^CLINIC").replace("V70001", "V70833"))
+    patient = baton(*load, "--json").rows[0]["patient_id"]
+    updated = until(
+        lambda: [
+            row
+            for row in baton("tail", "--from", "start", "--no-follow", *config, "--json").rows
+            if row["subject"].endswith(patient) and row["type"].startswith("encounter.")
+        ][1:]
+    )
+    assert updated
+    linked = baton("audit", "--action", "patient.link", *config, "--json").rows
+    assert [(row["actor"], row["object"]) for row in linked] == [("jdoe", patient)] * 2
+    file.write_text("GENHOSP,900831,CLINIC")
+    assert baton(*load).code == 2
