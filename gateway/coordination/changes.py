@@ -217,7 +217,8 @@ class Ids:
 
     def __init__(self, salt: bytes, cause: Cause) -> None:
         self._keyed = _keyed(salt)
-        self._origin = f"{cause.origin or cause.message_id}/{cause.item}/"
+        self._begun = self._keyed.copy()  # every id of this cause begins its digest with the same words
+        self._begun.update(f"{cause.origin or cause.message_id}/{cause.item}/".encode())
         number = cause.message_id[2:] if cause.message_id.startswith("m-") else "0"
         self._head = f"{int(number):011x}" if number.isdigit() else f"{0:011x}"
         self._next: dict[str, int] = {}
@@ -231,8 +232,8 @@ class Ids:
         what = f"{prefix}{about}"
         index = self._next.get(what, 0)
         self._next[what] = index + 1
-        digest = self._keyed.copy()
-        digest.update(f"{self._origin}{what}{index}".encode())
+        digest = self._begun.copy()
+        digest.update(f"{what}{index}".encode())
         return f"{prefix}_{self._head}{digest.hexdigest()}"
 
     def named(self, prefix: str, name: str) -> str:

@@ -50,6 +50,18 @@ R = TypeVar("R", bound=Record)
 Stateful = (Patient, Encounter, Appointment, Coverage, Authorization, Task, Inquiry)
 
 
+_TABLES: dict[type[Record], str] = {
+    Encounter: "encounters",
+    Appointment: "appointments",
+    Coverage: "coverages",
+    Authorization: "authorizations",
+    Task: "tasks",
+    Inquiry: "inquiries",
+    Timer: "timers",
+}
+"""Records that a scope holds by their one id."""
+
+
 class Draft:
     """One stimulus, one scope, one set of changes."""
 
@@ -161,29 +173,17 @@ class Draft:
     def put(self, record: Record, of: PatientScope | None = None) -> None:
         """Add a new record to the patient's state (`of`: another patient of the scope)."""
         home = of or self.subject
-        match record:
-            case Patient():
-                home.patient = record
-            case PatientIdentifier():
-                home.identifiers[record.authority, record.value] = record
-            case Encounter():
-                home.encounters[record.encounter_id] = record
-            case EncounterLocation():
-                home.locations[record.encounter_id, record.sequence] = record
-            case Appointment():
-                home.appointments[record.appointment_id] = record
-            case Coverage():
-                home.coverages[record.coverage_id] = record
-            case Authorization():
-                home.authorizations[record.authorization_id] = record
-            case Task():
-                home.tasks[record.task_id] = record
-            case Inquiry():
-                home.inquiries[record.inquiry_id] = record
-            case Timer():
-                home.timers[record.timer_id] = record
-            case _:
-                raise TypeError(f"{type(record).__name__} is not state")
+        kind = type(record)
+        if kind is Patient:
+            home.patient = cast(Patient, record)
+        elif (table := _TABLES.get(kind)) is not None:
+            getattr(home, table)[key_of(record)[0]] = record
+        elif isinstance(record, PatientIdentifier):
+            home.identifiers[record.authority, record.value] = record
+        elif isinstance(record, EncounterLocation):
+            home.locations[record.encounter_id, record.sequence] = record
+        else:
+            raise TypeError(f"{kind.__name__} is not state")
         self._changed(record)
 
     def _changed(self, record: Record) -> None:

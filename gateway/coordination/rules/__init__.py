@@ -14,6 +14,7 @@ from gateway.coordination.rules.cancellation import retract_scoped
 from gateway.coordination.rules.declaration import Rule, keep_checks, next_step, open_found, settle_task
 from gateway.coordination.rules.payer import focus_of
 from gateway.coordination.rules.registry import CATALOGUE
+from gateway.coordination.scope import PatientScope
 from gateway.coordination.tables import WAKE
 from gateway.coordination.tasks import Step, escalate, set_step, wake
 
@@ -25,12 +26,13 @@ UNCONCERNED = ("nothing that the rule watches changed", "what triggers it did no
 
 def run_rules(draft: Draft) -> None:
     """Let every rule look that watches something the event changed."""
-    if not draft.makes_tasks or draft.scope.subject is None:
+    home = draft.scope.subject
+    if not draft.makes_tasks or home is None:
         return
     _attempt_retractions(draft)
     on = CATALOGUE.on(draft.settings)
     for rule in CATALOGUE.watching(frozenset(draft.touched_kinds)):
-        if draft.considered is None and _could_do_nothing(draft, rule, rule.id in on):
+        if draft.considered is None and _could_do_nothing(draft, home, rule, rule.id in on):
             continue
         try:
             _consider(draft, rule, rule.id in on)
@@ -40,11 +42,11 @@ def run_rules(draft: Draft) -> None:
         _note_silent(draft)
 
 
-def _could_do_nothing(draft: Draft, rule: Rule, on: bool) -> bool:
+def _could_do_nothing(draft: Draft, home: PatientScope, rule: Rule, on: bool) -> bool:
     """Whether the rule would look in vain (`Rule.hears`): most rules are about something else than most messages."""
-    if on and (rule.hears is None or draft.subject.timers.has(rule.id) or draft.concerns(rule.hears)):
+    if on and (rule.hears is None or draft.concerns(rule.hears) or home.timers.has(rule.id)):
         return False
-    return not draft.subject.tasks.has(rule.id)
+    return not home.tasks.has(rule.id)
 
 
 def _consider(draft: Draft, rule: Rule, on: bool) -> None:
@@ -69,7 +71,9 @@ def _consider(draft: Draft, rule: Rule, on: bool) -> None:
 def _records(draft: Draft, rule: Rule) -> dict[str, Record]:
     """What the rule looks at, each once: what it names, and what it had retracted tasks about."""
     assert rule.about is not None
-    found: dict[str, Record] = {_id_of(record): record for record in rule.about(draft)}
+    found: dict[str, Record] = {}
+    for record in rule.about(draft):
+        found[_id_of(record)] = record
     if rule.revives:
         for task in draft.subject.tasks.retracted_of(rule.id):
             if (record := _record_of(draft, rule.watches[0], task)) is not None:
