@@ -287,6 +287,8 @@ def set_due(draft: Draft, rule: Rule, task: Task, due_at: datetime) -> Task:
 
 def next_step(draft: Draft, rule: Rule, task: Task, *, after: datetime | None = None) -> Step | None:
     """The first escalation step later than `after`; the earliest of all when None, even when it is past."""
+    if rule.steps is None and after is None:
+        return Step(task.due_at, "due")  # every step to a lead is a business day later
     steps = list(rule.steps(draft, task) if rule.steps else default_steps(draft, task))
     numbers = draft.numbers(task.facility_id)
     if OVERDUE_RULE in numbers.enabled_rules and OVERDUE_RULE not in numbers.disabled_rules:

@@ -4,16 +4,20 @@ reader who asks what each rule made of it, for whom none is left out."""
 from __future__ import annotations
 
 import copy
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, Phase, settings
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
 
 from gateway.coordination import rules as running
-from gateway.coordination.changes import Cause, Changes, Considered
+from gateway.coordination.changes import Cause, Changes, Considered, Ids, TimerFired
 from gateway.coordination.decide import decide
-from gateway.coordination.rules.registry import RULES, Catalogue
+from gateway.coordination.draft import Draft
+from gateway.coordination.rules.declaration import default_steps, next_step
+from gateway.coordination.rules.registry import BY_ID, RULES, Catalogue
 from tests.gateway.coordination.rules.conftest import Bench
 from tests.gateway.coordination.rules.test_random_sequences import ALL, AllFamilies, day
 
@@ -80,3 +84,18 @@ def test_a_rule_that_hears_something_says_which_transitions_or_records() -> None
     for rule in RULES:
         records = {kind for kind in rule.hears or () if not isinstance(kind, str)}
         assert records <= set(rule.watches), f"{rule.id} hears of records that it does not watch"
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.datetimes(datetime(2026, 1, 1), datetime(2027, 12, 31), timezones=st.just(UTC)))
+def test_the_first_default_step_is_the_due_time_whenever_that_is(due_at: datetime) -> None:
+    bench = Bench()
+    bench.hear(bench.admit("2026-07-01 09:00", coverages=bench.insurance()))
+    task = msgspec.structs.replace(bench.task("verify-coverage-on-admit"), due_at=due_at, escalations=0)
+    cause = Cause(message_id="m-9", received_at=bench.now)
+    draft = Draft(
+        bench.scope, TimerFired(timer=bench.timers()[0]), cause, bench.now, bench.settings, Ids(b"salt", cause)
+    )
+    steps = default_steps(draft, task)
+    assert min(steps, key=lambda step: step.at) == next_step(draft, BY_ID[task.rule_id], task)
+    assert {step.kind for step in steps if step.at > due_at} == {"lead"}
