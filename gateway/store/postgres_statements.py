@@ -66,7 +66,7 @@ WITH input AS (
 ), named AS (
     SELECT j.*, CASE WHEN j.duplicate_of IS NULL AND j.dedup_key IS NOT NULL AND j.kind = 'hl7v2' AND j.control_id <> ''
         THEN COALESCE(
-            (SELECT f.journal_id FROM input f WHERE f.ord = j.namesake),
+            CASE WHEN j.namesake > 0 THEN (SELECT f.journal_id FROM input f WHERE f.ord = j.namesake) END,
             (SELECT o.journal_id FROM seen o WHERE o.dedup_key BETWEEN j.first_key AND j.last_key
                 AND o.dedup_key <> j.dedup_key AND o.seen_at >= $21 ORDER BY o.dedup_key LIMIT 1))
     END AS same_id_as FROM judged j
