@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import time
 from pathlib import Path
 from typing import Annotated
@@ -79,6 +80,10 @@ def _serve_core(scenario: Scenario, port: int) -> None:
 
 
 def _serve(folder: FolderPayer, once: bool) -> None:
+    """Until Ctrl-C or SIGTERM, also where a shell in the background has switched Ctrl-C off."""
+    if not once:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, signal.default_int_handler)
     try:
         folder.make()
         folder.step(system_clock().astimezone(), wait=not once)

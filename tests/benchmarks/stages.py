@@ -34,7 +34,7 @@ class Plan:
 
     @staticmethod
     def quick() -> Plan:
-        return Plan(rounds=1, seconds=0.6, connections=(1, 32), paced_seconds=2.0, rows=20_000, batches=6)
+        return Plan(rounds=1, seconds=0.3, connections=(1, 32), paced_seconds=1.0, rows=5_000, batches=4)
 
 
 @dataclass

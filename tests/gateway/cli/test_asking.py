@@ -54,7 +54,7 @@ stable_seconds = 0
         _wait_until_ready(f"http://127.0.0.1:{api}/readyz", folder / "var" / "admin.key", gateway)
         payer = subprocess.Popen([*baton, "payer", "--config", str(config)], stdout=subprocess.DEVNULL)
         yield config, mllp
-        payer.send_signal(signal.SIGINT)
+        payer.send_signal(signal.SIGTERM)
         assert payer.wait(20) == 0
         gateway.send_signal(signal.SIGTERM)
         assert gateway.wait(20) == 0
