@@ -18,7 +18,7 @@ services:  ## PostgreSQL 15, RabbitMQ and sshd from Debian, when missing (the te
 	@scripts/install-services.sh
 
 test: setup services  ## everything, with a real PostgreSQL, a real RabbitMQ, real sockets and files
-	@$(BIN)/pytest -q
+	@$(BIN)/pytest -q -n 2 --dist loadfile --no-loadscope-reorder
 
 check: setup  ## lint, format, types, import contract, names
 	@$(BIN)/ruff check .

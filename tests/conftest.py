@@ -19,6 +19,11 @@ CORPUS = Path(__file__).resolve().parents[2] / "shared" / "corpus"
 _skipped: list[str] = []
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whole gateways first: they take longest, and one begun last would leave the other workers idle."""
+    items.sort(key=lambda item: not {"journeys", "benchmarks"} & set(item.path.parts))
+
+
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     """Remember what was skipped: only tests marked `corpus`, and only where the corpus is absent, may be."""
     if report.skipped and not hasattr(report, "wasxfail"):
