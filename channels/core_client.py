@@ -18,7 +18,8 @@ from itertools import groupby
 
 from channels.core_http import NO_CONNECTION, CoreLine, CoreServer
 from channels.core_ports import BATCH, DOCUMENT, Asked, Book, Exchange, NotAsked
-from channels.ports import Answer, Delivery, Inbound, Intake, Outcome
+from channels.polling import PollingSource
+from channels.ports import Delivery, Intake, Outcome
 from channels.tls import Tls
 from parsers.core.envelope import ACK_RETRIEVAL, REAL_TIME, RESULTS_ACK, RESULTS_RETRIEVAL, SUBMIT, Envelope, Kind
 from parsers.core.payloads import use_of_document, value_of
@@ -50,11 +51,14 @@ class CoreClientSettings:
     results_for: float = 4 * 86400.0
 
 
-class CoreClient:
+class CoreClient(PollingSource):
     """`channels.ports.Destination` of one channel, and its source: results are polled for.
 
     Counters: `asked`, `answered`, `failed`; `trouble`: why nothing gets through now, or None.
     """
+
+    CANNOT = "a request failed"
+    CAN_AGAIN = "answers again"
 
     def __init__(
         self,
@@ -65,20 +69,15 @@ class CoreClient:
         *,
         tls: Tls | None = None,
     ) -> None:
+        super().__init__(settings.name, intake, settings.poll_seconds, clock)
         self.settings = settings
         self.asked = 0
         self.answered = 0
         self.failed = 0
-        self.trouble: str | None = None
-        self.paused = False
-        self._intake = intake
         self._book = book
-        self._clock = clock
         self._line = CoreLine(settings.server, clock, tls)
         self._tries: dict[str, tuple[int, float]] = {}  # delivery -> how often, not again before
         self._limit = asyncio.Semaphore(_AT_ONCE)
-        self._ending = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
 
     # -- asking in real time (channels.core_ports.Asker) -----------------------------------------------------------
 
@@ -107,27 +106,15 @@ class CoreClient:
                 envelope = await self._line.send(kind, fields, payload)
             except NotAsked as problem:
                 self.failed += 1
-                if self.trouble is None:
-                    log.error("channel %s: a request failed: %s", self.settings.name, problem.code)
-                self.trouble = problem.code
+                self._begin_trouble(problem.code)
                 raise
         self.answered += 1
-        if self.trouble is not None:
-            log.warning("channel %s: answers again", self.settings.name)
-            self.trouble = None
+        self._end_trouble()
         return envelope
 
     async def _store(self, document: bytes, identity: str) -> int | None:
         """The journal row of what came back.  Raises NotAsked when the store is away: the request is asked again."""
-        stored: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-
-        def answered(answer: Answer) -> None:
-            if not stored.done():
-                stored.set_result(answer)
-
-        name = self.settings.name
-        self._intake.submit(Inbound(name, name, self._clock(), document, answered, kind="x12", identity=identity))
-        answer = await stored
+        answer = await self._offer(self.settings.name, document, "x12", identity)
         if not answer.accepted and answer.close:
             raise NotAsked("not-stored", "the answer could not be stored", later=True)
         return answer.duplicate_of or answer.journal_id or None
@@ -151,7 +138,7 @@ class CoreClient:
         return [outcomes.get(delivery.id, Outcome.FAILED) for delivery in batch]
 
     async def close(self) -> None:
-        self._ending.set()
+        await super().close()
         await self._line.close()
 
     async def _deliver(self, delivery: Delivery) -> Outcome:
@@ -216,39 +203,9 @@ class CoreClient:
 
     # -- polling (a source of the gateway) -------------------------------------------------------------------------
 
-    async def start(self) -> None:
-        self._task = asyncio.create_task(self._poll(), name=f"core client {self.settings.name}")
-
-    def pause(self) -> None:
-        """Fetch nothing; what is to be sent goes on."""
-        self.paused = True
-
-    def resume(self) -> None:
-        self.paused = False
-
-    async def drain(self, timeout: float = 15.0) -> None:
-        self._ending.set()
-        if self._task is not None:
-            await asyncio.wait({self._task}, timeout=timeout)
-            self._task.cancel()
-            await asyncio.wait({self._task})
-
-    @property
-    def connections(self) -> int:
-        return 0
-
-    async def _poll(self) -> None:
-        while not self._ending.is_set():
-            if not self.paused and self._intake.accepting:
-                try:
-                    await self.fetch()
-                except Exception as problem:  # the next round looks again; what failed is said where it failed
-                    log.error("channel %s: polling failed: %s", self.settings.name, type(problem).__name__)
-            try:
-                async with asyncio.timeout(self.settings.poll_seconds):
-                    await self._ending.wait()
-            except TimeoutError:
-                pass
+    async def look(self) -> bool:
+        await self.fetch()
+        return False
 
     async def fetch(self) -> int:
         """Ask once for everything that is outstanding; how many documents came."""

@@ -21,8 +21,9 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from channels.file_source import Settling, unfinished
+
 WORKING, DONE, ERROR = ".working", "done", "error"
-TEMPORARY = (".tmp", ".part", ".filepart", ".partial")
 _NAME_KEPT = 180  # bytes of a partner's file name that ours ends with
 _READ_ONLY = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
@@ -55,9 +56,8 @@ class DropFolder:
     def __init__(self, path: Path, *, stable_seconds: float, max_file: int) -> None:
         self.path = path
         self.odd = 0  # links, pipes and the like in the folder at the last pass: never followed, never read
-        self._stable_seconds = stable_seconds
         self._max_file = max_file
-        self._seen: dict[str, tuple[Mark, float]] = {}  # name -> what it was, and since when
+        self._settling: Settling[Mark] = Settling(stable_seconds)
         self._read: dict[str, Mark] = {}  # of what was taken: what it was when it was read
         self._held: set[Mark] = set()  # taken where they lie, because they cannot be moved
 
@@ -75,19 +75,11 @@ class DropFolder:
 
     def claim(self, limit: int) -> list[Claimed]:
         """Take up to `limit` files that are whole, oldest first."""
-        now = time.monotonic()
         with self._open(WORKING) as (folder, working):
-            ready: list[tuple[int, str, Mark]] = []
-            seen: dict[str, tuple[Mark, float]] = {}
-            marks: set[Mark] = set()
             whole, self.odd = _candidates(folder)
-            for name, mark in whole:
-                before, since = self._seen.get(name, (None, now))
-                seen[name] = (mark, since if before == mark else now)
-                marks.add(mark)
-                if before == mark and now - since >= self._stable_seconds and mark not in self._held:
-                    ready.append((mark[3], name, mark))
-            self._seen, self._held = seen, self._held & marks
+            self._held &= {mark for _, mark in whole}
+            settled = self._settling.settled(whole)
+            ready = [(mark[3], name, mark) for name, mark in settled if mark not in self._held]
             taken = [self._take(folder, working, name, mark) for _, name, mark in sorted(ready)[:limit]]
             return [claimed for claimed in taken if claimed is not None]
 
@@ -161,7 +153,7 @@ class DropFolder:
         except OSError:
             self._held.add(mark)
             return Claimed("", name, name, mark)
-        self._seen.pop(name, None)
+        self._settling.forget(name)
         return Claimed(WORKING, ours, name)
 
     @contextmanager
@@ -203,7 +195,7 @@ def _candidates(folder: int) -> tuple[list[tuple[str, Mark]], int]:
     odd = 0
     with os.scandir(folder) as entries:
         for entry in entries:
-            if entry.name.startswith(".") or entry.name.lower().endswith(TEMPORARY):
+            if unfinished(entry.name):
                 continue
             try:
                 found = entry.stat(follow_symlinks=False)

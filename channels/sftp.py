@@ -14,12 +14,13 @@ import stat
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING
 
-from channels.drop_folder import DONE, ERROR, TEMPORARY
+from channels.drop_folder import DONE, ERROR
 from channels.file_name import file_name
-from channels.ports import Answer, Delivery, DeliveryError, Inbound, Intake, Outcome
+from channels.file_source import AT_ONCE, BYTES_AT_ONCE, FileSource, Settling, unfinished
+from channels.ports import Answer, Delivery, DeliveryError, Intake, Outcome
 from channels.sftp_account import SftpAccount, SftpAway, SftpLine
 
 if TYPE_CHECKING:
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_AT_ONCE = 64  # files per round
-_BYTES_AT_ONCE = 8 << 20
 _BLOCK = 256 << 10
 _LISTED = 100_000  # names of a folder that are looked at
 
@@ -55,82 +54,48 @@ class _Found:
     seen: Seen
 
 
-class Sftp:
+class Sftp(FileSource):
     """Polls one folder; also `channels.ports.Destination` for the other.
 
-    Counters: `files` submitted, `stored`, `rejected`, `sent`; `trouble`: why the server cannot be used now, or None.
+    Counters: also `sent`; `trouble`: why the server cannot be used now, or None.
     """
 
-    def __init__(
-        self,
-        settings: SftpSettings,
-        intake: Intake,
-        *,
-        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
-    ) -> None:
+    CANNOT = "the server cannot be used, will try again"
+    CAN_AGAIN = "the server can be used again"
+
+    def __init__(self, settings: SftpSettings, intake: Intake, *, clock: Callable[[], datetime] | None = None) -> None:
         """OSError when asyncssh or a key cannot be had."""
+        super().__init__(settings.name, intake, settings.poll_seconds, clock)
         self.settings = settings
-        self.files = 0
-        self.stored = 0
-        self.rejected = 0
         self.sent = 0
-        self.trouble: str | None = None
-        self.paused = False
-        self._intake = intake
-        self._clock = clock
         self._line = SftpLine(settings.account)
-        self._seen: dict[str, tuple[Seen, float]] = {}
+        self._settling: Settling[Seen] = Settling(settings.stable_seconds)
         self._stuck: dict[str, Seen] = {}  # stored, and could not be moved: not taken again while they stay the same
-        self._ending = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
 
     # -- a source of the gateway -----------------------------------------------------------------------------------
 
     async def start(self) -> None:
         if self.settings.folder:
-            self._task = asyncio.create_task(self._watch(), name=f"sftp {self.settings.name}")
-
-    def pause(self) -> None:
-        """Take no further files."""
-        self.paused = True
-
-    def resume(self) -> None:
-        self.paused = False
-
-    async def drain(self, timeout: float = 15.0) -> None:
-        self._ending.set()
-        if self._task is not None:
-            await asyncio.wait({self._task}, timeout=timeout)
-            self._task.cancel()
-            await asyncio.wait({self._task})
+            await super().start()
 
     @property
     def connections(self) -> int:
         return 0 if self.trouble else 1
 
-    async def _watch(self) -> None:
-        while not self._ending.is_set():
-            more = False
-            try:
-                if self._intake.accepting and not self.paused:
-                    more = await self.look()
-                    self._end_trouble()
-            except SftpAway as problem:
-                self._begin_trouble(str(problem))
-            except self._line.errors as problem:
-                await self._line.drop()
-                self._begin_trouble(type(problem).__name__)
-            if not more:
-                await self._rest()
-
-    async def _rest(self) -> None:
-        try:
-            async with asyncio.timeout(self.settings.poll_seconds):
-                await self._ending.wait()
-        except TimeoutError:
-            pass
-
     async def look(self) -> bool:
+        try:
+            more = await self._round()
+        except SftpAway as problem:
+            self._begin_trouble(str(problem))
+            return False
+        except self._line.errors as problem:
+            await self._line.drop()
+            self._begin_trouble(type(problem).__name__)
+            return False
+        self._end_trouble()
+        return more
+
+    async def _round(self) -> bool:
         """One round; True when there is more to take at once.  Raises SftpAway and the errors of the connection."""
         client = await self._line.open()
         async with asyncio.timeout(self.settings.account.answer_seconds):
@@ -138,8 +103,8 @@ class Sftp:
         batch: list[tuple[_Found, asyncio.Future[Answer]]] = []
         size = 0
         taken = 0
-        for found in ready[:_AT_ONCE]:
-            if size >= _BYTES_AT_ONCE:
+        for found in ready[:AT_ONCE]:
+            if size >= BYTES_AT_ONCE:
                 break
             taken += 1
             if found.seen[0] > self.settings.max_file:
@@ -149,7 +114,7 @@ class Sftp:
             if body is None:
                 continue
             size += len(body)
-            batch.append((found, self._submit(found, body)))
+            batch.append((found, self._submit(found.name, body)))
         moved = False
         for found, future in batch:
             moved |= await self._conclude(client, found, await future)
@@ -159,8 +124,7 @@ class Sftp:
         found: list[_Found] = []
         async for entry in client.scandir(self.settings.folder):
             name = str(entry.filename)
-            unfinished = name.startswith(".") or name.lower().endswith(TEMPORARY)
-            if unfinished or "/" in name or "\0" in name or not entry.attrs.size:
+            if unfinished(name) or "/" in name or "\0" in name or not entry.attrs.size:
                 continue
             mode = entry.attrs.permissions
             if mode is not None and stat.S_ISREG(mode):
@@ -170,19 +134,10 @@ class Sftp:
         return found
 
     def _ready(self, listed: list[_Found]) -> list[_Found]:
-        """Those that stayed as they are for long enough, the oldest first."""
-        now = time.monotonic()
-        seen: dict[str, tuple[Seen, float]] = {}
-        ready: list[_Found] = []
-        for found in listed:
-            before, since = self._seen.get(found.name, (None, now))
-            since = since if before == found.seen else now
-            seen[found.name] = (found.seen, since)
-            settled = before == found.seen and now - since >= self.settings.stable_seconds
-            if settled and self._stuck.get(found.name) != found.seen:
-                ready.append(found)
-        self._seen = seen
-        self._stuck = {name: mark for name, mark in self._stuck.items() if name in seen}
+        """Those that are whole and not stuck, the oldest first."""
+        self._stuck = {found.name: found.seen for found in listed if self._stuck.get(found.name) == found.seen}
+        settled = self._settling.settled((found.name, found.seen) for found in listed)
+        ready = [_Found(name, seen) for name, seen in settled if name not in self._stuck]
         return sorted(ready, key=lambda each: (each.seen[1], each.name))
 
     async def _read(self, client: asyncssh.SFTPClient, found: _Found) -> bytes | None:
@@ -222,19 +177,6 @@ class Sftp:
             return True
         return False
 
-    def _submit(self, found: _Found, body: bytes) -> asyncio.Future[Answer]:
-        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-
-        def answered(answer: Answer) -> None:
-            if not future.done():
-                future.set_result(answer)
-
-        self.files += 1
-        kind = "x12" if body[:1024].lstrip().startswith(b"ISA") else "hl7v2"
-        name = found.name.encode("utf-8", "backslashreplace").decode()
-        self._intake.submit(Inbound(self.settings.name, name, self._clock(), body, answered, kind=kind))
-        return future
-
     async def _conclude(self, client: asyncssh.SFTPClient, found: _Found, answer: Answer) -> bool:
         """Move an answered file on; False when it must be submitted again (our own outage)."""
         if answer.accepted:
@@ -261,16 +203,6 @@ class Sftp:
         except self._line.errors as problem:
             self._stuck[found.name] = found.seen
             log.error("channel %s: a file stays where it is: %s", self.settings.name, type(problem).__name__)
-
-    def _begin_trouble(self, reason: str) -> None:
-        if self.trouble is None:
-            log.error("channel %s: the server cannot be used, will try again: %s", self.settings.name, reason)
-        self.trouble = reason
-
-    def _end_trouble(self) -> None:
-        if self.trouble is not None:
-            log.warning("channel %s: the server can be used again", self.settings.name)
-            self.trouble = None
 
     # -- channels.ports.Destination --------------------------------------------------------------------------------
 
@@ -312,5 +244,5 @@ class Sftp:
         return Outcome.CONFIRMED
 
     async def close(self) -> None:
-        self._ending.set()
+        await super().close()
         await self._line.drop()

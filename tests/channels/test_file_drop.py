@@ -298,7 +298,7 @@ async def test_drop_folder_that_goes_away_is_said_once_and_watched_again(
     away.rename(drop.folder)
     drop.put("a.x12")
     await until(lambda: drop.names("done") == ["a.x12"])
-    assert [each.levelname for each in caplog.records if each.name == "channels.file_drop"] == ["ERROR", "WARNING"]
+    assert [each.levelname for each in caplog.records if each.name == "channels.polling"] == ["ERROR", "WARNING"]
 
 
 async def test_destination_writes_whole_files_under_their_ids(tmp_path: Path) -> None:

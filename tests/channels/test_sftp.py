@@ -199,7 +199,7 @@ async def test_sftp_server_away_is_said_once_and_everything_goes_on_when_it_is_b
     back = start_server(folder, server.port)
     await until(lambda: opened.sftp.stored == 1 and opened.sftp.trouble is None)
     assert await opened.sftp.deliver([delivery("999-3.x12")]) == [Outcome.CONFIRMED]
-    said = [r.getMessage() for r in caplog.records if r.name == "channels.sftp"]
+    said = [r.getMessage() for r in caplog.records if r.name == "channels.polling"]
     assert len([text for text in said if "will try again" in text]) == 1 and "can be used again" in said[-1]
     await opened.sftp.drain(2)
     await opened.sftp.close()

@@ -1,0 +1,66 @@
+"""What sources of files have in common: when a file is whole, what its content is, how it is counted and submitted."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime
+from typing import Generic, TypeVar
+
+from channels.polling import PollingSource
+from channels.ports import Answer, Intake
+
+Mark = TypeVar("Mark")
+
+AT_ONCE = 64
+"""Files of one round."""
+
+BYTES_AT_ONCE = 8 << 20
+"""Bytes of one round: no further file is read once so much was."""
+
+TEMPORARY = (".tmp", ".part", ".filepart", ".partial")
+"""Ends of the names of files that are not finished."""
+
+
+def unfinished(name: str) -> bool:
+    """Whether a file says by its name that it is still being written."""
+    return name.startswith(".") or name.lower().endswith(TEMPORARY)
+
+
+class Settling(Generic[Mark]):
+    """Which files have stayed as they are for long enough.  A mark is what is seen of a file's content from outside."""
+
+    def __init__(self, stable_seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._stable_seconds = stable_seconds
+        self._clock = clock
+        self._seen: dict[str, tuple[Mark, float]] = {}  # name -> what it was, and since when
+
+    def settled(self, listed: Iterable[tuple[str, Mark]]) -> Iterator[tuple[str, Mark]]:
+        """Of everything that is there now, what was the same at an earlier look and has been for long enough."""
+        now = self._clock()
+        before, self._seen = self._seen, {}
+        for name, mark in listed:
+            was, since = before.get(name, (None, now))
+            self._seen[name] = (mark, since if was == mark else now)
+            if was == mark and now - since >= self._stable_seconds:
+                yield name, mark
+
+    def forget(self, name: str) -> None:
+        self._seen.pop(name, None)
+
+
+class FileSource(PollingSource):
+    """Counters: `files` submitted, `stored`, `rejected`."""
+
+    def __init__(self, name: str, intake: Intake, poll_seconds: float, clock: Callable[[], datetime] | None) -> None:
+        super().__init__(name, intake, poll_seconds, clock)
+        self.files = 0
+        self.stored = 0
+        self.rejected = 0
+
+    def _submit(self, name: str, body: bytes) -> asyncio.Future[Answer]:
+        """Submit a file under the name that its sender gave it."""
+        self.files += 1
+        kind = "x12" if body[:1024].lstrip().startswith(b"ISA") else "hl7v2"
+        return self._offer(name.encode("utf-8", "backslashreplace").decode(), body, kind)
