@@ -67,6 +67,11 @@ class DropFolder:
         for name in (WORKING, DONE, ERROR):
             (self.path / name).mkdir(exist_ok=True)
 
+    @property
+    def settles_in(self) -> float:
+        """Seconds after the last claim in which a file that was still changing may be whole."""
+        return self._settling.settles_in
+
     def leftovers(self) -> list[Claimed]:
         """Files taken before and not answered, oldest first."""
         with self._open(WORKING) as (_, working):

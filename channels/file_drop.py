@@ -16,6 +16,7 @@ from pathlib import Path
 from channels.drop_folder import DONE, ERROR, Claimed, DropFolder, NotReadable, write_whole
 from channels.file_name import file_name
 from channels.file_source import AT_ONCE, BYTES_AT_ONCE, FileSource
+from channels.folder_notice import FolderNotice
 from channels.ports import Answer, Delivery, DeliveryError, Intake, Outcome
 
 log = logging.getLogger(__name__)
@@ -25,7 +26,8 @@ _REJECTED = "The content could not be read as an interchange or a message; the j
 
 @dataclass(slots=True, frozen=True)
 class FileDropSettings:
-    """One drop folder.  Times in seconds, sizes in bytes.  `out` is where the answers appear."""
+    """One drop folder.  Times in seconds, sizes in bytes.  `out` is where the answers appear; `notify`: look at once
+    when the system tells of a new file."""
 
     name: str
     folder: Path
@@ -33,6 +35,7 @@ class FileDropSettings:
     poll_seconds: float = 0.5
     stable_seconds: float = 1.0
     max_file: int = 256 << 20
+    notify: bool = True
 
 
 class FileDrop(FileSource):
@@ -47,6 +50,7 @@ class FileDrop(FileSource):
         super().__init__(settings.name, intake, settings.poll_seconds, clock)
         self.settings = settings
         self._folder = DropFolder(settings.folder, stable_seconds=settings.stable_seconds, max_file=settings.max_file)
+        self._notice = FolderNotice(settings.name, settings.folder, self.wake)
         self._waiting: list[Claimed] = []  # taken, to be submitted
 
     async def start(self) -> None:
@@ -58,13 +62,20 @@ class FileDrop(FileSource):
         await super().start()
 
     async def look(self) -> bool:
+        if self.settings.notify:
+            self._notice.listen()  # before the look: what comes after it is heard
         try:
             moved = await self._pass()
+            self._soon = self._folder.settles_in
         except OSError as problem:
             self._begin_trouble(problem.strerror or type(problem).__name__)
             return False
         self._end_trouble()
         return moved
+
+    async def _stop(self) -> None:
+        await super()._stop()
+        await self._notice.close()
 
     async def _pass(self) -> bool:
         """Submit what fits into one commit; True when something was answered for good."""

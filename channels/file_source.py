@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Generic, TypeVar
 
@@ -15,6 +16,9 @@ Mark = TypeVar("Mark")
 
 AT_ONCE = 64
 """Files of one round."""
+
+BREATH = 0.02
+"""Seconds at least between two looks at a file that changes all the time."""
 
 BYTES_AT_ONCE = 8 << 20
 """Bytes of one round: no further file is read once so much was."""
@@ -29,22 +33,33 @@ def unfinished(name: str) -> bool:
 
 
 class Settling(Generic[Mark]):
-    """Which files have stayed as they are for long enough.  A mark is what is seen of a file's content from outside."""
+    """Which files have stayed as they are for long enough.  A mark is what is seen of a file's content from outside.
+
+    `settles_in`: seconds after which the next one may be found settled; infinite when there is none.
+    """
 
     def __init__(self, stable_seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._stable_seconds = stable_seconds
         self._clock = clock
+        self.settles_in = math.inf
         self._seen: dict[str, tuple[Mark, float]] = {}  # name -> what it was, and since when
 
-    def settled(self, listed: Iterable[tuple[str, Mark]]) -> Iterator[tuple[str, Mark]]:
+    def settled(self, listed: Iterable[tuple[str, Mark]]) -> list[tuple[str, Mark]]:
         """Of everything that is there now, what was the same at an earlier look and has been for long enough."""
         now = self._clock()
         before, self._seen = self._seen, {}
+        settled: list[tuple[str, Mark]] = []
+        self.settles_in = math.inf
         for name, mark in listed:
             was, since = before.get(name, (None, now))
-            self._seen[name] = (mark, since if was == mark else now)
-            if was == mark and now - since >= self._stable_seconds:
-                yield name, mark
+            since = since if was == mark else now
+            self._seen[name] = (mark, since)
+            rest = self._stable_seconds - (now - since)
+            if was == mark and rest <= 0:
+                settled.append((name, mark))
+            else:
+                self.settles_in = min(self.settles_in, max(rest, BREATH))
+        return settled
 
     def forget(self, name: str) -> None:
         self._seen.pop(name, None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -30,6 +31,7 @@ class PollingSource(ABC):
         self._poll_seconds = poll_seconds
         self._clock = clock or (lambda: datetime.now(UTC))
         self._ending = False
+        self._soon = math.inf  # seconds after which the round in hand wants the next one
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -89,8 +91,9 @@ class PollingSource(ABC):
                 await self._rest()
 
     async def _rest(self) -> None:
+        seconds, self._soon = min(self._poll_seconds, self._soon), math.inf
         try:
-            async with asyncio.timeout(self._poll_seconds):
+            async with asyncio.timeout(seconds):
                 await self._wake.wait()
         except TimeoutError:
             pass

@@ -61,6 +61,7 @@ def drop_settings(channel: FileDropSection) -> FileDropSettings:
         poll_seconds=channel.poll_seconds,
         stable_seconds=channel.stable_seconds,
         max_file=channel.max_file,
+        notify=channel.notify,
     )
 
 

@@ -148,6 +148,10 @@ class FileDrop(ChannelSection):
     folder: str = Field(default="", description="Folder to read; empty: `<data_dir>/<name>/in`.")
     out: str = Field(default="", description="Folder for answers (TA1, 999); empty: `<data_dir>/<name>/out`.")
     poll_seconds: float = Field(default=2.0, gt=0, description="Seconds between two looks at the folder.")
+    notify: bool = Field(
+        default=True,
+        description="Look at once when the system tells of a new file (inotify); the looks go on beside it.",
+    )
     stable_seconds: float = Field(default=2.0, ge=0, description="Seconds for which a file must not have changed.")
     max_file: int = Field(default=256 * MIB, ge=1024, description="Largest file in bytes.")
     usage: tuple[str, ...] = Field(

@@ -14,6 +14,7 @@ import pytest
 
 from channels.drop_folder import DropFolder
 from channels.file_drop import FileDestination, FileDrop, FileDropSettings
+from channels.folder_notice import FolderNotice
 from channels.ports import Answer, Delivery, DeliveryError, Outcome
 from tests.channels.fakes.file_intake import FileIntake
 
@@ -36,8 +37,12 @@ class Drop:
         self.intake = FileIntake()
         self.drop: FileDrop
 
-    async def start(self, *, stable: float = 0.0, max_file: int = 1 << 20) -> None:
-        settings = FileDropSettings("payers", self.folder, poll_seconds=0.01, stable_seconds=stable, max_file=max_file)
+    async def start(
+        self, *, stable: float = 0.0, max_file: int = 1 << 20, poll: float = 0.01, notify: bool = True
+    ) -> None:
+        settings = FileDropSettings(
+            "payers", self.folder, poll_seconds=poll, stable_seconds=stable, max_file=max_file, notify=notify
+        )
         self.drop = FileDrop(settings, self.intake, clock=lambda: NOW)
         await self.drop.start()
 
@@ -95,6 +100,64 @@ async def test_drop_file_still_written_is_left_until_it_is_whole(drop: Drop) -> 
             file.write(b"*")
     assert not drop.intake.units
     await until(lambda: drop.bodies == [b"ISA*****"])
+
+
+@pytest.mark.parametrize("name", ["a.x12", "\udcff.x12"])
+async def test_drop_file_is_taken_when_the_system_tells_of_it_and_not_only_at_the_next_look(
+    drop: Drop, name: str
+) -> None:
+    await drop.start(poll=3600, stable=0.05)
+    await until(lambda: drop.names("done") == [])
+    drop.put(".unfinished", b"ISA*1").rename(drop.folder / name)
+    await until(lambda: drop.bodies == [b"ISA*1"])
+    drop.put("in-place.x12", b"ISA*2")
+    await until(lambda: drop.bodies == [b"ISA*1", b"ISA*2"])
+
+
+async def test_drop_folder_that_came_anew_is_listened_to(drop: Drop) -> None:
+    await drop.start(poll=0.2)
+    away = drop.folder.with_name("away")
+    drop.folder.rename(away)
+    await until(lambda: drop.drop.trouble is not None)
+    away.rename(drop.folder)
+    await until(lambda: drop.drop.trouble is None)
+    heard: list[bool] = []
+    listener = FolderNotice("payers", drop.folder, lambda: heard.append(True))
+    listener.listen()
+    drop.put("a.x12")
+    await until(lambda: bool(heard) and drop.names("done") == ["a.x12"])
+    away.mkdir()
+    (drop.folder).rename(away / "in")
+    await until(lambda: not listener.listening)
+    listener.listen()  # nothing there: the looks say so
+    assert not listener.listening
+    drop.folder.mkdir()
+    listener.listen()
+    heard.clear()
+    drop.put("b.x12")
+    await until(lambda: bool(heard))
+    await listener.close()
+
+
+async def test_drop_is_looked_at_where_the_system_tells_nothing(drop: Drop) -> None:
+    await drop.start(notify=False, poll=0.05)
+    drop.put("a.x12")
+    await until(lambda: drop.names("done") == ["a.x12"])
+
+
+async def test_drop_folder_is_watched_where_no_watch_can_be_had(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    (tmp_path / "in").write_text("no folder")
+    notice = FolderNotice("payers", tmp_path / "in", lambda: None)
+    notice.listen()
+    notice.listen()
+    assert not notice.listening
+    assert [each.getMessage() for each in caplog.records] == [
+        "channel payers: the folder is only looked at now and then: NotADirectoryError"
+    ]
+    await notice.close()
 
 
 async def test_drop_unfinished_names_and_empty_files_are_left(drop: Drop) -> None:
