@@ -23,6 +23,7 @@ from parsers.errors import Oddity, ParseError
 from parsers.hl7v2.acknowledgement import AckError, answer_code, build_acknowledgement
 from parsers.hl7v2.batch import split_batch
 from parsers.hl7v2.datetimes import parse_timestamp
+from parsers.hl7v2.encoding import from_utf16
 from parsers.hl7v2.header import scan_header
 from parsers.hl7v2.message import Segment
 
@@ -32,13 +33,13 @@ SNIFFED = 65536
 """Bytes looked at to tell the standard."""
 
 _BLANK = b"\xef\xbb\xbf \t\r\n\x00"
-_HL7_LINE = re.compile(rb"(?:^|[\r\n\x0b])[ \t]*(?:MSH|FHS|BHS)[^A-Za-z0-9\s]")
+_HL7_LINE = re.compile(rb"(?:^|[\r\n\x0b])[ \t]*(?:MSH|FHS|BHS)[^A-Za-z0-9\s]", re.IGNORECASE)
 _X12 = re.compile(rb"(?<![A-Za-z0-9])ISA[^A-Za-z0-9\s]")
 
 
 def sniff(body: bytes) -> str:
     """hl7v2 | x12 | unknown, by the first 64 KiB."""
-    head = body[:SNIFFED].lstrip(_BLANK)
+    head = from_utf16(body[:SNIFFED]).lstrip(_BLANK)
     if head.startswith(b"ISA"):
         return "x12"
     if head.startswith(b"\x0b") or _HL7_LINE.search(head):
@@ -54,17 +55,23 @@ def inspect_bytes(file: str, body: bytes, profile: FeedProfile, now: datetime | 
     elif standard == "x12":
         found = inspect_interchanges(body, profile)
     else:
-        odd = Oddity("error", "unknown-standard", "file", "neither HL7 v2 nor X12 in the first 64 KiB")
-        found = iter([{"standard": "unknown", "outcome": "rejected", "problems": [msgspec.to_builtins(odd)]}])
+        words = "neither HL7 v2 nor X12 in the first 64 KiB" if body.strip(_BLANK) else "there is nothing in it"
+        found = iter([unreadable("unknown-standard", words)])
     for index, one in enumerate(found):
         yield {"file": file, "index": index, **one}
+
+
+def unreadable(code: str, words: str) -> Json:
+    """What is shown of a file that holds neither standard, or cannot be opened."""
+    problems = [msgspec.to_builtins(Oddity("error", code, "file", words))]
+    return {"standard": "unknown", "events": [], "outcome": "rejected", "problems": problems}
 
 
 def _inspect_messages(body: bytes, profile: FeedProfile, now: datetime) -> Iterator[Json]:
     batch = split_batch(body)
     oddities = [msgspec.to_builtins(problem_of(odd)) for odd in batch.oddities]
     if not batch.messages:
-        yield {"standard": "hl7v2", "outcome": "filtered", "problems": oddities}
+        yield {"standard": "hl7v2", "events": [], "outcome": "filtered", "reason": "empty-batch", "problems": oddities}
     for index, raw in enumerate(batch.messages):
         one = _inspect_message(raw, profile, now, index)
         if index == 0 and oddities:
@@ -134,7 +141,7 @@ def _message(source: Source) -> Json:
             "type": msh.text(9),
             "trigger_event": msh.text(9, 2),
             "structure": msh.text(9, 3),
-            "message_control_id": msh.text(10),
+            "message_control_id": msh.whole(10),
             "version": msh.text(12),
             "processing_id": msh.text(11),
             "sending_application": msh.text(3),
@@ -182,24 +189,22 @@ def _appointment(source: Source, sch: Segment) -> Json:
             "filler_id": sch.text(2),
             "start": msgspec.to_builtins(start) if start else sent,
             "start_raw": sent if start else None,
-            "status": sch.text(25),
+            "status": sch.text(25) or sch.text(25, 2),
         }
     )
 
 
 def _identifiers(segment: Segment, field: int) -> list[Json]:
     return [
-        one
-        for repetition in segment.repetitions(field)
-        if (
-            one := _present(
-                {
-                    "value": repetition.text(1),
-                    "authority": repetition.text(4) or repetition.text(4, 2),
-                    "type": repetition.text(5),
-                }
-            )
+        _present(
+            {
+                "value": value,
+                "authority": repetition.text(4) or repetition.text(4, 2),
+                "type": repetition.text(5),
+            }
         )
+        for repetition in segment.repetitions(field)
+        if (value := repetition.text(1))
     ]
 
 

@@ -35,6 +35,8 @@ def read_adt(source: Source, trigger: str) -> ItemReading:
     event = _read_visit(source, trigger)
     if event is None:
         return source.nobody()
+    if len(pids := source.all("PID")) > 1:
+        source.note("100", pids[1], 0, "this event is about one patient; the others are not read")
     return source.events(msgspec.structs.replace(event, problems=tuple(source.problems)))
 
 

@@ -19,6 +19,7 @@ from parsers.hl7v2.structure import check_structure
 
 _NOT_A_CODE = re.compile(r"[^A-Z0-9]+")
 _TYPE = re.compile(r"[A-Z0-9]{3}")
+_VERSION = re.compile(r"2\.[1-9](?![0-9])")
 
 
 def read_hl7v2(body: bytes, profile: FeedProfile, received_at: datetime) -> Reading:
@@ -41,7 +42,8 @@ def read_message(raw: bytes, profile: FeedProfile, received_at: datetime, item: 
     if trigger is None:
         source.note("101", source.header, 9, "message type missing", "error")
         return source.end("rejected", "no-message-type")
-    processing_id = source.text(source.header, 11)
+    _note_header(source)
+    processing_id = source.value(source.header, 11)
     if processing_id is None:
         source.note("101", source.header, 11, "processing id missing; taken as production", "information")
     elif processing_id.upper() not in profile.processing_ids:
@@ -53,6 +55,17 @@ def read_message(raw: bytes, profile: FeedProfile, received_at: datetime, item: 
     if profile.structure != "off" and not _fits(source, message, trigger):
         return source.end("parked", "structure")
     return read_adt(source, trigger) if trigger.startswith("ADT") else read_siu(source, trigger)
+
+
+def _note_header(source: Source) -> None:
+    """MSH-10 and MSH-12, which nothing hangs on: their lack is only noted (decisions 2 and 5)."""
+    if source.value(source.header, 10) is None:
+        source.note("101", source.header, 10, "control id missing; its bytes alone tell a copy apart")
+    version = source.value(source.header, 12)
+    if version is None:
+        source.note("101", source.header, 12, "version missing", "information")
+    elif not _VERSION.match(version):
+        source.note("203", source.header, 12, "not a version of HL7 v2; read like all others")
 
 
 def open_message(raw: bytes, profile: FeedProfile) -> Message:

@@ -10,6 +10,7 @@ import typer
 from rich.markup import escape
 
 from gateway.cli.console import Config, Json, config_path, examples, fail, out, print_json, read_settings
+from gateway.cli.files import UnreadableFile, file_bytes
 from gateway.settings.check import check as check_settings
 from gateway.settings.check import render_finding
 
@@ -33,7 +34,7 @@ def inspect(
 
     Works offline, stores nothing and never fails on content.  Ends with 1 when something could not be read.
     """
-    from gateway.inspect import inspect_bytes
+    from gateway.inspect import inspect_bytes, unreadable
 
     settings = read_settings(config)
     name = channel or settings.channel[0].name
@@ -43,9 +44,9 @@ def inspect(
     readable = True
     for file in files:
         try:
-            body = file.read_bytes()
-        except OSError as error:
-            print_json({"file": str(file), "index": 0, "standard": "unknown", "problems": [_unreadable(error)]})
+            body = file_bytes(file)
+        except UnreadableFile as reason:
+            print_json({"file": str(file), "index": 0, **unreadable("file", str(reason))})
             readable = False
             continue
         for found in inspect_bytes(str(file), body, profile):
@@ -53,10 +54,6 @@ def inspect(
             readable = readable and found["standard"] != "unknown" and found.get("outcome") != "rejected"
     if not readable:
         raise typer.Exit(1)
-
-
-def _unreadable(error: OSError) -> dict[str, str]:
-    return {"severity": "error", "code": "file", "location": "file", "text": type(error).__name__}
 
 
 def _opinions(body: bytes, found: dict[str, object], *, tree: bool, oracle: bool) -> dict[str, object]:

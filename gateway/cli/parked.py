@@ -10,6 +10,7 @@ import typer
 
 from gateway.cli.client import ApiClient
 from gateway.cli.console import ActorOption, Config, Json, ReasonOption, ask_api, examples, fail, read_settings, show
+from gateway.cli.files import read_file
 from gateway.cli.local import account, with_store
 from gateway.store import queries
 from gateway.store.paging import Row
@@ -73,7 +74,7 @@ def edit(
     as_json: Json = False,
 ) -> None:
     """Process a corrected message in its place: stored anew, linked to the old one, with who and why."""
-    body = base64.b64encode(file.read_bytes()).decode()
+    body = base64.b64encode(read_file(file)).decode()
     act = {"actor": actor or account(), "reason": reason, "body": body, "encoding": "base64"}
     _decide("edit", parked_id, act, config, as_json)
 

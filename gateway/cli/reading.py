@@ -12,6 +12,7 @@ import typer
 from rich.markup import escape
 
 from gateway.cli.console import Config, Json, examples, fail, out, print_json, read_settings, show, text_of
+from gateway.cli.files import read_file
 from gateway.settings import Settings
 
 if TYPE_CHECKING:
@@ -129,13 +130,6 @@ def channel_name(settings: Settings, wanted: str) -> str:
     if settings.find_channel(name) is None:
         fail(f"There is no channel {name}.", code=2)
     return name
-
-
-def read_file(file: Path) -> bytes:
-    try:
-        return file.read_bytes()
-    except OSError as error:
-        fail(f"{file}: {type(error).__name__}", code=2)
 
 
 def _first(file: Path) -> bytes:

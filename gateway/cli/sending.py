@@ -19,6 +19,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from channels.mllp_client import MllpClient, PeerLost
 from channels.tls import Tls, TlsError, TlsFiles
 from gateway.cli.console import Json, err, examples, fail, print_json, show
+from gateway.cli.files import read_file
 from gateway.demo.scenario import render
 from parsers.hl7v2.batch import split_batch
 from parsers.hl7v2.header import scan_header
@@ -125,11 +126,7 @@ def read_messages(files: Iterable[Path]) -> list[tuple[str, int, bytes]]:
     """(file, index, message) in order."""
     found: list[tuple[str, int, bytes]] = []
     for file in files:
-        try:
-            body = file.read_bytes()
-        except OSError as error:
-            fail(f"{file}: {type(error).__name__}", code=2)
-        body = fill_slots(body)
+        body = fill_slots(read_file(file))
         found += [(str(file), index, each) for index, each in enumerate(split_batch(body).messages)]
     return found
 

@@ -27,6 +27,7 @@ from gateway.cli.console import (
     read_settings,
     show,
 )
+from gateway.cli.files import read_file
 from gateway.cli.local import account, with_store
 from gateway.clock import system_clock
 
@@ -86,10 +87,7 @@ def simulate(
     name = channel or settings.channel[0].name
     if settings.find_channel(name) is None:
         fail(f"There is no channel {name}.", code=2)
-    try:
-        bodies = [file.read_bytes() for file in files]
-    except OSError as error:
-        fail(f"A file cannot be read ({type(error).__name__}).", code=2)
+    bodies = [read_file(file) for file in files]
     messages = messages_of(bodies, settings.profile(name), system_clock())
     if not messages:
         fail("There is no message in these files.")

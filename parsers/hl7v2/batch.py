@@ -7,14 +7,15 @@ import re
 import msgspec
 
 from parsers.errors import Oddity
-from parsers.hl7v2.encoding import find_start
-from parsers.mllp import START, FrameReader
+from parsers.hl7v2.encoding import find_start, from_utf16
+from parsers.mllp import FrameReader
 
 _MARKS = re.compile(
     rb"(?:^(?:\xef\xbb\xbf)?|(?<=[\r\n]))[ \t\x00]*"
     rb"(?:(MSH|FHS|BHS)(?=[!-/:-@\[-`{-~])|(BTS|FTS)(?=[!-/:-@\[-`{-~\r\n]|$))",
     re.IGNORECASE,
 )
+_FRAMED = re.compile(rb"\x0b[ \t\r\n]*(?=(?:MSH|FHS|BHS)[^A-Za-z0-9\s])")
 _NAMES = (b"MSH", b"FHS", b"BHS", b"FTS", b"BTS")
 _BLANK = b"\xef\xbb\xbf \t\r\n\x00"
 _TRAILER_COUNT = re.compile(rb"[^\w\r\n]([0-9]{1,9})")
@@ -35,9 +36,15 @@ def split_batch(body: bytes) -> Batch:
     upper = body.upper()
     if upper.startswith(b"MSH") and not any(upper.find(name, 3) >= 0 for name in _NAMES) and b"\x1c" not in body[-3:]:
         return Batch([body], [])
+    told = from_utf16(body)
+    if told is not body:
+        batch = split_batch(told)
+        batch.oddities.append(Oddity("information", "character-set", "message", "the text is UTF-16"))
+        return batch
+    framed = _FRAMED.search(body)
+    if framed:
+        return _split_frames(body, framed.start())
     start = find_start(body)
-    if START in body[:start]:
-        return _split_frames(body, body.index(START))
     if start < len(body) and body.rstrip(b"\r\n").endswith(b"\x1c"):
         batch = _split(body.rstrip(b"\r\n")[:-1])
         batch.oddities.append(Oddity("information", "framing", "message", "an MLLP end block without its start"))
@@ -46,8 +53,9 @@ def split_batch(body: bytes) -> Batch:
 
 
 def _split_frames(body: bytes, start: int) -> Batch:
+    """Stored MLLP traffic; what a capture writes between the frames is not read."""
     reader = FrameReader(max_frame=len(body), max_noise=len(body))
-    whole = Batch([], [])
+    whole = _split(body[:start]) if _MARKS.search(body, 0, start) else Batch([], [])
     for each in reader.feed(body[start:]) + reader.end():
         batch = _split(each.body)
         whole.messages += batch.messages

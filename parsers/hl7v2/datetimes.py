@@ -10,12 +10,11 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 _PRECISIONS = ("year", "month", "day", "hour", "minute", "second")
+_OFFSET = r"(?:Z| ?([+-])(\d\d):?(\d\d))?"
 _DTM = re.compile(
-    r"(\d{4})(?:(\d\d)(?:(\d\d)(?:(\d\d)(?:(\d\d)(?:(\d\d)(?:\.(\d{1,9}))?)?)?)?)?)?(?:([+-])(\d\d)(\d\d))?", re.ASCII
+    r"(\d{4})(?:(\d\d)(?:(\d\d)(?:T?(\d\d)(?:(\d\d)(?:(\d\d)(?:\.(\d{1,9}))?)?)?)?)?)?" + _OFFSET, re.ASCII
 )
-_ISO = re.compile(
-    r"(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:\.(\d{1,9}))?)?)?(?:Z|([+-])(\d\d):?(\d\d))?", re.ASCII
-)
+_ISO = re.compile(r"(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:\.(\d{1,9}))?)?)?" + _OFFSET, re.ASCII)
 
 
 class Timestamp(msgspec.Struct, frozen=True):
@@ -37,9 +36,11 @@ def parse_timestamp(text: str) -> Timestamp | None:
     year, month, day, hour, minute, second = [int(part) for part in parts] + [0, 1, 1, 0, 0, 0][len(parts) :]
     fraction = match.group(7)
     microsecond = int(fraction[:6].ljust(6, "0")) if fraction else 0
+    midnight = hour == 24 and not (minute or second or microsecond)  # the end of the day, as ISO 8601 has it
     try:
-        local = datetime(year, month, day, hour, minute, second, microsecond)
-    except ValueError:
+        local = datetime(year, month, day, 0 if midnight else hour, minute, second, microsecond)
+        local += timedelta(days=midnight)
+    except (ValueError, OverflowError):
         return None
     offset = 0 if text.endswith("Z") else None
     if match.group(8):

@@ -9,6 +9,7 @@ import msgspec
 
 DEFAULT_ENCODING_CHARACTERS = b"^~\\&"
 _LEADING = re.compile(rb"(?:\xef\xbb\xbf|[ \t\r\n\x0b\x00])*")
+_FIRST_LETTERS = (b"MSH", b"FHS", b"BHS")
 _NEVER_SEPARATORS = frozenset(b"\x00\r\n\x0b\x1c ")
 
 
@@ -61,6 +62,18 @@ def find_start(raw: bytes) -> int:
     return match.end() if match else 0
 
 
+def from_utf16(raw: bytes) -> bytes:
+    """UTF-16, told by its byte order mark or its NULs, as UTF-8; everything else as it is."""
+    head = raw[:2]
+    if head in (b"\xff\xfe", b"\xfe\xff"):
+        return raw.decode("utf-16", "replace").encode("utf-8", "replace")
+    if len(head) == 2 and head[1] == 0 and raw[:6:2] in _FIRST_LETTERS and raw[3:4] == b"\0":
+        return raw.decode("utf-16-le", "replace").encode("utf-8", "replace")
+    if len(head) == 2 and head[0] == 0 and raw[1:6:2] in _FIRST_LETTERS and raw[2:3] == b"\0":
+        return raw.decode("utf-16-be", "replace").encode("utf-8", "replace")
+    return raw
+
+
 class CharacterSet(msgspec.Struct, frozen=True):
     """How to turn the bytes of one message into text."""
 
@@ -77,6 +90,12 @@ _CODECS = {
     "UTF8": "utf-8",
     "UNICODEUTF8": "utf-8",
     "UNICODE": "utf-8",
+    "ISOIR192": "utf-8",  # the names of DICOM
+    "ISOIR100": "iso8859-1",
+    "UTF16": "utf-8",  # by then: see `from_utf16`
+    "UNICODEUTF16": "utf-8",
+    "CP437": "cp437",
+    "CP850": "cp850",
     "LATIN1": "iso8859-1",
     "CP1250": "cp1250",
     "CP1251": "cp1251",

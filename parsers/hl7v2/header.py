@@ -9,8 +9,8 @@ import re
 
 import msgspec
 
-from parsers.hl7v2.encoding import Separators, find_start, read_separators, usable_separator
-from parsers.hl7v2.shifted import extra_field
+from parsers.hl7v2.encoding import Separators, find_start, from_utf16, read_separators, usable_separator
+from parsers.hl7v2.shifted import realign
 
 SCANNED = 65536
 MAX_IDENTIFIERS = 256
@@ -62,11 +62,11 @@ def scan_header(frame: bytes) -> Header:
         name = name.upper()
     mark = head[3:4]
     if name not in (b"MSH", b"FHS", b"BHS") or not usable_separator(mark):
-        return Header(False, "no-header")
+        told = from_utf16(frame[: 2 * SCANNED])
+        return Header(False, "no-header") if told.startswith(frame[:2]) else scan_header(told)
     end, terminator = _line_end(head)
     fields = head[:end].split(mark, 21)
-    if extra := extra_field(fields):
-        del fields[extra]
+    realign(fields)
     if len(fields) < 22:
         fields += _PADDING[len(fields) :]
     separators = read_separators(mark, fields[1])

@@ -18,7 +18,7 @@ from parsers.hl7v2.encoding import (
     read_separators,
     usable_separator,
 )
-from parsers.hl7v2.shifted import extra_field
+from parsers.hl7v2.shifted import realign
 
 MAX_SEGMENTS = 100_000
 MAX_FIELDS = 4_096  # per segment; the standard's longest has under 100
@@ -92,6 +92,12 @@ class Segment:
         fields = self._fields or self._split()
         return fields[field] if 0 <= field < len(fields) else b""
 
+    def realign(self) -> None:
+        """Of an MSH with a separator too many or too few: read its fields where they belong."""
+        fields = self._line.split(self._encoding.separators.field, MAX_FIELDS)
+        realign(fields)
+        self._fields = [fields[0], self._encoding.separators.field, *fields[1:]]
+
     def put(self, field: int, raw: bytes) -> None:
         """Read `raw` in the place of what was sent in `field` (from 1); `decoded` still gives what was sent."""
         fields = self._fields or self._split()
@@ -111,6 +117,11 @@ class Segment:
         raw = _pick(raw, separators.component, component)
         raw = _pick(raw, separators.subcomponent, subcomponent)
         return encoding.text(raw) if raw else ""
+
+    def whole(self, field: int) -> str:
+        """Decoded and unescaped text of a field that has no parts, whatever separators stand in it (ST)."""
+        raw = self.raw(field)
+        return self._encoding.text(raw) if raw else ""
 
     def repetitions(self, field: int) -> list[Repetition]:
         """The repetitions of a field (MAX_REPETITIONS at most), empty ones in between included; [] when empty."""
@@ -150,13 +161,14 @@ class Message:
     Raises ParseError when the bytes do not begin with an MSH that has a usable field separator.
     """
 
-    __slots__ = ("_body", "_by_name", "_extra", "_noted", "_segments", "encoding", "raw")
+    __slots__ = ("_body", "_by_name", "_noted", "_segments", "_shifted", "encoding", "raw")
 
     def __init__(self, raw: bytes, character_set: str | None = None, *, forced: bool = False) -> None:
         self.raw = raw
         self._segments: list[Segment] | None = None
         self._by_name: dict[str, list[Segment]] | None = None
         self._noted: list[Oddity] = []
+        self._shifted = False
         start = find_start(raw)
         if raw[start : start + 3].upper() != b"MSH" or not usable_separator(raw[start + 3 : start + 4]):
             raise ParseError(Oddity("error", "100", "message", "no MSH segment with a usable field separator"))
@@ -173,10 +185,9 @@ class Message:
         ends = [end for end in (body.find(b"\r"), body.find(b"\n")) if end >= 0]
         header = body[: min(ends)] if ends else body
         fields = header.split(header[3:4], 19)
-        self._extra = extra_field(fields)
-        if self._extra:
-            del fields[self._extra]
-            self._note("warning", "header-shifted", "MSH^1^9", "one field separator too many before the message type")
+        if wrong := realign(fields):
+            self._shifted = True
+            self._note("warning", "header-shifted", "MSH^1^9", wrong)
         separators = read_separators(header[3:4], fields[1])
         if separators.odd:
             self._note("warning", "separators", "MSH^1^2", "MSH-2 is not the four or five separators of the standard")
@@ -195,6 +206,8 @@ class Message:
             text = body.decode(chosen.codec)
             if not declared:
                 self._note("information", "character-set", "MSH^1^18", "bytes beyond ASCII without a character set")
+            elif chosen.codec.startswith(("iso8859", "cp125")) and _is_utf8(body):
+                self._note("warning", "character-set", "MSH^1^18", "what is sent is valid UTF-8, not what is declared")
         except UnicodeDecodeError:
             self._note("warning", "character-set", "MSH^1^18", "bytes that are not valid in the character set")
             text = body.decode(chosen.codec, "replace") if chosen.wide else ""
@@ -251,21 +264,40 @@ class Message:
             del lines[MAX_SEGMENTS:]
             self._note("warning", "too-many-segments", "message", f"only the first {MAX_SEGMENTS} segments are read")
         segments: list[Segment] = []
-        lower = False
+        lower, stray = False, 0
         for line in lines:
             if line[:1] in _BLANKS:
                 line = line.lstrip(b" \t\n")
                 if not line:
                     continue
-            name = line[:3] if line[3:4] == separator else line.partition(separator)[0][:32]
+            if line[3:4] == separator:
+                name = line[:3]
+            else:
+                name = line.partition(separator)[0][:32]
+                if not _SEGMENT_ID.fullmatch(name):
+                    stray += 1
+                    name = name.upper()
             upper = name.upper()
             lower = lower or upper != name
             segments.append(Segment(line, upper.decode("latin-1"), len(segments), self.encoding))
-        if self._extra:
-            del segments[0].fields[self._extra + 1]
+        if self._shifted:
+            segments[0].realign()
+        if stray:
+            text = f"{stray} lines that do not begin with a segment id: what stands in them is not read"
+            self._note("warning", "no-segment", "message", text)
         if lower:
             self._note("information", "segment-case", "message", "segment ids in lower case")
         return segments
 
 
+def _is_utf8(body: bytes) -> bool:
+    """True for bytes beyond ASCII that make sense as UTF-8; in a single-byte set that is hardly ever chance."""
+    try:
+        body.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+_SEGMENT_ID = re.compile(rb"[A-Za-z][A-Za-z0-9]{2}")
 _BLANKS = frozenset((b"", b" ", b"\t", b"\n"))

@@ -36,6 +36,8 @@ def inspect(body: bytes | str) -> list[dict[str, Any]]:
         (b"\xef\xbb\xbf\r\n MSH|^~\\&|", "hl7v2"),
         (b"\x0bMSH|^~\\&|", "hl7v2"),
         (b"FHS|^~\\&|", "hl7v2"),
+        (b"msh|^~\\&|", "hl7v2"),
+        ("MSH|^~\\&|".encode("utf-16"), "hl7v2"),
         (b"BHS|^~\\&|", "hl7v2"),
         (b"some words\nMSH|^~\\&|", "hl7v2"),
         (b"ISA*00*", "x12"),
@@ -237,3 +239,35 @@ def _at(row: Tree, field: int, component: int = 1) -> str:
     while isinstance(found, list):
         found = found[0] if found else ""
     return found
+
+
+@pytest.mark.parametrize("codec", ["utf-16", "utf-16-le", "utf-16-be"])
+def test_utf_16_is_read_and_answered_like_any_other(codec: str) -> None:
+    text = f"{MSH}ADT^A08|C1|P|2.5.1||||||UNICODE UTF-16\rEVN||20261109143000\rPID|1||7^^^GENHOSP^MR||M\u00fcller^J\r"
+    (found,) = inspect(text.encode(codec))
+    assert found["patient"]["family"] == "M\u00fcller"
+    assert "MSA|AA|C1" in found["acknowledgement"]
+    assert found["outcome"] == "processed"
+
+
+def test_control_id_is_shown_whole_as_it_is_answered() -> None:
+    (found,) = inspect(f"{MSH}ADT^A08|A^7&1|P|2.5.1\rPID|1||7^^^GENHOSP^MR\r")
+    assert found["message"]["message_control_id"] == "A^7&1"
+    assert "MSA|AA|A^7&1\r" in found["acknowledgement"]
+
+
+def test_identifier_without_a_value_is_none() -> None:
+    (found,) = inspect(f"{MSH}ADT^A08|C1|P|2.5.1\rPID|1||^^^GENHOSP^MR~7^^^GENHOSP^MR\r")
+    assert found["patient"]["identifiers"] == [{"value": "7", "authority": "GENHOSP", "type": "MR"}]
+
+
+def test_appointment_status_without_a_code_is_its_text() -> None:
+    (found,) = inspect(f"{MSH}SIU^S12|C1|P|2.5.1\r{segment('SCH', {2: 'F1', 25: '^No Show'})}\rPID|1||7\r")
+    assert found["appointment"]["status"] == "No Show"
+
+
+def test_batch_without_messages_and_empty_file_say_so() -> None:
+    (batch,) = inspect("BHS|^~\\&|A\rBTS|0\r")
+    assert (batch["events"], batch["outcome"], batch["reason"]) == ([], "filtered", "empty-batch")
+    (empty,) = inspect(" \r\n")
+    assert (empty["events"], empty["problems"][0]["text"]) == ([], "there is nothing in it")

@@ -154,3 +154,28 @@ def test_corpus_every_message_ends_and_ours_with_an_identifier_give_events() -> 
     }
     for name, reason, places in silent:
         assert any(place in wanted[str(reason)] for place in places), name
+
+
+@pytest.mark.parametrize(
+    ("header", "noted"),
+    [
+        ("M1|P|2.5.1", []),
+        ("|P|2.5.1", ["warning 101 MSH^1^10"]),
+        ('""|P|2.5.1', ["warning 101 MSH^1^10"]),
+        ("M1|P|", ["information 101 MSH^1^12"]),
+        ("M1|P|3.0", ["warning 203 MSH^1^12"]),
+        ("M1|P|2.55", ["warning 203 MSH^1^12"]),
+        ("M1|P|2.4^AUS", []),
+        ('M1|""|2.5.1', ["information 101 MSH^1^11"]),
+    ],
+)
+def test_odd_header_is_processed_and_noted(header: str, noted: list[str]) -> None:
+    item = read(A01.replace(b"M1|P|2.5.1", header.encode()))
+    assert item.outcome == "events"
+    assert [f"{one.severity} {one.code} {one.location}" for one in item.problems] == noted
+
+
+def test_second_patient_of_an_event_about_one_is_noted() -> None:
+    item = read(message("ADT^A01", "EVN||20261109142800", "PID|2||900999^^^HOSP^MR", "PV1||I"))
+    assert item.events[0].patient and item.events[0].patient.key and item.events[0].patient.key.value == "900123"
+    assert [(one.code, one.location) for one in item.problems] == [("100", "PID^2^0")]

@@ -51,6 +51,8 @@ def test_split_batch_gives_the_messages_as_sent(body: bytes, messages: list[byte
         (A + b"\x1c\r", [A], ["framing"]),
         (A + b"\x1c", [A], ["framing"]),
         (b"\x0b" + BHS + A + b"BTS|2\r\x1c\r", [A], ["batch-count"]),
+        (b"10:00 received\r\n\x0b" + A + b"\x1c\r\n10:01 sent\r\n\x0b" + B + b"\x1c\r\n", [A, B], []),
+        (A + b"\x0b" + B + b"\x1c\r", [A, B], []),
     ],
 )
 def test_split_batch_of_stored_frames_takes_the_block_characters_off(
@@ -63,3 +65,8 @@ def test_split_batch_of_many_messages_costs_linear_time() -> None:
     assert len(split_batch(A * 50_000).messages) == 50_000
     assert len(split_batch(b"\r\n \t" * 500_000).messages) == 0
     assert len(split_batch(b"\x0b" + A * 3 + b"\x0b" * 1_000_000).messages) == 3
+
+
+@pytest.mark.parametrize("codec", ["utf-16", "utf-16-le", "utf-16-be"])
+def test_split_batch_of_utf_16_gives_utf_8(codec: str) -> None:
+    assert read((A + B).decode().encode(codec)) == ([A, B], ["character-set"])

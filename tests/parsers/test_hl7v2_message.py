@@ -229,3 +229,16 @@ def test_message_more_parts_than_the_caps_are_noted_not_read() -> None:
     long = message(b"PID|" + b"x~" * (MAX_REPETITIONS + 5))
     assert len(long.segments[1].repetitions(1)) == MAX_REPETITIONS
     assert "too-many-fields" in codes(long)
+
+
+@pytest.mark.parametrize("stray", ["rest of a note", "ZZZZ|1", "ISA*00*          *00*"])
+def test_message_line_without_a_segment_id_is_noted(stray: str) -> None:
+    message = Message(f"MSH|^~\\&|A\rNTE|1||first line\r{stray}\rPV1\r".encode())
+    assert [odd.code for odd in message.oddities] == ["no-segment"]
+
+
+def test_message_that_is_utf_8_under_the_name_of_a_single_byte_set_is_noted_and_read_as_declared() -> None:
+    message = Message(b"MSH|^~\\&|A|||||||||||||||8859/1\rPID|||||M\xc3\xbcller\r")
+    assert message.segments[1].text(5) == "M\u00c3\u00bcller"
+    assert [odd.code for odd in message.oddities] == ["character-set"]
+    assert Message(b"MSH|^~\\&|A|||||||||||||||8859/1\rPID|||||M\xfcller\r").oddities == []

@@ -1,4 +1,4 @@
-"""Headers with one separator too many."""
+"""Headers with one separator too many or too few."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ SHIFTED = {
     "before MSH-5": b"MSH|^~\\&|SEND|FAC||RCV||20260322||ADT^A01|C1|P|2.7",
     "before MSH-7": b"MSH|^~\\&|SEND|FAC|RCV|CITY||20260322101500||ADT^A01|C1|P|2.7",
     "before MSH-9": b"MSH|^~\\&|SEND|FAC|RCV|CITY|20260322|||ADT^A01|C1|P|2.7",
+    "one too few before MSH-9": b"MSH|^~\\&|SEND|FAC|RCV|CITY|20260322|ADT^A01|C1|P|2.7",
+    "one too few before MSH-7": b"MSH|^~\\&|SEND|FAC|CITY|20260322||ADT^A01|C1|P|2.7",
 }
 
 

@@ -99,6 +99,16 @@ def test_inspect_of_unreadable_files_goes_on_and_ends_with_1(baton: Any, tmp_pat
     ran = baton("inspect", tmp_path / "noise", tmp_path / "absent", messages(tmp_path, "1"))
     assert ran.code == 1
     assert [row["standard"] for row in ran.rows] == ["unknown", "unknown", "hl7v2"]
+    assert ran.rows[1]["problems"][0]["text"] == "no such file or directory"
+
+
+def test_inspect_of_a_file_without_end_reads_no_more_than_the_limit(
+    baton: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.cli.files.LARGEST", 1 << 20)
+    ran = baton("inspect", "/dev/zero", ".")
+    assert ran.code == 1
+    assert [row["problems"][0]["text"] for row in ran.rows] == ["larger than 1 MiB", "is a directory"]
 
 
 def test_check_names_line_and_cure(baton: Any, tmp_path: Path) -> None:
