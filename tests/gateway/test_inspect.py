@@ -195,6 +195,8 @@ def test_corpus_facts_equal_python_hl7s_where_it_can_read() -> None:
             compared += 1
             facts = _facts(found)
             for name, sent in _tree_facts(tree).items():
+                if name == "id" and not sent:  # a later repetition, or none has a value
+                    continue
                 if "\\" not in sent:  # the tree keeps escapes as sent
                     assert facts.get(name, "") == sent, (path.name, name)
     assert compared > 800
