@@ -10,17 +10,19 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-from collections.abc import Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Coroutine, Mapping
 from datetime import datetime
 from typing import Any
 
+from channels.core_answers import Outgoing, Unavailable, answer_with, receipt
 from channels.core_partners import CorePartner
-from channels.core_ports import BATCH, TIMED_OUT, Asked, Asker, Book, Exchange, Made, NotAsked
-from channels.ports import Answer, Delivery, Inbound, Intake, Outcome
-from parsers.core.checking import NONE, SUCCESS, EnvelopeError
+from channels.core_pickup import Mailbox, Pickup
+from channels.core_ports import BATCH, TIMED_OUT, Asked, Asker, Book, Exchange, NotAsked
+from channels.offering import offer
+from channels.ports import Intake
+from parsers.core.checking import SUCCESS, EnvelopeError
 from parsers.core.envelope import ACK_RETRIEVAL, REAL_TIME, RESULTS_ACK, SUBMIT, Envelope, Kind
-from parsers.core.payloads import kind_of, use_of, use_of_document, value_of
+from parsers.core.payloads import kind_of, use_of
 from parsers.core.refusal import NO_ANSWER, UNABLE, unable_to_answer
 from parsers.x12.header import find_headers
 from parsers.x12.interchange import read_interchanges
@@ -28,44 +30,7 @@ from parsers.x12.interchange import read_interchanges
 log = logging.getLogger(__name__)
 
 _LOOK = 0.5  # seconds between two looks for an answer of the pipeline when nothing wakes us
-_ACKNOWLEDGEMENTS = ("TA1", "999", "997")
-
-
-class Unavailable(Exception):
-    """Our own outage: nothing was promised, the partner sends again."""
-
-
-@dataclass(slots=True, frozen=True)
-class Outgoing:
-    """What goes back: an error, or a document (or none) under a payload type."""
-
-    error: EnvelopeError | None = None
-    payload_type: str = ""
-    payload: bytes | None = None
-
-
-class Mailbox:
-    """`channels.ports.Destination` of an endpoint: answers stay in the store until they are fetched."""
-
-    def __init__(self) -> None:
-        self._changed = asyncio.Event()
-
-    async def deliver(self, batch: Sequence[Delivery]) -> list[Outcome]:
-        """Everything is delivered by being there; who waits looks again."""
-        changed, self._changed = self._changed, asyncio.Event()
-        changed.set()
-        return [Outcome.CONFIRMED] * len(batch)
-
-    async def wait(self, seconds: float) -> None:
-        """Until something new is there, or `seconds` are over."""
-        try:
-            async with asyncio.timeout(seconds):
-                await self._changed.wait()
-        except TimeoutError:
-            pass
-
-    async def close(self) -> None:
-        """Nothing is kept open."""
+_NO_X12 = Outgoing(EnvelopeError("PayloadIllegal", "Payload is no X12 interchange."))
 
 
 class Desk:
@@ -86,6 +51,7 @@ class Desk:
         self._intake = intake
         self._book = book
         self._askers = askers
+        self._pickup = Pickup(name, book)
         self._clock = clock
         self._answer_seconds = answer_seconds
         self._open: dict[str, asyncio.Future[Outgoing]] = {}
@@ -99,7 +65,8 @@ class Desk:
             return await self._once(partner, envelope, kind, peer)
         if kind is RESULTS_ACK:
             return await self._take_acknowledgement(partner, envelope, peer)
-        return await (self._acknowledgements if kind is ACK_RETRIEVAL else self._results)(partner, envelope)
+        pick = self._pickup.acknowledgements if kind is ACK_RETRIEVAL else self._pickup.results
+        return await pick(partner, envelope, self._key(partner, envelope))
 
     async def refuse(self, partner: CorePartner, envelope: Envelope, error: EnvelopeError) -> None:
         """Keep that a request was refused by its envelope."""
@@ -150,7 +117,7 @@ class Desk:
                 return again
         journal_id, copy = await self._store(document, f"{partner.name}@{peer}", key)
         if journal_id == 0:
-            return Outgoing(EnvelopeError("PayloadIllegal", "Payload is no X12 interchange."))
+            return _NO_X12
         made = self._exchange(partner, envelope, started, SUCCESS)
         made.dedup_key, made.digest, made.request_journal_id = key, digest, journal_id
         made.control_number = _control_number(document)
@@ -168,21 +135,13 @@ class Desk:
         channel = partner.relay_of(envelope.get("ReceiverID"))
         if channel is not None:
             await self._book.pass_on(channel, partner.name, journal_id, BATCH, envelope.payload or b"")
-        return self._receipt(partner, "receipt")
+        return receipt(partner, "receipt")
 
     async def _store(self, document: bytes, peer: str, identity: str) -> tuple[int, bool]:
         """(journal row that holds a document, whether it was there before); 0 when it was refused for good."""
         if not self._intake.accepting:
             raise Unavailable
-        stored: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-
-        def answered(answer: Answer) -> None:
-            if not stored.done():
-                stored.set_result(answer)
-
-        inbound = Inbound(self.name, peer, self._clock(), document, answered, kind="x12", identity=identity)
-        self._intake.submit(inbound)
-        answer = await stored
+        answer = await offer(self._intake, self.name, peer, self._clock(), document, identity=identity)
         if not answer.accepted and answer.close:
             raise Unavailable
         if not answer.accepted:
@@ -192,13 +151,13 @@ class Desk:
     async def _stored(self, partner: CorePartner, known: Exchange, kind: Kind) -> Outgoing | None:
         """The answer that a request got before; None: it is to be worked on again."""
         if kind is SUBMIT:
-            return self._receipt(partner, "receipt") if known.answered_at is not None else None
+            return receipt(partner, "receipt") if known.answered_at is not None else None
         journal_id = known.request_journal_id or 0
         real = await self._real_answer(partner, journal_id)
         if real is not None:
             return real
         replies = await self._book.replies_to(journal_id)
-        return self._document(partner, replies[-1].body) if replies and known.outcome else None
+        return answer_with(partner, replies[-1].body) if replies and known.outcome else None
 
     async def _real_answer(self, partner: CorePartner, journal_id: int) -> Outgoing | None:
         """What the channel behind us answered to a request, also when that came too late."""
@@ -206,7 +165,7 @@ class Desk:
         if real is None or real.answer_journal_id is None:
             return None
         document = await self._book.body(real.answer_journal_id)
-        return self._document(partner, document) if document is not None else None
+        return answer_with(partner, document) if document is not None else None
 
     # -- real time -------------------------------------------------------------------------------------------------
 
@@ -232,8 +191,8 @@ class Desk:
         asked = task.result()
         made.answer_journal_id = asked.journal_id
         if asked.document is None:
-            return self._receipt(partner, "confirmed")
-        return self._document(partner, asked.document)
+            return receipt(partner, "confirmed")
+        return answer_with(partner, asked.document)
 
     def _finish_late(self, task: asyncio.Task[Asked]) -> None:
         self._late.discard(task)
@@ -247,12 +206,12 @@ class Desk:
             "999",
             "TA1",
         ):
-            return self._receipt(partner, "confirmed")  # an acknowledgement is never acknowledged
+            return receipt(partner, "confirmed")  # an acknowledgement is never acknowledged
         loop = asyncio.get_running_loop()
         while True:
-            replies = [each for each in await self._book.replies_to(journal_id) if each.kind in _ACKNOWLEDGEMENTS]
-            if replies:
-                return self._document(partner, replies[-1].body)
+            made_of_it = await self._pickup.replied(partner, journal_id)
+            if made_of_it is not None:
+                return made_of_it
             left = deadline - loop.time()
             if left <= 0:
                 made.outcome = TIMED_OUT
@@ -269,57 +228,18 @@ class Desk:
         address = header.sender if header is not None else partner.name
         kind = "271" if b"HB" in body[:200] else "278"
         journal_id = made.request_journal_id or 0
-        return self._document(partner, await self._book.keep_answer(self.name, address, journal_id, kind, body))
+        return answer_with(partner, await self._book.keep_answer(self.name, address, journal_id, kind, body))
 
     # -- batch -----------------------------------------------------------------------------------------------------
-
-    async def _acknowledgements(self, partner: CorePartner, envelope: Envelope) -> Outgoing:
-        """TA1 or 999 of a submission: of the one whose PayloadID is given, else of the oldest not picked up."""
-        submission = await self._book.find(self._key(partner, envelope))
-        if submission is None:
-            submission = await self._book.unfetched_submission(self.name, partner.name)
-        replies: list[Made] = []
-        if submission is not None and submission.request_journal_id:
-            made = await self._book.replies_to(submission.request_journal_id)
-            replies = [each for each in made if each.kind in _ACKNOWLEDGEMENTS]
-        use = use_of(envelope.get("PayloadType"), partner.expectations.payload_types) or ""
-        wanted = [each for each in replies if (each.kind == "TA1") == use.endswith("TA1")]
-        chosen = wanted or replies
-        if submission is None or not chosen:
-            return Outgoing(payload_type=value_of("none:ack", partner.expectations.payload_types))
-        await self._book.mark([submission], fetched=True)
-        kind = "TA1" if chosen[0].kind == "TA1" else "999"
-        body = b"".join(each.body for each in chosen if (each.kind == "TA1") == (kind == "TA1"))
-        return Outgoing(payload_type=value_of(kind, partner.expectations.payload_types), payload=body)
-
-    async def _results(self, partner: CorePartner, envelope: Envelope) -> Outgoing:
-        """The oldest document that waits for this partner, of the submission whose PayloadID is given if it is one."""
-        submission = await self._book.find(self._key(partner, envelope))
-        journal_id = submission.request_journal_id if submission is not None else None
-        for waiting in await self._book.documents(self.name, partner.name, journal_id):
-            document = await self._body(waiting)
-            if document is not None:
-                await self._book.mark([waiting], fetched=True)
-                return Outgoing(payload_type=envelope.get("PayloadType"), payload=document)
-        return Outgoing(payload_type=value_of("none:results", partner.expectations.payload_types))
 
     async def _take_acknowledgement(self, partner: CorePartner, envelope: Envelope, peer: str) -> Outgoing:
         """The partner's TA1 or 999 to results that he picked up."""
         key = self._key(partner, envelope)
         journal_row, _ = await self._store(envelope.payload or b"", f"{partner.name}@{peer}", f"ack|{key}")
         if journal_row == 0:
-            return Outgoing(EnvelopeError("PayloadIllegal", "Payload is no X12 interchange."))
-        submission = await self._book.find(key)
-        journal_id = submission.request_journal_id if submission is not None else None
-        waiting = await self._book.documents(self.name, partner.name, journal_id)
-        await self._book.mark([each for each in waiting if each.fetched_at is not None], confirmed=True)
-        return self._receipt(partner, "confirmed")
-
-    async def _body(self, waiting: Exchange) -> bytes | None:
-        if waiting.answer_journal_id is not None:
-            return await self._book.body(waiting.answer_journal_id)
-        found = await self._book.reply(waiting.reply_id) if waiting.reply_id is not None else None
-        return found[0] if found is not None else None
+            return _NO_X12
+        await self._pickup.acknowledged(partner, key)
+        return receipt(partner, "confirmed")
 
     # -- pieces ----------------------------------------------------------------------------------------------------
 
@@ -341,35 +261,6 @@ class Desk:
             answered_at=self._clock(),
             outcome=outcome,
         )
-
-    @staticmethod
-    def _receipt(partner: CorePartner, use: str) -> Outgoing:
-        return Outgoing(payload_type=value_of(use, partner.expectations.payload_types))
-
-    @staticmethod
-    def _document(partner: CorePartner, document: bytes) -> Outgoing:
-        use = use_of_document(document) or "999"
-        try:
-            payload_type = value_of(use, partner.expectations.payload_types)
-        except KeyError:  # something else that a payer sent: named as the nearest that we know
-            payload_type = value_of("271", partner.expectations.payload_types)
-        return Outgoing(payload_type=payload_type, payload=document)
-
-
-def response_fields(envelope: Envelope, outgoing: Outgoing, now: datetime) -> dict[str, str]:
-    """The fields of a response: addresses exchanged, PayloadID echoed, our time."""
-    error = outgoing.error
-    return {
-        "PayloadType": outgoing.payload_type if error is None else value_of("error"),
-        "ProcessingMode": envelope.get("ProcessingMode"),
-        "PayloadID": envelope.get("PayloadID")[:50],
-        "TimeStamp": f"{now:%Y-%m-%dT%H:%M:%SZ}",
-        "SenderID": envelope.get("ReceiverID")[:50],
-        "ReceiverID": envelope.get("SenderID")[:50],
-        "CORERuleVersion": "2.2.0",
-        "ErrorCode": error.code if error is not None else SUCCESS,
-        "ErrorMessage": error.text if error is not None else NONE,
-    }
 
 
 async def _quiet(asking: Coroutine[Any, Any, Asked]) -> Asked:

@@ -10,23 +10,21 @@ together.
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
-import contextlib
 import logging
 import socket
-from collections.abc import Awaitable, Callable, Generator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
 import uvicorn
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from channels.core_desk import Outgoing, Unavailable, response_fields
+from channels.core_answers import Outgoing, Unavailable, response_fields
 from channels.core_partners import CorePartner
+from channels.core_request import LATER, Receive, Refusal, Request, Send, basic_credentials, respond
+from channels.core_server import EndpointProtocol, EndpointServer
 from channels.core_uptime import Uptime
-from channels.tls import Tls, peer_names
+from channels.tls import Tls
 from parsers.core.checking import EnvelopeError, check_request
 from parsers.core.envelope import CoreError, Envelope
 from parsers.core.mime import read_mime, write_mime
@@ -37,12 +35,10 @@ from parsers.core.wsdl import write_wsdl
 log = logging.getLogger(__name__)
 
 PEEK = 65536  # bytes after which a body's sender must have said who he is
-_FIRST_BYTE_SECONDS = 20.0  # for the request line and headers of a new connection
 _MIME = ("multipart/form-data", "multipart/mixed")
 _UNAUTHORIZED = EnvelopeError("UnAuthorized", "User name, password or certificate are not accepted.")
-
-Receive = Callable[[], Awaitable[Mapping[str, Any]]]
-Send = Callable[[Mapping[str, Any]], Awaitable[None]]
+_STRANGER = CorePartner(name="")
+_CLOSE = (b"connection", b"close")
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)
@@ -57,38 +53,6 @@ class CoreEndpointSettings:
     in_work: int = 64 << 20
     body_seconds: float = 60.0
     max_connections: int = 256
-
-
-class Refusal(Exception):
-    """The request ends here with a bare HTTP status."""
-
-    def __init__(self, status: int, text: str, *, headers: tuple[tuple[bytes, bytes], ...] = ()) -> None:
-        super().__init__(text)
-        self.status = status
-        self.headers = headers
-
-
-@dataclass(slots=True)
-class Request:
-    """One HTTP request, before its body is known."""
-
-    scope: Mapping[str, Any]
-    receive: Receive
-
-    def header(self, name: str) -> str:
-        wanted = name.encode()
-        found = next((value for key, value in self.scope["headers"] if key == wanted), b"")
-        return bytes(found).decode("latin-1")
-
-    @property
-    def certificate(self) -> frozenset[str]:
-        names: frozenset[str] = self.scope.get("certificate_names", frozenset())
-        return names
-
-    @property
-    def peer(self) -> str:
-        client = self.scope.get("client")
-        return f"{client[0]}:{client[1]}" if client else "unknown"
 
 
 class Handler(Protocol):
@@ -131,7 +95,7 @@ class CoreEndpoint:
         self._uptime = uptime(lambda: not self.paused) if uptime is not None else None
         self._in_work = 0
         self._task: asyncio.Task[None] | None = None
-        self._server: _Server | None = None
+        self._server: EndpointServer | None = None
 
     # -- steering --------------------------------------------------------------------------------------------------
 
@@ -142,7 +106,7 @@ class CoreEndpoint:
         tls = self._tls
         config = uvicorn.Config(
             self,
-            http=_Protocol,
+            http=EndpointProtocol,
             ws="none",
             log_config=None,
             access_log=False,
@@ -154,7 +118,7 @@ class CoreEndpoint:
             ssl_context_factory=None if tls is None else lambda config, default: tls.following_context(),
         )
         listening = socket.create_server((settings.host, settings.port), family=family, backlog=128)
-        self._server = _Server(config)
+        self._server = EndpointServer(config)
         self._task = asyncio.create_task(self._server.serve([listening]), name=f"core {settings.name}")
         if self._uptime is not None:
             self._uptime.start()
@@ -192,12 +156,11 @@ class CoreEndpoint:
         try:
             await self._serve(request, send)
         except Refusal as refusal:
-            headers = (*refusal.headers, (b"connection", b"close"))
-            await _respond(send, refusal.status, "text/plain; charset=utf-8", f"{refusal}\n".encode(), headers)
+            headers = (*refusal.headers, _CLOSE)
+            await respond(send, refusal.status, "text/plain; charset=utf-8", f"{refusal}\n".encode(), headers)
         except Exception as problem:  # a fault of ours, or the store's: the partner sends again
             log.error("channel %s: a request could not be answered: %s", self.settings.name, type(problem).__name__)
-            retry = ((b"retry-after", b"90"), (b"connection", b"close"))
-            await _respond(send, 503, "text/plain; charset=utf-8", b"not taken: send again later\n", retry)
+            await respond(send, 503, "text/plain; charset=utf-8", b"not taken: send again later\n", (*LATER, _CLOSE))
 
     async def _serve(self, request: Request, send: Send) -> None:
         if request.scope["path"].rstrip("/") != self.settings.path.rstrip("/"):
@@ -208,7 +171,7 @@ class CoreEndpoint:
         if request.scope["method"] != "POST":
             raise Refusal(405, "POST an envelope", headers=((b"allow", b"GET, POST"),))
         if self.paused:
-            raise Refusal(503, "the channel is paused", headers=((b"retry-after", b"90"),))
+            raise Refusal(503, "the channel is paused", headers=LATER)
         taken = self._reserve(request)
         try:
             await self._answer(request, send)
@@ -222,19 +185,19 @@ class CoreEndpoint:
         if size > self.settings.max_body and length:
             raise Refusal(413, "the body is larger than this endpoint takes")
         if self._in_work + size > max(self.settings.in_work, self.settings.max_body):
-            raise Refusal(503, "too much at once", headers=((b"retry-after", b"90"),))
+            raise Refusal(503, "too much at once", headers=LATER)
         self._in_work += size
         return size
 
     async def _describe(self, request: Request, send: Send) -> None:
-        user, password = _basic(request.header("authorization"))
+        user, password = basic_credentials(request.header("authorization"))
         if await self._gatekeeper.recognise(user, password, request.certificate) is None:
             raise Refusal(401, "sign in", headers=((b"www-authenticate", b'Basic realm="core"'),))
         if b"wsdl" not in request.scope["query_string"].lower():
             raise Refusal(404, "the description is at ?wsdl")
         host = request.header("host") or f"{self.settings.host}:{self.settings.port}"
         where = f"{request.scope['scheme']}://{host}{self.settings.path}"
-        await _respond(send, 200, "text/xml; charset=utf-8", write_wsdl(where))
+        await respond(send, 200, "text/xml; charset=utf-8", write_wsdl(where))
 
     async def _answer(self, request: Request, send: Send) -> None:
         content_type = request.header("content-type")
@@ -246,13 +209,13 @@ class CoreEndpoint:
         try:
             envelope = await asyncio.to_thread(_read, content_type, body)
         except CoreError as problem:
-            await _respond(send, *_malformed(content_type, problem))
+            await respond(send, *_malformed(content_type, problem))
             return
         del body
         partner = partner or await self._known(request, envelope)
         self.requests += 1
         if partner is None:
-            await _respond(send, 403, *_written(envelope, Outgoing(_UNAUTHORIZED), self._desk, {}))
+            await respond(send, 403, *_written(envelope, Outgoing(_UNAUTHORIZED), self._desk.now(), _STRANGER))
             return
         error = check_request(envelope, partner.expectations)
         if error is not None:
@@ -262,8 +225,8 @@ class CoreEndpoint:
             try:
                 outgoing = await self._desk.handle(partner, envelope, request.peer)
             except Unavailable:
-                raise Refusal(503, "not stored: send again", headers=((b"retry-after", b"90"),)) from None
-        await _respond(send, 200, *_written(envelope, outgoing, self._desk, partner.spelling))
+                raise Refusal(503, "not stored: send again", headers=LATER) from None
+        await respond(send, 200, *_written(envelope, outgoing, self._desk.now(), partner))
 
     async def _body(self, request: Request, content_type: str) -> tuple[bytes, CorePartner | None]:
         """The whole body; of a long one the sender is known before the rest is read.  Raises Refusal."""
@@ -305,11 +268,11 @@ def _read(content_type: str, body: bytes, *, whole: bool = True) -> Envelope:
     return read_soap(content_type, body, whole=whole)
 
 
-def _written(envelope: Envelope, outgoing: Outgoing, desk: Handler, spelling: Mapping[str, str]) -> tuple[str, bytes]:
+def _written(envelope: Envelope, outgoing: Outgoing, now: datetime, partner: CorePartner) -> tuple[str, bytes]:
     """(content type, body) of a response in the form of its request."""
-    fields = response_fields(envelope, outgoing, desk.now())
+    fields = response_fields(envelope, outgoing, now, partner.expectations.versions)
     if envelope.form == "mime":
-        return write_mime(fields, outgoing.payload, spelling=spelling)
+        return write_mime(fields, outgoing.payload, spelling=partner.spelling)
     kind = kind_of(envelope)
     assert kind is not None
     return CONTENT_TYPE, write_soap(kind.response, fields, outgoing.payload)
@@ -322,56 +285,3 @@ def _malformed(content_type: str, problem: CoreError) -> tuple[int, str, bytes]:
     if code not in ("Sender", "VersionMismatch", "MustUnderstand"):
         code = "Sender"
     return 400 if code == "Sender" else 500, CONTENT_TYPE, write_fault(code, str(problem))
-
-
-def _basic(header: str) -> tuple[str, str]:
-    scheme, _, value = header.partition(" ")
-    if scheme.lower() != "basic":
-        return "", ""
-    try:
-        user, _, password = base64.b64decode(value, validate=True).decode().partition(":")
-    except (binascii.Error, ValueError):
-        return "", ""
-    return user, password
-
-
-async def _respond(
-    send: Send, status: int, content_type: str, body: bytes, headers: tuple[tuple[bytes, bytes], ...] = ()
-) -> None:
-    head = [(b"content-type", content_type.encode()), (b"content-length", b"%d" % len(body)), *headers]
-    await send({"type": "http.response.start", "status": status, "headers": head})
-    await send({"type": "http.response.body", "body": body})
-
-
-class _Server(uvicorn.Server):
-    @contextlib.contextmanager
-    def capture_signals(self) -> Generator[None, None, None]:
-        """Signals belong to the process."""
-        yield
-
-
-class _Protocol(H11Protocol):
-    """Gives each request the names of the client's certificate, and a new connection a time to say something."""
-
-    _silent: asyncio.TimerHandle | None = None
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
-        names = frozenset(peer_names(transport.get_extra_info("peercert")))
-        served = self.app
-
-        async def named(scope: Any, receive: Any, send: Any) -> None:
-            scope["certificate_names"] = names
-            await served(scope, receive, send)
-
-        self.app = named
-        self._silent = self.loop.call_later(_FIRST_BYTE_SECONDS, self._give_up)
-
-    def _give_up(self) -> None:
-        if self.cycle is None:
-            self.transport.close()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        if self._silent is not None:
-            self._silent.cancel()
-        super().connection_lost(exc)

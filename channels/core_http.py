@@ -13,7 +13,7 @@ import httpx
 from channels.core_ports import NotAsked
 from channels.tls import Tls
 from parsers.core.checking import check_sum, error_of_response
-from parsers.core.envelope import CoreError, Envelope, Kind
+from parsers.core.envelope import RULE_VERSION, CoreError, Envelope, Kind
 from parsers.core.mime import read_mime, write_mime
 from parsers.core.soap import FaultReceived, read_soap, write_soap
 
@@ -36,7 +36,7 @@ class CoreServer:
     password: str = field(default="", repr=False)
     sender_id: str = ""
     receiver_id: str = ""
-    rule_version: str = "2.2.0"
+    rule_version: str = RULE_VERSION
     payload_types: dict[str, str] = field(default_factory=dict)
     spelling: dict[str, str] = field(default_factory=dict)
     connect_seconds: float = 10.0

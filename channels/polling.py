@@ -9,7 +9,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from channels.ports import Answer, Inbound, Intake
+from channels.offering import offer
+from channels.ports import Answer, Intake
 
 log = logging.getLogger(__name__)
 
@@ -110,11 +111,4 @@ class PollingSource(ABC):
 
     def _offer(self, peer: str, body: bytes, kind: str, identity: str = "") -> asyncio.Future[Answer]:
         """Submit one unit; its answer comes after the commit that holds it."""
-        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-
-        def answered(answer: Answer) -> None:
-            if not future.done():
-                future.set_result(answer)
-
-        self._intake.submit(Inbound(self._name, peer, self._clock(), body, answered, kind=kind, identity=identity))
-        return future
+        return offer(self._intake, self._name, peer, self._clock(), body, kind=kind, identity=identity)

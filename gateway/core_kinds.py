@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from channels.core_client import CoreClient, CoreClientSettings
+from channels.core_calls import CoreClientSettings
+from channels.core_client import CoreClient
 from channels.core_desk import Desk
 from channels.core_endpoint import CoreEndpoint, CoreEndpointSettings
 from channels.core_http import CoreServer
 from channels.core_partners import CorePartner, Gatekeeper
+from channels.core_results import ResultsPoller
 from channels.core_uptime import Uptime
 from channels.ports import Destination
 from channels.tls import TlsFiles
@@ -100,7 +102,8 @@ def _client(channel: CoreClientSection, around: Surroundings) -> Destination:
     if channel.url.lower().startswith("https:"):
         files = TlsFiles(channel.certificate, channel.key, channel.authority)
         tls = around.certificates.open(channel.name, files, server=False, warn_days=channel.warn_days)
-    client = CoreClient(client_settings(channel), around.intake, _book(channel, around), around.clock, tls=tls)
+    poller = ResultsPoller(client_settings(channel), around.intake, _book(channel, around), around.clock, tls=tls)
+    client = CoreClient(poller)
     around.opened[channel.name] = client
     return client
 
@@ -134,4 +137,4 @@ def client_settings(channel: CoreClientSection) -> CoreClientSettings:
 
 def _polling(channel: CoreClientSection, around: Surroundings) -> Source:
     client: CoreClient = around.opened[channel.name]
-    return client
+    return client.calls

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from channels.core_desk import Outgoing, Unavailable
+from channels.core_answers import Outgoing, Unavailable
 from channels.core_endpoint import CoreEndpoint, CoreEndpointSettings
 from channels.core_partners import CorePartner
 from gateway.payer.scenario import Scenario

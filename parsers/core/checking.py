@@ -13,11 +13,10 @@ from collections.abc import Mapping
 
 import msgspec
 
-from parsers.core.envelope import Envelope, Kind, is_interchange
+from parsers.core.envelope import RULE_VERSION, Envelope, Kind, is_interchange
 from parsers.core.payloads import kind_of, use_of
 
 SUCCESS, NONE = "Success", "None"
-RULE_VERSION = "2.2.0"
 MAX_ID = 50  # characters of SenderID and ReceiverID
 _UUID = re.compile(r"\{?[0-9A-Fa-f]{8}-?([0-9A-Fa-f]{4}-?){3}[0-9A-Fa-f]{12}\}?")
 _TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d)?(\.\d{1,9})?\s?(Z|[+-]\d\d:?\d\d)?", re.IGNORECASE)
@@ -111,12 +110,13 @@ def check_sum(payload: bytes) -> str:
 def error_of_response(envelope: Envelope, asked: Mapping[str, str]) -> EnvelopeError | None:
     """What keeps a response from being believed: its error code, another PayloadID, a payload that is no X12."""
     code = envelope.get("ErrorCode")
-    if code.lower() != SUCCESS.lower():
+    answered = envelope.payload is not None and is_interchange(envelope.payload)
+    if code.lower() != SUCCESS.lower() and (code or not answered):  # some servers leave it empty beside a TA1
         return EnvelopeError(code[:64] or "Receiver", "The other side answered with an error.")
     theirs = envelope.get("PayloadID")
     if theirs and theirs.lower() != asked.get("PayloadID", "").lower() and envelope.get("ProcessingMode") == "RealTime":
         return EnvelopeError("PayloadIDIllegal", "The answer is to another PayloadID.")
-    if envelope.payload and not is_interchange(envelope.payload):
+    if envelope.payload and not answered:
         return EnvelopeError("PayloadIllegal", "The answer says Success and its payload is no X12.")
     return None
 

@@ -26,6 +26,9 @@ FIELDS = (
 )
 """In the order of the schema."""
 
+RULE_VERSION = "2.2.0"
+"""The rule version that HIPAA mandates."""
+
 NAMES = {name.lower(): name for name in FIELDS}
 """Rule's spelling by lower case: partners' guides drift (`PayloadId`, `Timestamp`, `CoreRuleVersion`)."""
 

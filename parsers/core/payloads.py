@@ -27,13 +27,13 @@ class PayloadType(msgspec.Struct, frozen=True):
 
 TABLE = (
     PayloadType("X12_270_Request_005010X279A1", "270", "seen"),
-    PayloadType("X12_271_Response_005010X279A1", "271", "unconfirmed"),
+    PayloadType("X12_271_Response_005010X279A1", "271", "seen"),
     PayloadType("X12_276_Request_005010X212", "276", "seen"),
     PayloadType("X12_277_Response_005010X212", "277", "seen"),
     PayloadType("X12_278_Request_005010X217E1_2", "278", "seen"),
     PayloadType("X12_278_Response_005010X217E1_2", "278-response", "unconfirmed"),
-    PayloadType("X12_999_Response_005010X231A1", "999", "unconfirmed"),
-    PayloadType("X12_TA1_Response_00501X231A1", "TA1", "unconfirmed"),
+    PayloadType("X12_999_Response_005010X231A1", "999", "seen"),
+    PayloadType("X12_TA1_Response_00501X231A1", "TA1", "seen"),
     PayloadType("X12_005010_Request_Batch_270", "batch:270", "unconfirmed"),
     PayloadType("X12_005010_Request_Batch_Results_271", "results:271", "seen"),
     PayloadType("X12_005010_Request_Batch_Results_277", "results:277", "seen"),

@@ -11,18 +11,33 @@ from collections.abc import Sequence
 from urllib.parse import unquote
 from xml.sax.saxutils import escape, quoteattr
 
-from parsers.core.envelope import FIELDS, KIND_OF_ROOT, MAX_VALUE, NAMES, CoreError, Envelope, Kind, unwrap
+from parsers.core.envelope import (
+    FIELDS,
+    KIND_OF_ROOT,
+    MAX_VALUE,
+    NAMES,
+    RULE_VERSION,
+    CoreError,
+    Envelope,
+    Kind,
+    unwrap,
+)
 from parsers.core.markup import Element, read_markup
 from parsers.core.multipart import Part, boundary_of, parameter, read_parts
 
 SOAP12 = "http://www.w3.org/2003/05/soap-envelope"
-CORE = "http://www.caqh.org/SOAP/WSDL/CORERule2.2.0.xsd"
+_CORE = "http://www.caqh.org/SOAP/WSDL/CORERule{}.xsd"
 WSSE = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-secext-1.0.xsd"
 _TOKEN = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-username-token-profile-1.0"  # noqa: S105
 _XOP = "http://www.w3.org/2004/08/xop/include"
 CONTENT_TYPE = "application/soap+xml; charset=utf-8"
 _INVISIBLE = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _UNDERSTOOD = frozenset({"Security"})
+
+
+def namespace(version: str) -> str:
+    """Of the schema of a rule version, such as 2.2.0; servers that say 4.0.0 (Phase IV, now vC3.1.0) name it so too."""
+    return _CORE.format(version.lower().removeprefix("v"))
 
 
 class SoapFault(CoreError):
@@ -65,10 +80,10 @@ def read_soap(content_type: str, body: bytes, *, whole: bool = True) -> Envelope
         raise SoapFault("Sender", "an empty SOAP body")
     if message.name == "Fault":
         raise FaultReceived(_fault_code(message), "the other side answered with a SOAP fault")
-    kind = KIND_OF_ROOT.get(message.name)
-    if kind is None:
+    envelope = next((each for each in message.walk() if each.name in KIND_OF_ROOT), None)  # some servers wrap it
+    if envelope is None:
         raise SoapFault("Sender", "an element in the SOAP body that is no CORE envelope")
-    return _envelope(message, kind, parts, (user, password))
+    return _envelope(envelope, KIND_OF_ROOT[envelope.name], parts, (user, password))
 
 
 def _envelope(message: Element, kind: Kind, parts: Sequence[Part], credentials: tuple[str, str]) -> Envelope:
@@ -154,7 +169,8 @@ def write_soap(
             f'<wsse:Username>{user}</wsse:Username><wsse:Password Type="{_TOKEN}#PasswordText">{password}'
             "</wsse:Password></wsse:UsernameToken></wsse:Security></soap:Header>"
         )
-    parts.append(f'<soap:Body><cor:{root} xmlns:cor="{CORE}">')
+    space = quoteattr(namespace(fields.get("CORERuleVersion") or RULE_VERSION))
+    parts.append(f"<soap:Body><cor:{root} xmlns:cor={space}>")
     for name in FIELDS:
         if name == "Payload":
             if payload is not None:

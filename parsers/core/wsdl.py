@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from xml.sax.saxutils import quoteattr
 
-from parsers.core.envelope import FIELDS, KINDS, Kind
-from parsers.core.soap import CORE
+from parsers.core.envelope import FIELDS, KINDS, RULE_VERSION, Kind
+from parsers.core.soap import namespace
 
+CORE = namespace(RULE_VERSION)
 TARGET = "http://www.caqh.org/SOAP/WSDL/"
 _OPTIONAL = frozenset({"PayloadLength", "CheckSum", "Payload"})
 _RESPONSE_ONLY = frozenset({"ErrorCode", "ErrorMessage"})

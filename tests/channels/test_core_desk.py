@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from channels.core_desk import Desk, Outgoing, Unavailable
+from channels.core_answers import Outgoing, Unavailable
+from channels.core_desk import Desk
 from channels.core_partners import CorePartner, Gatekeeper, fits, hash_password
 from channels.core_ports import Asked, Made, NotAsked
 from channels.ports import Answer

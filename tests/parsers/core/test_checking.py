@@ -130,9 +130,10 @@ def test_use_of_a_document_is_told_by_its_first_set(body: bytes, use: str | None
 def test_response_is_believed_only_when_everything_fits() -> None:
     good = envelope(ANSWER, ErrorCode="success")
     assert error_of_response(good, FIELDS) is None
+    assert error_of_response(envelope(ANSWER), FIELDS) is None  # seen: no code beside a TA1
     for given, expected in (
         (envelope(ANSWER, ErrorCode="UnAuthorized"), "UnAuthorized"),
-        (envelope(ANSWER), "Receiver"),
+        (envelope(b""), "Receiver"),
         (envelope(b'{"error": "no"}', ErrorCode="Success"), "PayloadIllegal"),
         (envelope(ANSWER, ErrorCode="Success", PayloadID=UUID.replace("f", "0")), "PayloadIDIllegal"),
     ):

@@ -183,3 +183,17 @@ def test_soap_hostile_bytes_are_read_or_refused_and_nothing_else(data: st.DataOb
             read_soap(content_type, body, whole=whole)
         except CoreError as refused:
             assert "HOSPITAL" not in str(refused) and "secret" not in str(refused)
+
+
+def test_soap_answer_that_a_server_wraps_in_an_element_of_its_own_is_found() -> None:
+    bare = write_soap(REAL_TIME.response, FIELDS | {"ErrorCode": "Success"}, ANSWER)
+    wrapped = bare.replace(b"<soap:Body>", b'<soap:Body><o:Result xmlns:o="urn:other">').replace(
+        b"</soap:Body>", b"</o:Result></soap:Body>"
+    )
+    assert read_soap("application/soap+xml", wrapped).payload == ANSWER
+
+
+@pytest.mark.parametrize(("version", "space"), [("2.2.0", "2.2.0"), ("v2.2.0", "2.2.0"), ("4.0.0", "4.0.0")])
+def test_soap_schema_is_that_of_the_rule_version(version: str, space: str) -> None:
+    made = write_soap(REAL_TIME.request, FIELDS | {"CORERuleVersion": version}, REQUEST)
+    assert f'xmlns:cor="http://www.caqh.org/SOAP/WSDL/CORERule{space}.xsd"'.encode() in made

@@ -1,0 +1,64 @@
+"""One HTTP request to a CORE endpoint: its headers, a bounded body, an answer."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+Receive = Callable[[], Awaitable[Mapping[str, Any]]]
+Send = Callable[[Mapping[str, Any]], Awaitable[None]]
+Headers = tuple[tuple[bytes, bytes], ...]
+
+LATER: Headers = ((b"retry-after", b"90"),)
+
+
+class Refusal(Exception):
+    """The request ends here with a bare HTTP status."""
+
+    def __init__(self, status: int, text: str, *, headers: Headers = ()) -> None:
+        super().__init__(text)
+        self.status = status
+        self.headers = headers
+
+
+@dataclass(slots=True)
+class Request:
+    """One HTTP request, before its body is known."""
+
+    scope: Mapping[str, Any]
+    receive: Receive
+
+    def header(self, name: str) -> str:
+        wanted = name.encode()
+        found = next((value for key, value in self.scope["headers"] if key == wanted), b"")
+        return bytes(found).decode("latin-1")
+
+    @property
+    def certificate(self) -> frozenset[str]:
+        names: frozenset[str] = self.scope.get("certificate_names", frozenset())
+        return names
+
+    @property
+    def peer(self) -> str:
+        client = self.scope.get("client")
+        return f"{client[0]}:{client[1]}" if client else "unknown"
+
+
+def basic_credentials(header: str) -> tuple[str, str]:
+    scheme, _, value = header.partition(" ")
+    if scheme.lower() != "basic":
+        return "", ""
+    try:
+        user, _, password = base64.b64decode(value, validate=True).decode().partition(":")
+    except (binascii.Error, ValueError):
+        return "", ""
+    return user, password
+
+
+async def respond(send: Send, status: int, content_type: str, body: bytes, headers: Headers = ()) -> None:
+    head = [(b"content-type", content_type.encode()), (b"content-length", b"%d" % len(body)), *headers]
+    await send({"type": "http.response.start", "status": status, "headers": head})
+    await send({"type": "http.response.body", "body": body})
