@@ -1,8 +1,9 @@
 """Store, then acknowledge.  Nothing is answered before the commit that holds it is durable.
 
 A self-clocking group commit: while one commit runs, arrivals gather; when it ends, its answers go out and what has
-gathered is committed at once.  A lone sender waits for one commit and nothing else, many senders share one.  There is
-one committer, so the journal's order is the order of arrival.
+gathered is committed: at once after a small commit, a moment later after a large one, whose senders are about to send
+again.  A lone sender waits for one commit and nothing else, many senders share one.  There is one committer, so the
+journal's order is the order of arrival.
 
 While the store is away the batch is kept and tried again, sources stop reading, and a unit whose hold budget is over is
 answered by its channel's rule (decision 1).  The batch still goes in when the store is back: a copy sent again is then
@@ -48,6 +49,8 @@ class IntakeLimits:
     batch_rows: int = 512
     batch_bytes: int = 8 << 20
     gathered_bytes: int = 32 << 20  # above it sources stop reading
+    crowd_rows: int = 32  # after a commit of more than these the next one lets arrivals gather
+    gather_seconds: float = 0.001
     max_backlog: int = 100_000  # unprocessed items above which sources stop reading
     retry_seconds: float = 0.25
     slow_commit_seconds: float = 2.0  # a commit that takes longer counts as an absent store
@@ -99,6 +102,7 @@ class GroupCommitIntake:
         self._gathered_bytes = 0
         self._flight: list[_Pending] = []
         self._flight_since = 0.0
+        self._crowded = False  # the last commit was large
         self._away = False
         self._committer: asyncio.Task[None] | None = None
         self._watch: asyncio.TimerHandle | None = None
@@ -168,6 +172,8 @@ class GroupCommitIntake:
     async def _commit_gathered(self) -> None:
         try:
             while self._gathered:
+                if self._crowded and len(self._gathered) < self.limits.batch_rows:
+                    await asyncio.sleep(self.limits.gather_seconds)
                 self._flight = self._take()
                 self._flight_since = asyncio.get_running_loop().time()
                 for pending in self._flight:
@@ -179,6 +185,7 @@ class GroupCommitIntake:
                         await self._answer_batch(pending)
                 stored = await self._ingest([pending.admission.entry for pending in self._flight])
                 flight, self._flight = self._flight, []
+                self._crowded = len(flight) > self.limits.crowd_rows
                 self._answer(flight, stored)
         finally:
             self._committer = None

@@ -25,10 +25,10 @@ def parts(body: bytes) -> Iterator[tuple[int, bytes]]:
             yield number, body[start : start + PART]
 
 
-IDENTITY = 8
-"""Bytes of a dedup key that say whose control id it is; what follows says with which content."""
+CONTENT = 16
+"""Bytes at the end of a dedup key that say with which content; those before them say whose control id it is."""
 
 
 def neighbours(key: bytes) -> tuple[bytes, bytes]:
     """The first and the last key that one of the same control id can have."""
-    return key[:IDENTITY], key[:IDENTITY] + b"\xff" * 17
+    return key[:-CONTENT], key[:-CONTENT] + b"\xff" * (CONTENT + 1)

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from gateway.store import postgres_statements as sql
-from gateway.store.limits import IDENTITY, neighbours, parts
+from gateway.store.limits import CONTENT, neighbours, parts
 from gateway.store.ports import JournalEntry, Stored
 from gateway.store.postgres_connection import Raw
 
@@ -79,6 +79,6 @@ def _namesakes(keys: Sequence[bytes]) -> list[int]:
     first: dict[bytes, int] = {}
     found: list[int] = []
     for ordinal, key in enumerate(keys, 1):
-        earlier = first.setdefault(key[:IDENTITY], ordinal)
+        earlier = first.setdefault(key[:-CONTENT], ordinal)
         found.append(earlier if keys[earlier - 1] != key else 0)
     return found

@@ -222,6 +222,8 @@ def _before_2_5(version: bytes) -> bool:
 def _escape(text: str, marks: Separators) -> bytes:
     """Our own ASCII text with the separators of this message escaped, or blanked where it has no escape."""
     raw = text.encode("ascii", "replace")
+    if raw.isalnum():
+        return raw  # no separator is a letter or a digit
     letters = (
         (marks.escape, b"E"),
         (marks.field, b"F"),

@@ -125,6 +125,21 @@ async def test_intake_batch_is_bounded_by_rows_and_bytes(limits: IntakeLimits, e
     assert peer.store.commits == expected
 
 
+async def test_intake_arrivals_gather_after_a_large_commit_and_not_after_a_small_one() -> None:
+    peer = Peer(limits=IntakeLimits(crowd_rows=2, gather_seconds=0.05))
+    for group in (range(3), range(3, 5), range(5, 6)):
+        for number in group:
+            peer.send(message(f"{number}"))
+        await asyncio.sleep(0)  # the commit of a group begins, unless it waits for more
+    await peer.intake.drain()
+    assert peer.store.commits == [3, 3]
+    for number in (6, 7):
+        peer.send(message(f"{number}"))
+        await peer.intake.drain()
+    assert peer.store.commits == [3, 3, 1, 1]
+    assert len(peer.answers) == 8
+
+
 async def test_intake_duplicate_is_answered_as_the_first() -> None:
     peer = Peer()
     first, second = await peer.ask(message("7")), await peer.ask(message("7"))
@@ -386,6 +401,6 @@ async def test_dedup_key_differs_by_channel_and_content() -> None:
     peer = Peer()
     await peer.ask(message("1"))
     row = peer.store.rows[0]
-    assert row.dedup_key is not None and len(row.dedup_key) == 24
+    assert row.dedup_key is not None and len(row.dedup_key) == 8 + len(row.control_id) + 1 + 16
     row.channel = "other"
     assert dedup_key(row, None) != row.dedup_key
