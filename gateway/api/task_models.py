@@ -21,8 +21,8 @@ class TaskQuery(Asked):
     """What a worklist shows; a filter that was saved is one of these."""
 
     queue: Word | None = Field(None, examples=["um"])
-    status: Annotated[str, Field(max_length=40, pattern=TEXT)] | None = Field(
-        None, description="A status, or `open`.", examples=["open"]
+    status: Literal["open"] | commands.Status | None = Field(
+        None, description="A status, or `open`: every one that is not over.", examples=["open"]
     )
     due_before: Moment | None = Field(None, description="With an offset or Z.")
     due_within: float | None = Field(None, ge=0, le=24 * 366, description="Due in so many hours, or past due.")

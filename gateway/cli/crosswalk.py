@@ -37,9 +37,7 @@ _SAID = {
 }
 
 
-def add_to(app: typer.Typer) -> None:
-    group = typer.Typer(no_args_is_help=True, help="Patients: numbers that name the same person.")
-    group.callback()(_patients)
+def add_to(group: typer.Typer) -> None:
     group.command(
         "link",
         epilog=examples(
@@ -47,11 +45,6 @@ def add_to(app: typer.Typer) -> None:
             "baton patients link crosswalk.csv --reason 'cross-walk of the clinic' --apply",
         ),
     )(link)
-    app.add_typer(group, name="patients")
-
-
-def _patients() -> None:
-    """Patients: numbers that name the same person."""
 
 
 def link(

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import getpass
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Annotated, TypeVar
+
+import typer
 
 from gateway.cli.console import fail
 from gateway.clock import system_clock
@@ -15,6 +17,7 @@ from gateway.store.ports import SchemaMismatch, StoreUnavailable, UnsafeStore
 from parsers.x12.acknowledgement import number_interchange
 
 T = TypeVar("T")
+PatientName = Annotated[str, typer.Argument(metavar="PATIENT", help="Our id of the patient, or `AUTHORITY|NUMBER`.")]
 
 
 def with_store(settings: Settings, action: Callable[[CoreStore], Awaitable[T]]) -> T:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import datetime, timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 import typer
 from rich.markup import escape
@@ -14,6 +14,7 @@ from gateway.cli.console import Config, Json, examples, fail, out, print_json, r
 from gateway.cli.local import account, with_store
 from gateway.cli.task_acts import COLUMNS, TaskId
 from gateway.clock import system_clock
+from gateway.coordination.commands import Status
 from gateway.store import access, casework, queries
 from gateway.store.core_store import CoreStore
 from gateway.store.paging import Row
@@ -47,6 +48,8 @@ def list_tasks(
     """The worklist, the earliest due first; and what is done to tasks."""
     if context.invoked_subcommand is not None:
         return
+    if status not in ("open", "all", *get_args(Status)):
+        fail(f"Tasks are open, {', '.join(get_args(Status))}, or all of them; not {status}.", code=2)
     chosen = casework.TaskFilter(
         queue=queue,
         status=None if status == "all" else status,

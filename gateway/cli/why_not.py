@@ -10,15 +10,14 @@ import typer
 from rich.markup import escape
 
 from gateway.cli.console import Config, Json, examples, fail, out, print_json, read_settings, show, text_of
-from gateway.cli.local import account, with_store
+from gateway.cli.local import PatientName, account, with_store
 from gateway.clock import system_clock
-from gateway.store import access, patient_log, queries
+from gateway.store import access, patient_log
 from gateway.store.core_store import CoreStore
 
 if TYPE_CHECKING:
     from gateway.shadow.explain import Told, WhyNot
 
-Patient = Annotated[str, typer.Argument(metavar="PATIENT", help="Our id of the patient, or `AUTHORITY|NUMBER`.")]
 _RULES = ["rule_id:rule", "outcome", "because", "about"]
 _CHANGES = ["at", "kind", "aggregate_id:about", "from_value:from", "to_value:to", "message_id:message"]
 
@@ -34,7 +33,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def why_not(
-    patient: Patient,
+    patient: PatientName,
     rule: Annotated[str | None, typer.Option("--rule", help="Only what this rule made of it.")] = None,
     day: Annotated[
         datetime | None, typer.Option("--day", formats=["%Y-%m-%d"], help="In the zone of the first facility; today.")
@@ -60,7 +59,7 @@ def why_not(
     since, until = start.astimezone(UTC), min((start + timedelta(days=1)).astimezone(UTC), system_clock())
 
     async def ask(store: CoreStore) -> WhyNot | None:
-        patient_id = await _resolve(store, patient)
+        patient_id = await patient_log.patient_named(store, patient)
         if patient_id is None:
             return None
         entry = access.NewAudit(at=system_clock(), action="patient.why-not", object=patient_id, actor=account())
@@ -104,7 +103,7 @@ def _end(end: dict[str, Any]) -> str:
 
 
 def transitions(
-    patient: Patient,
+    patient: PatientName,
     limit: Annotated[int, typer.Option("--limit", min=1, max=1000)] = 100,
     config: Config = None,
     as_json: Json = False,
@@ -112,7 +111,7 @@ def transitions(
     """What changed about a patient: from what, to what, by which message; the newest first."""
 
     async def ask(store: CoreStore) -> list[dict[str, Any]] | None:
-        patient_id = await _resolve(store, patient)
+        patient_id = await patient_log.patient_named(store, patient)
         if patient_id is None:
             return None
         entry = access.NewAudit(at=system_clock(), action="patient.transitions", object=patient_id, actor=account())
@@ -123,12 +122,3 @@ def transitions(
     if rows is None:
         fail("There is no such patient here.")
     show(rows, _CHANGES, as_json=as_json, empty="Nothing changed.")
-
-
-async def _resolve(store: CoreStore, text: str) -> str | None:
-    """Our id of a patient who is named by it, or by one of his identifiers."""
-    authority, bar, number = text.rpartition("|")
-    if bar:
-        rows = await queries.search_patients(store, None, identifier=number, authority=authority or None)
-        return str(rows[0]["patient_id"]) if len(rows) == 1 else None
-    return text if await queries.patient_state(store, None, text) is not None else None

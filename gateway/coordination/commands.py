@@ -30,6 +30,11 @@ ENTERED_IN_ERROR = "entered-in-error"
 ATTEMPTS_NEEDED = 2
 """Documented attempts after which nobody can be said to have missed the patient (domain reference 7.3)."""
 
+Status = Literal[
+    "requested", "accepted", "in-progress", "on-hold", "completed", "failed", "cancelled", "entered-in-error"
+]
+"""FHIR R4 Task.status, those that a task here can have."""
+
 Waited = Literal["payer", "patient", "provider"]
 Channel = Literal["phone", "portal", "letter", "visit", "other"]
 Result = Literal["reached", "left-message", "no-answer", "wrong-number", "refused", "other"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy import select
@@ -9,6 +10,18 @@ from sqlalchemy import select
 from gateway.store import schema as s
 from gateway.store.core_store import CoreStore
 from gateway.store.paging import Facilities, Page, Row, page, seen_by
+
+
+async def patient_named(store: CoreStore, text: str) -> str | None:
+    """Our id of the one patient of this id, or with this identifier, `AUTHORITY|NUMBER` (no authority: any)."""
+    authority, bar, number = text.rpartition("|")
+    ids, named = s.patients.c.patient_id, s.patient_identifiers.c
+    query = select(ids).where(ids == text)
+    if bar:
+        held = select(named.patient_id).where(named.value == number)
+        query = select(ids).where(ids.in_(held.where(named.authority == authority) if authority else held))
+    rows = await store.fetch(query.limit(2))
+    return str(rows[0]["patient_id"]) if len(rows) == 1 else None
 
 
 async def names_of(store: CoreStore, patient_id: str) -> tuple[list[str], list[Row]]:
@@ -29,11 +42,13 @@ async def member_ids(store: CoreStore, patient_ids: list[str]) -> list[str]:
     return sorted({row["member_id"] for row in await store.fetch(query)})
 
 
-async def messages_about(store: CoreStore, patient_ids: list[str], before: datetime) -> list[int]:
+async def messages_about(store: CoreStore, patient_ids: Sequence[str], before: datetime | None) -> list[int]:
     """Journal ids of every message that had an effect on him, in order; from events, and from what changed."""
     event, change = s.events.c, s.transitions.c
-    told = select(event.journal_id).where(event.patient_id.in_(patient_ids), event.emitted_at < before).distinct()
-    changed = select(change.message_id).where(change.patient_id.in_(patient_ids), change.at < before).distinct()
+    told = select(event.journal_id).where(event.patient_id.in_(patient_ids)).distinct()
+    changed = select(change.message_id).where(change.patient_id.in_(patient_ids)).distinct()
+    if before is not None:
+        told, changed = told.where(event.emitted_at < before), changed.where(change.at < before)
     found = {row["journal_id"] for row in await store.fetch(told)}
     found |= {int(row["message_id"][2:]) for row in await store.fetch(changed) if row["message_id"][2:].isdigit()}
     return sorted(found - {0})

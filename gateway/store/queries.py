@@ -15,6 +15,7 @@ from gateway.store import schema as s
 from gateway.store.casework import TaskFilter, filtered
 from gateway.store.core_store import CoreStore
 from gateway.store.paging import Facilities, Page, Row, page, seen_by
+from gateway.store.patient_log import messages_about
 
 SEARCH_LIMIT = 50
 TIMELINE_LIMIT = 500
@@ -24,6 +25,9 @@ class MessageFilter(msgspec.Struct, frozen=True, kw_only=True):
     channel: str | None = None
     message_type: str | None = None
     end: str | None = None  # an item ended so
+    control_id: str | None = None  # MSH-10 or ISA13, as sent
+    sender: str | None = None
+    patient_ids: tuple[str, ...] = ()  # it had an effect on one of these
     received_after: datetime | None = None
     received_before: datetime | None = None
 
@@ -43,8 +47,16 @@ async def messages(
 ) -> Page:
     """Journal rows without their bodies, the newest first."""
     query = _equal(
-        _seen(_MESSAGE, s.journal, facilities), s.journal, channel=chosen.channel, message_type=chosen.message_type
+        _seen(_MESSAGE, s.journal, facilities),
+        s.journal,
+        channel=chosen.channel,
+        message_type=chosen.message_type,
+        control_id=chosen.control_id,
+        sender=chosen.sender,
     )
+    if chosen.patient_ids:
+        about = await messages_about(store, chosen.patient_ids, chosen.received_before)
+        query = query.where(s.journal.c.journal_id.in_(about))
     if chosen.end is not None:
         ended = s.item_end.c.journal_id == s.journal.c.journal_id
         query = query.where(exists().where(ended, s.item_end.c.word == chosen.end))

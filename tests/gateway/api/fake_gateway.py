@@ -200,8 +200,10 @@ async def fill(store: SqliteStore) -> None:
                 lanes=(1,),
                 acknowledgement="AA",
                 message_type="ADT^A01",
+                control_id=f"{channel}-{number}",
+                sender=f"EPIC|{channel}",
             )
-            for _ in range(2)
+            for number in range(2)
         ]
         first, second = [stored.journal_id for stored in await store.ingest(entries)]
         session = await store.claim(10)

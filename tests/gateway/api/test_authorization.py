@@ -37,6 +37,7 @@ MATRIX = [
     Cell("GET", "/metrics", "/metrics", "metrics:read", other=200),
     Cell("GET", "/api/v1/openapi.json", "/api/v1/openapi.json", "", other=200),
     Cell("GET", "/api/v1/messages", "/api/v1/messages", "messages:read", other=200),
+    Cell("POST", "/api/v1/messages/_search", "/api/v1/messages/_search", "messages:read", other=200, body={}),
     Cell("GET", "/api/v1/messages/{message_id}", "/api/v1/messages/m-1", "messages:read"),
     Cell("GET", "/api/v1/messages/{message_id}/body", "/api/v1/messages/m-1/body", "bodies:read"),
     Cell("GET", "/api/v1/parked", "/api/v1/parked", "parked:read", other=200),

@@ -44,6 +44,41 @@ async def test_messages_are_filtered_and_newest_first(client: httpx.AsyncClient,
     assert [message["message_id"] for message in page["items"]] == ["m-2", "m-1"]
 
 
+async def test_messages_are_found_by_what_is_known_of_them(client: httpx.AsyncClient, key: Any) -> None:
+    headers = await key("messages:read")
+
+    async def found(**search: Any) -> list[str]:
+        answer = await client.post("/api/v1/messages/_search", json=search, headers=headers)
+        assert answer.status_code == 200
+        return [message["message_id"] for message in answer.json()["items"]]
+
+    assert await found(patient="pat_main") == ["m-1"]
+    assert await found(control_id="adt-0") == ["m-1"]
+    assert await found(sender="EPIC|adt", type="ADT^A01", channel="adt") == ["m-2", "m-1"]
+    assert await found(sender="EPIC|adt", end="parked") == ["m-2"]
+    assert await found(patient="pat_main", received_before="2026-03-02T12:00:00Z") == []
+    assert await found(control_id="never-sent") == await found(sender="never-sent") == []
+    page = await client.post("/api/v1/messages/_search", json={"limit": 1}, headers=headers)
+    follow = {"limit": 1, "cursor": page.json()["next"]}
+    assert await found(**follow) != [message["message_id"] for message in page.json()["items"]]
+
+
+async def test_messages_of_a_patient_whom_the_key_may_not_see_are_not_found(
+    client: httpx.AsyncClient, key: Any
+) -> None:
+    other = await key("messages:read", facilities=("other",))
+    asked = await client.post("/api/v1/messages/_search", json={"patient": "pat_main"}, headers=other)
+    assert asked.status_code == 404
+
+
+@pytest.mark.parametrize(("path", "name"), [("tasks", "status"), ("messages", "end")])
+async def test_word_that_nothing_can_have_is_refused_instead_of_finding_nothing(
+    client: httpx.AsyncClient, key: Any, path: str, name: str
+) -> None:
+    headers = await key("messages:read", "tasks:read")
+    assert (await client.get(f"/api/v1/{path}", params={name: "lost"}, headers=headers)).status_code == 422
+
+
 async def test_body_is_given_as_received(client: httpx.AsyncClient, key: Any) -> None:
     answer = await client.get("/api/v1/messages/m-1/body", headers=await key("bodies:read"))
     assert answer.content == b"MSH|^~\\&|" + CANARY.encode()
@@ -88,6 +123,8 @@ ACT = {"actor": "jdoe", "reason": "checked"}
 AUDITED = [
     ("GET", "/api/v1/messages/m-1", None, ("message.read", "m-1", None)),
     ("GET", "/api/v1/messages/m-1/body", None, ("body.read", "m-1", None)),
+    ("POST", "/api/v1/messages/_search", {"control_id": CANARY}, ("message.search", "messages", None)),
+    ("POST", "/api/v1/messages/_search", {"patient": "pat_main"}, ("message.search", "pat_main", None)),
     ("GET", "/api/v1/patients/pat_main", None, ("patient.read", "pat_main", None)),
     ("POST", "/api/v1/patients/_search", {"identifier": CANARY}, ("patient.search", "patients", None)),
     ("POST", "/api/v1/parked/1/retry", ACT, ("parked.retry", "m-2/0", "jdoe")),

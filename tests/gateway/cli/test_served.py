@@ -56,6 +56,28 @@ def test_admission_becomes_a_task_that_is_worked(baton: Any, served: Served) -> 
     assert acts[::-1][:5] == ["task.why", "task.why", "task.claim", "task.release", "task.complete"]
 
 
+def test_message_and_patient_are_found_by_what_is_known_of_them(baton: Any, served: Served) -> None:
+    config = ("--config", served.config)
+    send(baton, served, ADMIT.format(id="known-1").replace("900700", "900711").replace("V70001", "V70011"))
+    rows = until(lambda: baton("messages", "--patient", "GENHOSP|900711", *config, "--json").rows)
+    assert [row["control_id"] for row in rows] == ["known-1"]
+    assert baton("messages", "--control-id", "known-1", "--end", "processed", *config, "--json").rows == rows
+    assert "known-1" in baton("messages", "--channel", "adt", *config).out
+    assert "No message" in baton("messages", "--control-id", "known-1", "--end", "parked", *config).out
+    state = baton("patients", "show", "GENHOSP|900711", *config, "--json").rows[0]
+    assert baton("patients", "show", state["patient"]["patient_id"], *config, "--json").rows == [state]
+    assert [stay["visit_number"] for stay in state["encounters"]] == ["V70011"]
+    assert "V70011" in baton("patients", "show", "GENHOSP|900711", *config).out
+    found = baton("patients", "find", "--family", "zzcanary", "--birth-date", "1952-04-19", *config, "--json").rows
+    assert state["patient"]["patient_id"] in [row["patient_id"] for row in found]
+    assert baton("patients", "find", *config).code == 2 and baton("patients", "find", "1", *config).code == 0
+    assert baton("messages", "--patient", "GENHOSP|1", *config).code == 1
+    assert baton("messages", "--end", "lost", *config).code == baton("tasks", "--status", "lost", *config).code == 2
+    acts = {(row["action"], row["object"]) for row in baton("audit", *config, "--json").rows}
+    me = state["patient"]["patient_id"]
+    assert {("message.search", me), ("patient.read", me), ("patient.search", "patients")} <= acts
+
+
 def test_events_are_followed_from_store_and_api(baton: Any, served: Served) -> None:
     config = ("--config", served.config)
     send(baton, served, ADMIT.format(id="two"))
