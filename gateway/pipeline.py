@@ -233,7 +233,8 @@ class Pipeline:
             return None
         reading = await self._compute.read(list(items))
         request = reading.request
-        if not session.keeps_lanes or request.patient_ids or request.members or request.traces or request.timers:
+        further = request.patient_ids or request.members or request.traces or request.timers or request.schedule
+        if not session.keeps_lanes or further:
             self._read_ahead = ([item.work_id for item in items], reading)
             return None
         loaded = await session.load(request)

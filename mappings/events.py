@@ -232,12 +232,19 @@ class ResourceFacts(Facts, frozen=True, kw_only=True):
 
 
 class SlotFacts(Facts, frozen=True, kw_only=True):
-    """S23, S24: time of one resource that is blocked or free again."""
+    """S23, S24: time of one resource that is blocked or free again.
+
+    The gateway sends it on to whom it concerns (decision 13) and fills in what a message never says: `patient_id`, who
+    hears it; `after`, up to whom it was sent; of the time of a visit that was called off `given_up_by`, whose visit."""
 
     resource: ResourceFacts
     start: datetime | None = None
     end: datetime | None = None
     reason: str | None = None  # SCH-6
+    further: tuple[ResourceFacts, ...] = ()  # of a visit that was called off: what else it took
+    patient_id: str = ""
+    after: str = ""
+    given_up_by: str = ""
 
 
 class PlaceFacts(Facts, frozen=True, kw_only=True):

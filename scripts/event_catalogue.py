@@ -104,6 +104,7 @@ FIELDS: dict[str, tuple[Schema, str]] = {
     "new_start": (MOMENT, "begin after"),
     "resources": (RESOURCES, "what the appointment still takes"),
     "removed_resources": (RESOURCES, "what it does not take any more"),
+    "blocked_resources": (TEXTS, "what it takes that is blocked at its time, `AIP:77`"),
     "resource": ({"type": "string", "enum": ["AIP", "AIL", "AIG", "AIS", "SCH"]}, "segment that names the resource"),
     "resource_id": (TEXT, "person, place, thing, service or schedule (SCH-5)"),
     "resource_name": (TEXT, "its name"),
@@ -395,7 +396,11 @@ EVENT_TYPES: tuple[EventType, ...] = (
         _BOOKING,
     ),
     _about(
-        "appointment", "updated", "S14 or another message changed it, but for status and time", ("status",), _BOOKING
+        "appointment",
+        "updated",
+        "S14 or another message changed it, but for status and time; or S23, S24 changed what is blocked of it",
+        ("status",),
+        (*_BOOKING, "blocked_resources"),
     ),
     _about(
         "appointment",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from datetime import datetime
+from hashlib import blake2b
 from typing import Any
 
 import msgspec
@@ -28,7 +29,7 @@ from gateway.coordination.records import (
 )
 from gateway.coordination.scope import Scope
 from gateway.envelope import render, routing_key
-from gateway.store.ports import EventRow, ItemEnd, NewWork, Parked, PayerWord, Reply, WorkItem, WriteSet
+from gateway.store.ports import FURTHER, EventRow, ItemEnd, NewWork, Parked, PayerWord, Reply, WorkItem, WriteSet
 from mappings.events import CanonicalEvent
 from mappings.reading import Reading
 
@@ -163,6 +164,11 @@ class Collector:
             keys.append(f"member:{member.member_id}")
         parked.match_keys = tuple(keys)
 
+    def send(self, work: WorkItem, about: str, lanes: Sequence[int], payload: bytes) -> None:
+        """Work in another scope that comes of this one, an item of its own; `about` tells it apart from others."""
+        self.requeue(work, further_item(about), lanes, payload)
+        self._part.new_work[-1].further = True
+
     def requeue(self, work: WorkItem, item: int, lanes: Sequence[int], payload: bytes) -> None:
         self._part.new_work.append(
             NewWork(
@@ -288,6 +294,11 @@ class Collector:
             appeared=kept.appeared,
             payers=list(kept.payers.values()),
         )
+
+
+def further_item(about: str) -> int:
+    """A number from FURTHER on: the same on every run."""
+    return FURTHER + (int.from_bytes(blake2b(about.encode(), digest_size=4).digest(), "big") >> 3)
 
 
 def _hear(heard: dict[str, PayerWord], word: PayerWord) -> None:

@@ -25,7 +25,12 @@ from gateway.coordination.records import (
     Timer,
 )
 from gateway.store.ports import LoadRequest, WorkItem, WriteSet
+from mappings.events import CanonicalEvent
 from mappings.profile import FeedProfile
+
+EVENT_ENCODER = msgspec.msgpack.Encoder()
+EVENT_DECODER = msgspec.msgpack.Decoder(CanonicalEvent)
+"""An event as the payload of a second hop."""
 
 
 class Configure(msgspec.Struct, kw_only=True, tag="configure"):
@@ -71,6 +76,8 @@ class StateRows(msgspec.Struct, kw_only=True):
     timers: list[Timer] = msgspec.field(default_factory=list)
     inquiries: list[Inquiry] = msgspec.field(default_factory=list)
     sent: list[tuple[str, int, str, str]] = msgspec.field(default_factory=list)  # partner, number, inquiry, patient
+    schedule: list[tuple[int, str, str]] = msgspec.field(default_factory=list)  # work, patient, lanes_json
+    behind: list[int] = msgspec.field(default_factory=list)  # work whose schedule query came too early
 
 
 class Decide(msgspec.Struct, kw_only=True, tag="decide"):

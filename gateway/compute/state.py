@@ -19,6 +19,10 @@ class State:
             patient.patient_id: PatientScope(patient=patient) for patient in rows.patients
         }
         self.identifiers: dict[tuple[str, str], PatientIdentifier] = {}
+        self.behind = frozenset(rows.behind)
+        self.concerned: dict[int, list[tuple[str, str]]] = {}
+        for work_id, patient_id, lanes in rows.schedule:
+            self.concerned.setdefault(work_id, []).append((patient_id, lanes))
         self.sent = {(partner, number): (inquiry, patient) for partner, number, inquiry, patient in rows.sent}
         self._fill(rows)
         if before is not None:

@@ -15,6 +15,8 @@ from gateway.compute.answers import acknowledged, control_key, match_answer, mem
 from gateway.compute.collect import Collector
 from gateway.compute.keys import header_keys, identifiers_of
 from gateway.compute.protocol import (
+    EVENT_DECODER,
+    EVENT_ENCODER,
     Act,
     Configure,
     Decide,
@@ -24,20 +26,19 @@ from gateway.compute.protocol import (
     Read,
     ReadDone,
 )
+from gateway.compute.schedule import send_out, slot_keys
 from gateway.compute.state import State, lanes_of_patient
 from gateway.compute.unmatched import NOBODY, close_unmatched, open_unmatched
 from gateway.coordination.changes import Cause, Considered, CoordinationSettings, TimerFired
 from gateway.coordination.decide import decide
 from gateway.coordination.scope import PatientScope, Scope
+from gateway.lanes import feed_lane
 from gateway.store.ports import LoadRequest, WorkItem
 from mappings import registry
-from mappings.events import CanonicalEvent
+from mappings.events import CanonicalEvent, SlotFacts
 from mappings.profile import FeedProfile
 from mappings.reading import ItemReading, Reading
 from parsers.errors import ParseError
-
-EVENT_ENCODER = msgspec.msgpack.Encoder()
-EVENT_DECODER = msgspec.msgpack.Decoder(CanonicalEvent)
 
 BEHIND = "behind:"
 """Reason of an item that waits for a parked one of its patient, named after the colon (decision 16)."""
@@ -135,6 +136,8 @@ class Steps:
             for event in part.events:
                 if event.acknowledgement is not None:
                     load.controls.append(control_key(event.acknowledgement))
+                if event.slot is not None and work.kind == "event":
+                    slot_keys(work, event, event.slot, self.coordination(work.channel), load)
                 if event.member is not None:
                     member_keys(event, load)
                     if work.kind == "event" and event.type == "authorization.denied":
@@ -229,6 +232,8 @@ class Steps:
             return self._decide_acknowledgement(work, item, event, state, collector)
         if event.member is not None and event.patient is None:
             return self._decide_answer(work, item, event, state, collector)
+        if event.slot is not None and work.kind == "event":
+            return self._decide_slot(work, item, event, event.slot, state, collector)
         scope = state.scope_of(event, profile)
         return self._run(work, item, index, event, scope, state, collector)
 
@@ -256,6 +261,19 @@ class Steps:
         if event.type == "authorization.denied" and NOBODY in state.patients:
             self._close_unmatched(work, item, event, state, collector)
         return ended
+
+    def _decide_slot(
+        self, work: WorkItem, item: int, event: CanonicalEvent, slot: SlotFacts, state: State, collector: Collector
+    ) -> tuple[str, str | None]:
+        """Time of a schedule goes to every patient whom it may concern; each hears it in his own lanes."""
+        if not slot.patient_id:
+            return send_out(work, item, event, slot, state, collector)
+        home = state.root(slot.patient_id)
+        if home is None:
+            return "filtered", "no-patient"
+        if self._goes_on(work, item, event, home, collector):
+            return "requeued", None
+        return self._run(work, item, 0, event, Scope(subject=home), state, collector)
 
     @staticmethod
     def _goes_on(work: WorkItem, item: int, event: CanonicalEvent, home: PatientScope, collector: Collector) -> bool:
@@ -326,6 +344,9 @@ class Steps:
         )
         state.absorb(scope)
         collector.add(changes, cause, event.trigger, scope)
+        for number, told in enumerate(changes.told):
+            lane = feed_lane(work.channel)
+            collector.send(work, f"{cause.item}|{number}", (lane,), EVENT_ENCODER.encode(told))
         collector.note_recorded(work.channel, event.recorded_at)
         if work.replayed and scope.subject is not None and changes.outcome == "processed":
             self._fold_gap(cause.message_id, scope.subject, collector)

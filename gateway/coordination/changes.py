@@ -198,6 +198,7 @@ class Changes(msgspec.Struct, kw_only=True):
     merges: list[Merge] = msgspec.field(default_factory=list)
     emitted: list[Emitted] = msgspec.field(default_factory=list)
     documents: list[Outgoing] = msgspec.field(default_factory=list)
+    told: list[CanonicalEvent] = msgspec.field(default_factory=list)  # for other scopes, in their own lanes
     failures: list[RuleFailure] = msgspec.field(default_factory=list)
     outcome: str = "processed"  # processed | filtered | parked
     reason: str | None = None  # why filtered or parked, a word and a colon: "no-patient-id"

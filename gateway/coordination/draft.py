@@ -78,6 +78,7 @@ class Draft:
         self.transitions: list[Transition] = []
         self.happened: set[str] = set()  # kinds of the transitions
         self.documents: list[Outgoing] = []
+        self.told: list[CanonicalEvent] = []
         self.outcome = "processed"
         self.reason: str | None = None
         self.late = False  # the message is older than what was already applied (domain reference 2.5)
@@ -309,6 +310,10 @@ class Draft:
         self.emitted.append(event)
         return event
 
+    def tell(self, event: CanonicalEvent) -> None:
+        """What has to be decided in other scopes: it goes out as work, after this decision is written (decision 13)."""
+        self.told.append(event)
+
     def merge(self, entry: Merge) -> None:
         self._merges.append(entry)
 
@@ -375,6 +380,7 @@ class Draft:
             merges=self._merges,
             emitted=self.emitted,
             documents=self.documents,
+            told=self.told,
             failures=self._failures,
             outcome=self.outcome,
             reason=self.reason,

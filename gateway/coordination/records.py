@@ -165,6 +165,7 @@ class Appointment(Record, kw_only=True):
     status_at: datetime | None = None  # recorded time of the message that decided the status: an older one cannot
     timing_at: datetime | None = None  # the same of start and end
     resources_json: str = "{}"  # transitions.keyed_set.KeyedSet of AIS, AIG, AIL and AIP
+    blocks_json: str = "[]"  # [transitions.blocks.Said]: S23 and S24 about its resources at its time
 
 
 class Coverage(Record, kw_only=True):

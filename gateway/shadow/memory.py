@@ -12,6 +12,7 @@ from gateway.compute.collect import TABLES
 from gateway.compute.protocol import StateRows
 from gateway.coordination.keys import key_of
 from gateway.coordination.records import (
+    Appointment,
     Authorization,
     Coverage,
     EncounterLocation,
@@ -22,7 +23,8 @@ from gateway.coordination.records import (
     Task,
     Timer,
 )
-from gateway.store.ports import LoadRequest, WriteSet
+from gateway.coordination.transitions.keyed_set import keyed_set
+from gateway.store.ports import PATIENTS_AT_ONCE, LoadRequest, ScheduleQuery, WriteSet
 
 Key = tuple[type[Record], tuple[str, ...]]
 
@@ -39,6 +41,7 @@ class Memory:
         self._identifiers: dict[tuple[str, str], str] = {}
         self._members: dict[str, set[str]] = defaultdict(set)
         self._traces: dict[str, set[str]] = defaultdict(set)
+        self._visits: dict[tuple[str, str], dict[str, Appointment]] = defaultdict(dict)  # by facility and resource
         self._timers: dict[str, Timer] = {}
         self._due: list[tuple[datetime, str]] = []
 
@@ -54,6 +57,7 @@ class Memory:
             named |= self._traces.get(trace, set())
         named |= {self._timers[timer_id].patient_id for timer_id in request.timers if timer_id in self._timers}
         rows: dict[str, list[Any]] = {name: [] for name in _TABLE_OF}
+        rows["schedule"] = [found for query in request.schedule for found in self._concerned(query)]
         for patient_id in self._closure(named):
             for (kind, _), record in self._records.get(patient_id, {}).items():
                 rows[TABLES[kind]].append(record)
@@ -61,6 +65,18 @@ class Memory:
                     places = self._records.get(str(getattr(record, "encounter_id")), {})  # noqa: B009
                     rows["encounter_locations"].extend(places.values())
         return StateRows(**rows)
+
+    def _concerned(self, query: ScheduleQuery) -> list[tuple[int, str, str]]:
+        named: set[str] = set()
+        for name in query.booked:
+            for visit in self._visits.get((query.facility_id, name), {}).values():
+                if visit.status == "booked" and visit.start_at and query.earliest < visit.start_at < query.end:
+                    named.add(visit.patient_id)
+        for name in query.waiting:
+            visits = self._visits.get((query.facility_id, name), {}).values()
+            named.update(visit.patient_id for visit in visits if visit.status == "waitlist")
+        chosen = sorted(one for one in named if one > query.after)[:PATIENTS_AT_ONCE]
+        return [(query.work_id, patient_id, "[]") for patient_id in chosen]
 
     def _closure(self, named: Iterable[str]) -> list[str]:
         found: dict[str, None] = {}
@@ -126,6 +142,9 @@ class Memory:
                 heapq.heappush(self._due, (record.fire_at, record.timer_id))
             case PatientIdentifier():
                 self._identifiers[record.authority, record.value] = record.patient_id
+            case Appointment():
+                for name in keyed_set(record.resources_json).items:
+                    self._visits[record.facility_id, name][record.appointment_id] = record
             case Coverage() if record.member_id:
                 self._members[record.member_id].add(record.patient_id)
             case Authorization():

@@ -11,10 +11,12 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+import msgspec
 from sqlalchemy import BigInteger, Connection, cast, delete, func, insert, select, update
 
 from gateway.store.ledger import Counts
 from gateway.store.limits import parts
+from gateway.store.ports import NewWork
 from gateway.store.schema import (
     arrival,
     gateway_state,
@@ -47,6 +49,23 @@ def take_ids(connection: Connection, count: int) -> list[int]:
         return list(range(last - count + 1, last + 1))
     series = func.generate_series(1, count).table_valued("n")
     return list(connection.execute(select(arrival.next_value()).select_from(series)).scalars())
+
+
+def number_further(new: Sequence[NewWork], taken: set[tuple[int, int]], counts: Counts) -> list[NewWork]:
+    """New work whose further items have the first number, from their own on, that is not in `taken`; each is counted as
+    received."""
+    numbered = []
+    for one in new:
+        if not one.further:
+            numbered.append(one)
+            continue
+        item = one.item
+        while (one.journal_id, item) in taken:
+            item += 1
+        taken.add((one.journal_id, item))
+        counts[one.channel, "received"] += 1
+        numbered.append(msgspec.structs.replace(one, item=item))
+    return numbered
 
 
 def add_counts(connection: Connection, counts: Counts, now: datetime, slot: int = 0) -> None:

@@ -84,8 +84,16 @@ class WorkItem(msgspec.Struct, kw_only=True, array_like=True):
     repeated: bool = False  # X12: an earlier interchange of this sender has its control number and other content
 
 
+FURTHER = 1 << 30
+"""Items from here on are no part of their message: work in other scopes that came of it.  A replay of the message takes
+them back, for it sends them out anew."""
+
+
 class NewWork(msgspec.Struct, kw_only=True, array_like=True):
-    """Work that a commit adds (hop 2, retry, timer).  Gets a new work_id: it goes to the end of its lanes."""
+    """Work that a commit adds (hop 2, retry, timer).  Gets a new work_id: it goes to the end of its lanes.
+
+    `further`: an item of its own (FURTHER), counted as received; its number is the first from `item` on that its
+    message has not got."""
 
     journal_id: int
     item: int
@@ -95,6 +103,7 @@ class NewWork(msgspec.Struct, kw_only=True, array_like=True):
     received_at: datetime
     channel: str
     replayed: bool = False  # as the work that it comes from (decision 23)
+    further: bool = False
 
 
 class ItemEnd(msgspec.Struct, kw_only=True, array_like=True):
@@ -189,6 +198,27 @@ class WriteSet(msgspec.Struct, kw_only=True):
     payers: list[PayerWord] = msgspec.field(default_factory=list)
 
 
+class ScheduleQuery(msgspec.Struct, kw_only=True):
+    """Whose visits a slot of a schedule may concern: at one facility those booked between `earliest` and `end` that
+    last into `start`, and those on the waiting list, each with one of the resources named ("AIP:77").  Exact but for
+    the resources: a visit that had one and lost it is found too."""
+
+    work_id: int
+    journal_id: int
+    channel: str
+    facility_id: str
+    earliest: datetime
+    start: datetime
+    end: datetime
+    booked: list[str]
+    waiting: list[str]
+    after: str = ""  # only patients whose id is greater
+
+
+PATIENTS_AT_ONCE = 500
+"""Most patients that one ScheduleQuery gives, in the order of their ids."""
+
+
 class LoadRequest(msgspec.Struct, kw_only=True):
     """What a batch concerns."""
 
@@ -198,13 +228,16 @@ class LoadRequest(msgspec.Struct, kw_only=True):
     traces: list[str] = msgspec.field(default_factory=list)  # traces, authorization and tracking numbers
     timers: list[str] = msgspec.field(default_factory=list)  # timer ids that fired
     controls: list[tuple[str, str]] = msgspec.field(default_factory=list)  # (partner, control number) of ours
+    schedule: list[ScheduleQuery] = msgspec.field(default_factory=list)
 
 
 class Loaded(msgspec.Struct, kw_only=True):
     """Rows as the database gives them, in column order: they decode into the records without being touched here.
 
     `identifiers`: rows of patient_identifiers that match; patients are loaded transitively through `merged_into`.
-    `rows`: table name -> rows, for every patient that any key of the request resolves to.
+    `rows`: table name -> rows, for every patient that any key of the request resolves to.  Beside the tables
+    `schedule`: (work id, patient id, lanes_json) of whom a ScheduleQuery finds, and `behind`: work ids of those queries
+    whose channel still has messages to read that came before theirs: what these book is not to be seen yet.
     """
 
     rows: dict[str, list[Any]] = msgspec.field(default_factory=dict)

@@ -15,7 +15,7 @@ from gateway.store import incidents, parking, schema
 from gateway.store import postgres_statements as sql
 from gateway.store.delivery import Numbering, unnumbered
 from gateway.store.ledger import SINK, Counts
-from gateway.store.ports import EventRow, ItemEnd, NewWork, Parked, Reply, WriteSet
+from gateway.store.ports import FURTHER, EventRow, ItemEnd, NewWork, Parked, Reply, WriteSet
 from gateway.store.postgres_connection import PostgresConnection
 from gateway.store.postgres_load import named_by
 from gateway.store.postgres_locks import lock_number
@@ -147,6 +147,7 @@ class CommitWriter:
 
     async def _new_work(self, items: Sequence[NewWork]) -> None:
         """A second hop that is pending already, from an earlier run of its message, is not added again."""
+        items = await self._numbered(items)
         pending = await self._raw.fetch(
             sql.PENDING_HOPS, [item.journal_id for item in items], [item.item for item in items]
         )
@@ -164,6 +165,14 @@ class CommitWriter:
                 for lane in sorted(set(item.lanes)) or (0,)
             )
         await self._raw.executemany(sql.INSERT_WORK, rows)
+
+    async def _numbered(self, items: Sequence[NewWork]) -> Sequence[NewWork]:
+        """Further items of a message get numbers that it has not given yet, and count as received."""
+        further = {item.journal_id for item in items if item.further}
+        if not further:
+            return items
+        taken = {tuple(row) for row in await self._raw.fetch(sql.FURTHER_ITEMS, sorted(further), FURTHER)}
+        return parking.number_further(items, taken, self._counts)
 
     async def _publish(self, events: Sequence[EventRow]) -> None:
         """Number the events in order, keep the transaction's id with them (decision 21), and queue one delivery of each

@@ -9,9 +9,9 @@ from typing import Any
 
 from gateway.store import postgres_statements as sql
 from gateway.store.limits import CLAIM_BYTES, LIFE, PART
-from gateway.store.ports import Loaded, LoadRequest, WorkItem
+from gateway.store.ports import Loaded, LoadRequest, ScheduleQuery, WorkItem
 from gateway.store.postgres_connection import Raw
-from gateway.store.statements import Statement
+from gateway.store.statements import Statement, schedule_arguments
 
 
 async def claim(raw: Raw, lanes: frozenset[int], limit: int, low: int) -> list[WorkItem]:
@@ -40,6 +40,8 @@ async def load(raw: Raw, request: LoadRequest, since: datetime) -> tuple[dict[st
         found[field] = await named_by(raw, field, getattr(request, field))
     known = set(request.patient_ids).union(*found.values())
     loaded = Loaded(rows={name: [] for name in sql.LOAD.rows})
+    if request.schedule:
+        loaded.rows |= await _concerned(raw, request.schedule)
     if not known:
         return found, loaded
     closure = sql.LOAD.closure
@@ -54,6 +56,18 @@ async def load(raw: Raw, request: LoadRequest, since: datetime) -> tuple[dict[st
     for row in loaded.rows["patients"]:
         loaded.lanes[row[0]] = tuple(json.loads(row[sql.PATIENT_LANES]))
     return found, loaded
+
+
+async def _concerned(raw: Raw, queries: Sequence[ScheduleQuery]) -> dict[str, list[Any]]:
+    rows: dict[str, list[Any]] = {"schedule": [], "behind": []}
+    for query in queries:
+        given = schedule_arguments(query)
+        if await raw.fetchval(sql.LOAD.behind.text, *sql.LOAD.behind.arguments(**given)) is not None:
+            rows["behind"].append(query.work_id)
+            continue
+        found = await raw.fetch(sql.LOAD.schedule.text, *sql.LOAD.schedule.arguments(**given))
+        rows["schedule"] += ((query.work_id, *row) for row in found)
+    return rows
 
 
 async def named_by(raw: Raw, field: str, keys: Sequence[Any]) -> set[str]:

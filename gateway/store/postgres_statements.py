@@ -37,6 +37,10 @@ STATE = {table.name: table for table in s.STATE_TABLES}
 APPENDED = {table.name: table for table in s.APPENDED_TABLES}
 INSERT_WORK = insert(s.work, "postgresql")
 END_ONCE = insert(s.item_end, "postgresql", ignore=True)
+FURTHER_ITEMS = """
+SELECT journal_id, item FROM work WHERE kind = 'event' AND journal_id = ANY($1::bigint[]) AND item >= $2
+UNION SELECT journal_id, item FROM item_end WHERE journal_id = ANY($1::bigint[]) AND item >= $2
+"""
 INSERT_MATCH_KEY = insert(s.match_key, "postgresql", ignore=True)
 INGEST = """
 WITH input AS (

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, delete, insert, select
 
 from gateway.store.ledger import Counts
 from gateway.store.parking import add_counts, take_ids
+from gateway.store.ports import FURTHER
 from gateway.store.schema import item_end, parked, work
 
 AGAIN = ("processed", "filtered")
@@ -27,7 +28,8 @@ class Again(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def enqueue_again(connection: Connection, units: Sequence[Again], now: datetime) -> int:
-    """Each item goes to the end of its lanes, in order; returns how many.  What is pending or parked is left alone."""
+    """Each item goes to the end of its lanes, in order; returns how many.  What is pending or parked is left alone.
+    Further items are taken back whole: their message sends them out anew."""
     ids = [unit.journal_id for unit in units]
     busy = set(connection.execute(select(work.c.journal_id).where(work.c.journal_id.in_(ids))).scalars())
     busy |= set(connection.execute(select(parked.c.journal_id).where(parked.c.journal_id.in_(ids))).scalars())
@@ -42,6 +44,9 @@ def enqueue_again(connection: Connection, units: Sequence[Again], now: datetime)
             continue
         for item, word in items[unit.journal_id]:
             counts[unit.channel, word] -= 1
+            if item >= FURTHER:
+                counts[unit.channel, "received"] -= 1
+                continue
             _insert(connection, unit, item)
             rows += 1
         connection.execute(delete(item_end).where(end.journal_id == unit.journal_id, end.word.in_(AGAIN)))

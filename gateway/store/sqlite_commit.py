@@ -17,7 +17,7 @@ from gateway.store import incidents, parking, schema
 from gateway.store import sqlite_statements as sql
 from gateway.store.delivery import Numbering, unnumbered
 from gateway.store.ledger import SINK, Counts
-from gateway.store.ports import EventRow, ItemEnd, NewWork, Parked, Reply, WriteSet
+from gateway.store.ports import FURTHER, EventRow, ItemEnd, NewWork, Parked, Reply, WriteSet
 from gateway.store.rows import to_sqlite_rows, to_stored_time
 from gateway.store.sqlite_connection import SqliteConnection
 from gateway.store.sqlite_ingest import add_counts, take_ids
@@ -142,7 +142,7 @@ class CommitWriter:
 
     def _new_work(self, new: Sequence[NewWork]) -> None:
         """A second hop that is pending already, from an earlier run of its message, is not added again."""
-        items = [item for item in new if item.kind != "event" or not self._pending(item)]
+        items = [item for item in self._numbered(new) if item.kind != "event" or not self._pending(item)]
         if not items:
             return
         first = take_ids(self._connection, len(items))
@@ -153,6 +153,15 @@ class CommitWriter:
             tail = (to_stored_time(item.received_at), 0, item.replayed, item.payload or None)
             rows.extend((work_id, lane, *rest, *tail) for lane in sorted(set(item.lanes)) or (0,))
         self._connection.insert(schema.work, rows)
+
+    def _numbered(self, new: Sequence[NewWork]) -> Sequence[NewWork]:
+        """Further items of a message get numbers that it has not given yet, and count as received."""
+        further = {item.journal_id for item in new if item.further}
+        if not further:
+            return new
+        given = (json.dumps(sorted(further)), FURTHER) * 2
+        taken = {(row[0], row[1]) for row in self._raw.execute(sql.FURTHER_ITEMS, given)}
+        return parking.number_further(new, taken, self._counts)
 
     def _pending(self, hop: NewWork) -> bool:
         query = "SELECT 1 FROM work WHERE kind = 'event' AND journal_id = ? AND item = ? LIMIT 1"

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from gateway.store import sqlite_statements as sql
 from gateway.store.limits import CLAIM_BYTES, CLOSED_TASKS, LIFE, PART
-from gateway.store.ports import Loaded, LoadRequest, WorkItem, WriteSet
+from gateway.store.ports import Loaded, LoadRequest, ScheduleQuery, WorkItem, WriteSet
 from gateway.store.rows import from_stored_time, to_stored_time, with_booleans
 from gateway.store.sqlite_commit import CommitWriter, Rows
 from gateway.store.sqlite_writer import PIPELINE
-from gateway.store.statements import Statement
+from gateway.store.statements import Statement, schedule_arguments
 
 if TYPE_CHECKING:
     from gateway.store.sqlite import SqliteStore
@@ -89,6 +89,20 @@ def _with_keys(statement: Statement, keys: Sequence[Any], since: str = "") -> tu
     return statement.text, statement.arguments(keys=json.dumps(keys), since=since)
 
 
+def _concerned(connection: sqlite3.Connection, queries: Sequence[ScheduleQuery]) -> dict[str, list[Any]]:
+    rows: dict[str, list[Any]] = {"schedule": [], "behind": []}
+    for query in queries:
+        given = schedule_arguments(query)
+        if connection.execute(sql.LOAD.behind.text, sql.LOAD.behind.arguments(**given)).fetchone():
+            rows["behind"].append(query.work_id)
+            continue
+        given |= {name: to_stored_time(given[name]) for name in ("earliest", "start", "end")}
+        given |= {name: json.dumps(given[name]) for name in ("booked", "waiting")}
+        found = connection.execute(sql.LOAD.schedule.text, sql.LOAD.schedule.arguments(**given))
+        rows["schedule"] += ((query.work_id, *row) for row in found)
+    return rows
+
+
 def load(connection: sqlite3.Connection, request: LoadRequest, since: str) -> Loaded:
     """State of every patient that a key of `request` names, each followed to whom he was merged into."""
     known = set(request.patient_ids)
@@ -97,6 +111,8 @@ def load(connection: sqlite3.Connection, request: LoadRequest, since: str) -> Lo
         if keys:
             known.update(key for (key,) in connection.execute(*_with_keys(statement, keys)))
     loaded = Loaded(rows={name: [] for name in sql.LOAD.rows})
+    if request.schedule:
+        loaded.rows |= _concerned(connection, request.schedule)
     if not known:
         return loaded
     patients = [key for (key,) in connection.execute(*_with_keys(sql.LOAD.closure, sorted(known)))]

@@ -55,6 +55,12 @@ INSERT_OUTBOX = insert(s.outbox, "sqlite")
 INSERT_TIMER_QUEUED = insert(s.timer_queued, "sqlite")
 
 
+_OF_THESE = "journal_id IN (SELECT value FROM json_each(?)) AND item >= ?"
+FURTHER_ITEMS = (
+    f"SELECT journal_id, item FROM work WHERE kind = 'event' AND {_OF_THESE} "  # noqa: S608
+    f"UNION SELECT journal_id, item FROM item_end WHERE {_OF_THESE}"
+)
+
 ADD_COUNT = add_to_ledger("sqlite")
 NEXT_IDS = (
     "UPDATE gateway_state SET value = CAST(value AS INTEGER) + ? WHERE name = 'last_id' "

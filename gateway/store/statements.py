@@ -6,12 +6,14 @@ an array.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import chain
 from typing import Any, Protocol
 
+import msgspec
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -22,15 +24,19 @@ from sqlalchemy import (
     Table,
     bindparam,
     cast,
+    exists,
     select,
+    union,
     union_all,
 )
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql import ClauseElement
 
 from gateway.store.columns import UtcDateTime
+from gateway.store.ports import PATIENTS_AT_ONCE, ScheduleQuery
 from gateway.store.schema import (
     STATE_TABLES,
+    appointments,
     authorizations,
     coverages,
     encounter_locations,
@@ -42,6 +48,7 @@ from gateway.store.schema import (
     replies,
     tasks,
     timers,
+    work,
 )
 
 SQLITE: Dialect = sqlite.dialect(paramstyle="qmark")
@@ -160,12 +167,15 @@ class LoadStatements:
 
     `resolve`: field of the LoadRequest -> patient ids; `closure`: those and whom they were merged into; `rows`: table
     -> every row of these patients (parameters `keys`, for tasks and inquiries also `since`); `sent`: whose each of our
-    own interchanges is, by partner and control number."""
+    own interchanges is, by partner and control number; `schedule`: whom a ScheduleQuery finds; `behind`: whether it
+    came too early."""
 
     resolve: dict[str, Statement]
     closure: Statement
     rows: dict[str, Statement]
     sent: Statement
+    schedule: Statement
+    behind: Statement
 
 
 def load_statements(keys: Keys) -> LoadStatements:
@@ -177,7 +187,53 @@ def load_statements(keys: Keys) -> LoadStatements:
             _sent(keys, replies.c.partner, replies.c.control_number, inquiries.c.inquiry_id, inquiries.c.patient_id),
             keys.dialect,
         ),
+        schedule=compiled(_schedule(keys), keys.dialect),
+        behind=compiled(_BEHIND, keys.dialect),
     )
+
+
+def naming(names: Sequence[str]) -> list[str]:
+    """Patterns of `resources_json` in which one of these names is a key."""
+    quoted = [msgspec.json.encode(name).decode() for name in names]
+    escaped = (re.sub("([/%_])", r"/\1", text) for text in quoted)
+    return [f"%{text}%" for text in escaped]
+
+
+def _schedule(keys: Keys) -> Select[Any]:
+    """Two look-ups by facility, status and time; none of them where nothing is named."""
+    visit, patient = appointments.c, patients.c
+    moment = {name: bindparam(name, type_=UtcDateTime) for name in ("earliest", "start", "end")}
+    ahead = (visit.start_at > moment["earliest"]) & (visit.start_at < moment["end"])
+    lasts = (visit.start_at >= moment["start"]) | (visit.end_at > moment["start"])
+
+    def of(status: str, names: str, *more: ColumnElement[bool]) -> Select[Any]:
+        pattern = keys.rows(names).subquery(names)
+        named = exists().where(visit.resources_json.like(next(iter(pattern.c)), escape="/"))
+        here = (visit.facility_id == bindparam("facility_id")) & (visit.status == status)
+        return select(visit.patient_id).where(here, *more, named)
+
+    found = union(of("booked", "booked", ahead, lasts), of("waitlist", "waiting")).subquery("found")
+    chosen = select(patient.patient_id, patient.lanes_json).join(found, found.c.patient_id == patient.patient_id)
+    behind = patient.patient_id > bindparam("after")
+    return chosen.where(behind).order_by(patient.patient_id).limit(PATIENTS_AT_ONCE)
+
+
+_BEHIND = (
+    select(work.c.work_id)
+    .where(
+        work.c.work_id < bindparam("work_id"),
+        work.c.journal_id < bindparam("journal_id"),
+        work.c.kind == "read",
+        work.c.channel == bindparam("channel"),
+    )
+    .limit(1)
+)
+
+
+def schedule_arguments(query: ScheduleQuery) -> dict[str, Any]:
+    """The parameters of `LoadStatements.schedule` and `behind`, but that the engine says how patterns are passed."""
+    given = msgspec.structs.asdict(query)
+    return given | {"booked": naming(query.booked), "waiting": naming(query.waiting)}
 
 
 def _resolving(keys: Keys) -> dict[str, Any]:

@@ -89,6 +89,30 @@ def book(mrn: str, placer: str, start: datetime, at: datetime, control_id: str) 
     )
 
 
+def visit(
+    trigger: str, mrn: str, placer: str, start: datetime, at: datetime, control_id: str,
+    *, status: str = "Booked", clinician: str = "77", room: str = "ROOM7",
+) -> bytes:  # fmt: skip
+    """An SIU message about half an hour with a clinician in a room."""
+    times = f"^^30^{moment(start)}^{moment(start + timedelta(minutes=30))}"
+    return hl7(
+        header(f"SIU^{trigger}^SIU_S12", control_id, at, "SCHED"),
+        f"SCH|{placer}^SCHED|F{placer}^SCHED||||||OFFICE|30|MIN|{times}{'|' * 14}{status}",
+        person(mrn),
+        "RGS|1",
+        "AIS|1||ECHO^Echo",
+        f"AIL|1||{room}^^^GENHOSP",
+        f"AIP|1||{clinician}^ONE^OLGA",
+    )
+
+
+def slot(trigger: str, begins: datetime, ends: datetime, at: datetime, control_id: str, *rows: str) -> bytes:
+    """S23 or S24 of the resources in `rows`."""
+    times = f"^^^{moment(begins)}^{moment(ends)}"
+    head = header(f"SIU^{trigger}^SIU_S12", control_id, at, "SCHED")
+    return hl7(head, f"SCH|||||MAIN^Main schedule|LEAVE|||||{times}", "RGS|1", *rows)
+
+
 def _interchange(kind: str, guide: str, number: int, at: datetime, segments: list[str]) -> bytes:
     count = len(segments) + 2
     ends = [

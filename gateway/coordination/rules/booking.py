@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from gateway.coordination.calendar import within_business_days
 from gateway.coordination.draft import Draft, hours
@@ -29,7 +29,8 @@ from gateway.coordination.rules.stays import (
     scope_of,
     was_live,
 )
-from gateway.coordination.tasks import Step
+from gateway.coordination.tasks import Evidence, Step
+from gateway.coordination.transitions.blocks import blocks_of
 
 _REBOOKED_WITHIN = timedelta(days=30)
 _MANY_MISSED = 3
@@ -186,24 +187,69 @@ def settle_rebooking(draft: Draft, task: Task) -> Closing | None:
 # -- without clinician or room -----------------------------------------------------------------------------------------
 
 
+_BLOCKED = "vblocked-"
+_MAY_BLOCK = ("appointment-blocked", "appointment-rescheduled", "appointment-resources")
+
+
 def wants_resource(draft: Draft, visit: Appointment) -> Finding | str:
+    if visit.status != "booked":
+        return "the appointment is not booked"
+    lost = _lost(draft, visit)
+    return lost if isinstance(lost, Finding) else _blocked(draft, visit) or lost
+
+
+def _lost(draft: Draft, visit: Appointment) -> Finding | str:
     lost = happened(draft, "appointment-resources", visit.appointment_id)
-    if lost is None or visit.status != "booked":
+    if lost is None:
         return "no booked appointment lost a resource"
     left = {name.partition(":")[0] for name in (lost.to_value or "").split()}
     gone_kinds = {name.partition(":")[0] for name in (lost.from_value or "").split()}
     missing = [kind for kind in _NEEDED if kind in gone_kinds and kind not in left]
     if not missing:
         return "a clinician and a service are left"
+    return _without(
+        draft,
+        visit,
+        key=f"v{(lost.to_value or 'none').replace(' ', '+')}",
+        reason="The appointment has no clinician any more." if "AIP" in missing else "The appointment has no service.",
+        facts=[evidence(draft, kind, "removed") for kind in missing],
+    )
+
+
+def _blocked(draft: Draft, visit: Appointment) -> Finding | None:
+    """The key names the block, by its message's time, and the booking: another block, or the same one met again after
+    a move, is work again."""
+    if all(happened(draft, kind, visit.appointment_id) is None for kind in _MAY_BLOCK):
+        return None
+    blocks = blocks_of(visit)
+    if not blocks or visit.start_at is None or visit.start_at <= draft.occurred_at:
+        return None
+    if any(_is_about_block(task) for task in draft.subject.tasks.naming(visit.appointment_id)):
+        return None
+    since = max(one.at for one in blocks).astimezone(UTC)
+    return _without(
+        draft,
+        visit,
+        key=f"{_BLOCKED}{since:%Y%m%d%H%M%S}-{visit.reschedules}",
+        reason="The appointment's clinician or room is blocked at its time.",
+        facts=[evidence(draft, kind, "blocked") for kind in sorted({one.name.partition(":")[0] for one in blocks})],
+    )
+
+
+def _is_about_block(task: Task) -> bool:
+    return task.rule_id == RESOURCE.id and f"|{_BLOCKED}" in task.task_key
+
+
+def _without(draft: Draft, visit: Appointment, *, key: str, reason: str, facts: list[Evidence]) -> Finding:
     site = site_of(draft, visit.facility_id)
     moment = draft.occurred_at
     near = visit.start_at is not None and within_business_days(moment, _SOON, site) >= visit.start_at
     return Finding(
-        key=RESOURCE.key_of(scope_of(visit), f"v{(lost.to_value or 'none').replace(' ', '+')}"),
+        key=RESOURCE.key_of(scope_of(visit), key),
         due_at=within_business_days(moment, 1, site),
         priority="asap" if near else None,
-        reason="The appointment has no clinician any more." if "AIP" in missing else "The appointment has no service.",
-        evidence=[evidence(draft, kind, "removed") for kind in missing],
+        reason=reason,
+        evidence=facts,
         focus=focus_of(draft, visit),
     )
 
@@ -214,12 +260,20 @@ def settle_resource(draft: Draft, task: Task) -> Closing | None:
         return None
     if visit.status != "booked":
         return gone("the appointment no longer stands")
+    if _is_about_block(task):
+        return None if blocks_of(visit) else _unblocked(draft)
     changed = happened(draft, "appointment-resources", visit.appointment_id)
     moved = happened(draft, "appointment-rescheduled", visit.appointment_id)
     left = {name.partition(":")[0] for name in (changed.to_value or "").split()} if changed else set()
     if moved is not None or (changed is not None and left.issuperset(_NEEDED)):
         return done("the appointment has its resources again")
     return None
+
+
+def _unblocked(draft: Draft) -> Closing:
+    if draft.by_message and draft.event.slot is not None:
+        return gone("the time is free again")
+    return done("the appointment has another time or other resources")
 
 
 MISSED = Rule(
@@ -265,15 +319,16 @@ CANCELLED = Rule(
 
 RESOURCE = Rule(
     id="appointment-resource-lost",
-    trigger="S20, S21 or S22 leaves a booked appointment without clinician (AIP) or service (AIS)",
+    trigger="S20, S21 or S22 leaves a booked appointment without clinician (AIP) or service (AIS), or S23 blocks time "
+    "of a resource that it has (AIP, AIL, AIG)",
     task="Appointment lost its clinician/room",
     type="schedule",
     priority="urgent",
     due="1 business day; asap when the appointment is at most 2 business days away",
     queue="scheduling",
-    resolves="S18 or S19 gives it back, S13 moves the appointment",
-    retracts="The appointment no longer stands; death",
-    key="appt|v{resources left}",
+    resolves="S18 or S19 gives it back or replaces what is blocked, S13 moves the appointment",
+    retracts="S24 frees the time; the appointment no longer stands; death",
+    key="appt|v{resources left}, or v{block and booking}",
     basis="Derived",
     watches=(Appointment,),
     about=touched_visits,

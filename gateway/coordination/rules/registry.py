@@ -43,6 +43,7 @@ from gateway.coordination.rules.practitioner import (
 from gateway.coordination.rules.practitioner import INFORMATION as DISCHARGE_INFORMATION
 from gateway.coordination.rules.request import REQUEST
 from gateway.coordination.rules.scheduling import DUPLICATE, OUTCOME, REFERRAL, UNCONFIRMED
+from gateway.coordination.rules.waitlist import SLOT_OPENED
 from gateway.coordination.rules.window import NOT_COMPLETED, OUTSIDE
 
 RULES: tuple[Rule, ...] = (
@@ -108,6 +109,7 @@ RULES: tuple[Rule, ...] = (
     REFERRAL,
     UNCONFIRMED,
     OUTCOME,
+    SLOT_OPENED,
     MISMATCH,
     APPEAL,
     LIMIT,

@@ -62,6 +62,8 @@ Transition kinds (`aggregate`: `from_value` -> `to_value`)
     appointment-replaced     appointment (the new one): id of its parent (SCH-23/24), cancelled in the hour before ->
                              its own id
     appointment-resources    appointment: resources gone -> resources left, "AIP:77" joined by blanks; S18 to S22
+    appointment-blocked      appointment: blocked resources before -> now, "AIP:77" joined by blanks; S23, S24
+    slot-opened              appointment on the waiting list: None -> ISO time that came free; S24, S15, S17
     state-anomaly            encounter or appointment: status -> trigger or event type that does not fit it (2.1 `!`)
 
 Event flags: late, correction, implied, historical, replayed, state-anomaly, reinstated, initial, provisional.

@@ -14,7 +14,8 @@ from mappings.events import DELETE, Facts, Person
 BOOKKEEPING = frozenset(
     (
         "recorded_at", "status_at", "tombstones_json", "prior_status", "leave_status", "via_conversion", "instance",
-        "timing_at", "history_json", "flags_json", "allergies_json", "resources_json", "answer_json",
+        "timing_at", "history_json", "flags_json", "allergies_json", "resources_json", "blocks_json",
+        "answer_json",
     )
 )  # fmt: skip
 """Fields whose change says nothing to a reader of events."""

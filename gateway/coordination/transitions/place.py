@@ -1,8 +1,9 @@
-"""Events about a place or a schedule, which are nobody's: beds (A20), slots (S23, S24; domain reference 2.2, 3.2)."""
+"""Events about a place or a schedule: beds (A20), slots (S23, S24; domain reference 2.2, 3.2)."""
 
 from __future__ import annotations
 
 from gateway.coordination.draft import Draft
+from gateway.coordination.transitions.blocks import hear_slot
 from gateway.coordination.transitions.difference import present, stamp
 from gateway.coordination.transitions.location import place_sent, place_text
 
@@ -27,9 +28,12 @@ def apply_place(draft: Draft) -> None:
 
 
 def apply_slot(draft: Draft) -> None:
-    """Tell of the slot; nothing is kept."""
+    """Publish it, and tell whom it may concern; a patient whom it was told hears it."""
     slot = draft.event.slot
     assert slot is not None
+    if slot.patient_id:
+        hear_slot(draft, slot)
+        return
     resource = slot.resource
     told = {
         "resource": resource.kind,
@@ -40,3 +44,4 @@ def apply_slot(draft: Draft) -> None:
         "event_reason": slot.reason,
     }
     draft.emit_apart(draft.event.type, "schedule", f"{resource.kind}:{resource.id}", present(told))
+    draft.tell(draft.event)
