@@ -33,7 +33,7 @@ from gateway.store.columns import BIGINT, UtcDateTime, record_columns, words
 from gateway.store.ports import EventRow
 from gateway.store.schema_exchange import exchange_table
 
-REVISION = "0016"
+REVISION = "0017"
 """The newest migration: it leaves these tables."""
 
 
