@@ -7,7 +7,7 @@ A date stands in ISO form, with what was sent beside it under `<name>_raw`; one 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -19,6 +19,7 @@ from mappings.reading import ItemReading
 from mappings.source import Source, problem_of
 from mappings.timing import read_start
 from mappings.x12 import inspect_interchanges
+from parsers.content import Content, visible
 from parsers.errors import Oddity, ParseError
 from parsers.hl7v2.acknowledgement import AckError, answer_code, build_acknowledgement
 from parsers.hl7v2.batch import split_batch
@@ -37,7 +38,10 @@ _HL7_LINE = re.compile(rb"(?:^|[\r\n\x0b])[ \t]*(?:MSH|FHS|BHS)[^A-Za-z0-9\s]", 
 _X12 = re.compile(rb"(?<![A-Za-z0-9])ISA[^A-Za-z0-9\s]")
 
 
-def sniff(body: bytes) -> str:
+_JSON = msgspec.json.Encoder(enc_hook=str)
+
+
+def sniff(body: Content) -> str:
     """hl7v2 | x12 | unknown, by the first 64 KiB."""
     head = from_utf16(body[:SNIFFED]).lstrip(_BLANK)
     if head.startswith(b"ISA"):
@@ -47,15 +51,57 @@ def sniff(body: bytes) -> str:
     return "x12" if _X12.search(head) else "unknown"
 
 
-def inspect_bytes(file: str, body: bytes, profile: FeedProfile, now: datetime | None = None) -> Iterator[Json]:
+def inspect_bytes(file: str, body: Content, profile: FeedProfile, now: datetime | None = None) -> Iterator[Json]:
     """One JSON-ready object per HL7 v2 message or X12 interchange of `body`; `now` stands in for the receipt."""
+    return map(settled, inspect_content(file, body, profile, now))
+
+
+def settled(value: Any) -> Any:
+    """A description with its iterators read and what follows from them known."""
+    match value:
+        case dict():
+            return {name: settled(one) for name, one in value.items()}
+        case Iterator():
+            return [settled(one) for one in value]
+        case Callable():
+            return value()
+    return value
+
+
+def json_pieces(value: Any) -> Iterator[str]:
+    """The JSON of a description, piece by piece; of what is told set by set no more than a set is held."""
+    match value:
+        case dict():
+            lead = "{"
+            for name, one in value.items():
+                yield f"{lead}{_JSON.encode(name).decode()}:"
+                yield from json_pieces(one)
+                lead = ","
+            yield "}" if value else "{}"
+        case Iterator():
+            lead = "["
+            for one in value:
+                yield lead
+                yield from json_pieces(one)
+                lead = ","
+            yield "]" if lead == "," else "[]"
+        case _:
+            yield _JSON.encode(settled(value)).decode()
+
+
+def inspect_content(file: str, body: Content, profile: FeedProfile, now: datetime | None = None) -> Iterator[Json]:
+    """As `inspect_bytes`; an interchange is told set by set: its value is read in order, and before the next one."""
     standard = sniff(body)
     if standard == "hl7v2":
-        found = _inspect_messages(body, profile, now or datetime.now(UTC))
+        found = _inspect_messages(body[:], profile, now or datetime.now(UTC))
     elif standard == "x12":
         found = inspect_interchanges(body, profile)
     else:
-        words = "neither HL7 v2 nor X12 in the first 64 KiB" if body.strip(_BLANK) else "there is nothing in it"
+        words = (
+            "neither HL7 v2 nor X12 in the first 64 KiB"
+            if visible(body, 0, len(body), _BLANK)
+            else "there is nothing in it"
+        )
         found = iter([unreadable("unknown-standard", words)])
     for index, one in enumerate(found):
         yield {"file": file, "index": index, **one}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
@@ -23,9 +23,16 @@ from mappings.x12_acknowledgements import (
 from mappings.x12_codes import NOT_RESPONSES
 from mappings.x12_duplicates import judge_repeated
 from mappings.x12_facts import Transaction, open_transaction, parse_moment, unplaced_rejections
-from mappings.x12_inspection import Description, describe_interchange, describe_set, describe_unknown
+from mappings.x12_inspection import (
+    Description,
+    describe_group,
+    describe_interchange,
+    describe_set,
+    describe_unknown,
+)
+from parsers.content import Content
 from parsers.errors import Oddity
-from parsers.x12.acknowledgement import acknowledge, acknowledges
+from parsers.x12.acknowledgement import Acknowledgement, Answering
 from parsers.x12.header import Header
 from parsers.x12.hierarchy import Hierarchy
 from parsers.x12.interchange import FunctionalGroup, Interchange, read_interchanges
@@ -33,6 +40,7 @@ from parsers.x12.structure import SetCheck, check_group
 
 _ACKNOWLEDGEMENT = "acknowledgement"  # reason of what says nothing but how something of ours arrived
 _MAX_PROBLEMS = 100  # of one item or of a body
+_MOST_RUNS = 10_000  # kinds of filtered findings that wait; who changes them more often has them numbered
 _NO_TIME = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -45,60 +53,109 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     problems: tuple[Problem, ...] = ()
 
 
-class InterchangeReading(msgspec.Struct, frozen=True, kw_only=True):
-    """One interchange read: `checks` and `descriptions` hold one list per group (descriptions only when asked for)."""
-
-    findings: list[Finding]
-    checks: list[list[SetCheck]]
-    descriptions: list[list[Description]]
+Part = ItemReading | ReplyDraft | Problem
 
 
-def read_x12(body: bytes, profile: FeedProfile, received_at: datetime, *, repeated: bool = False) -> Reading:
-    """Read a whole body.  Never raises for any bytes; linear in its size.  `repeated`: the control number of its first
-    interchange was used before, for other content.
+def read_x12(body: Content, profile: FeedProfile, received_at: datetime, *, repeated: bool = False) -> Reading:
+    """All that `read_parts` gives."""
+    items: list[ItemReading] = []
+    replies: list[ReplyDraft] = []
+    problems: list[Problem] = []
+    for part in read_parts(body, profile, received_at, repeated=repeated):
+        match part:
+            case ItemReading():
+                items.append(part)
+            case ReplyDraft():
+                replies.append(part)
+            case _:
+                problems.append(part)
+    return Reading(items=tuple(items), replies=tuple(replies), problems=tuple(problems))
+
+
+def read_parts(body: Content, profile: FeedProfile, received_at: datetime, *, repeated: bool = False) -> Iterator[Part]:
+    """Read a whole body, one transaction set after the other.  Never raises for any bytes; linear in its size, and
+    flat in memory but for some bytes for each set (its offsets, its lines in the 999) of one interchange.
+
+    `repeated`: the control number of its first interchange was used before, for other content.
 
     Items count from 1 in the order of the body: a patient, a rejected interchange, group or set, and, where a body
     also holds something to act on, what is filtered.  A body with nothing to act on is the one item 0.
     """
-    findings: list[Finding] = []
-    replies: list[ReplyDraft] = []
-    problems: list[Problem] = []
     stamp = received_at.astimezone(ZoneInfo(profile.payer_zone))
+    numbering = _Numbering()
+    told = 0
     readable = False
     for interchange in read_interchanges(body):
-        if repeated and not readable and profile.unique_control_numbers:
-            judge_repeated(interchange, _partner(interchange.header, profile).policy)
-        readable = True
-        problems.extend(as_problem(oddity) for oddity in interchange.oddities)
-        read = _read_interchange(interchange, profile, received_at)
-        findings.extend(read.findings)
         partner = _partner(interchange.header, profile)
+        if repeated and not readable and profile.unique_control_numbers:
+            judge_repeated(interchange, partner.policy)
+        readable = True
+        for oddity in interchange.oddities[: _MAX_PROBLEMS - told]:
+            told += 1
+            yield as_problem(oddity)
         numbered_by = partner.id or interchange.header.sender  # one sequence for all that a partner gets from us
-        replies.extend(
-            ReplyDraft(kind=answer.kind, partner=numbered_by, body=answer.body)
-            for answer in acknowledge(interchange, read.checks, stamp, partner.acknowledge, partner.line_end)
-        )
-    if not readable:
-        return Reading(items=(ItemReading(item=0, outcome="rejected", reason="no-header"),))
-    return Reading(items=_number_items(findings), replies=tuple(replies), problems=tuple(problems[:_MAX_PROBLEMS]))
+        answering = Answering(interchange, stamp, partner.acknowledge, partner.line_end)
+        for part in _read_interchange(interchange, profile, received_at, answering):
+            if isinstance(part, Finding):
+                yield from numbering.add(part)
+            else:
+                yield ReplyDraft(kind=part.kind, partner=numbered_by, body=part.body)
+    if readable:
+        yield from numbering.close()
+    else:
+        yield ItemReading(item=0, outcome="rejected", reason="no-header")
 
 
-def inspect_interchanges(body: bytes, profile: FeedProfile) -> Iterator[Description]:
+def inspect_interchanges(body: Content, profile: FeedProfile) -> Iterator[Description]:
     """One description per interchange in the shape of `baton inspect`; standard "unknown" when none is readable.
 
-    Nothing here depends on the clock: the acknowledgements carry the interchange's own date.
+    Its groups, and their sets, are iterators: read each description in order before the next one.  Nothing here
+    depends on the clock: the acknowledgements carry the interchange's own date.
     """
     readable = False
     for interchange in read_interchanges(body):
         readable = True
-        sent_at = _sent_at(interchange.header, profile)
-        read = _read_interchange(interchange, profile, sent_at, describe=True)
-        partner = _partner(interchange.header, profile)
-        found = acknowledge(interchange, read.checks, sent_at, partner.acknowledge, partner.line_end)
-        answers = [answer.body for answer in found]
-        yield describe_interchange(interchange, read.descriptions, answers, _outcome(read.findings))
+        yield describe_interchange(interchange, _Inspection(interchange, profile))
     if not readable:
         yield describe_unknown()
+
+
+class _Inspection:
+    """The groups of an interchange described one set at a time; what it came to is known after the last."""
+
+    def __init__(self, interchange: Interchange, profile: FeedProfile) -> None:
+        partner = _partner(interchange.header, profile)
+        sent_at = self._sent_at = _sent_at(interchange.header, profile)
+        self._interchange = interchange
+        self._profile = profile
+        self._policy = partner.policy
+        self._answering = Answering(interchange, sent_at, partner.acknowledge, partner.line_end)
+        self._verdict = _interchange_verdict(interchange, profile)
+        self._outcomes = {self._verdict.outcome} if self._verdict else set()
+        self.acknowledgements = [ta1.body] if (ta1 := self._answering.ta1()) else []
+
+    def groups(self) -> Iterator[Description]:
+        for group in self._interchange.groups:
+            yield describe_group(group, self._sets(group))
+
+    def _sets(self, group: FunctionalGroup) -> Iterator[Description]:
+        verdict = self._verdict or _group_verdict(group)
+        self._outcomes |= {verdict.outcome} if verdict else set()
+        answer = self._answering.of_group(group)
+        for check, hierarchy in check_group(group, self._policy):
+            found = []
+            if verdict is None:
+                found = _read_set(check, hierarchy, self._interchange.header, self._profile, self._sent_at)
+                self._outcomes |= {finding.outcome for finding in found}
+            if answer is not None:
+                answer.add(check)
+            yield describe_set(check, hierarchy, [finding.event for finding in found if finding.event])
+        if answer is not None:
+            self.acknowledgements.append(answer.close().body)
+
+    def outcome(self) -> str:
+        """The best end that any part of the interchange came to."""
+        return next(word for outcome, word in _OUTCOMES.items() if outcome in self._outcomes)
 
 
 def as_problem(oddity: Oddity) -> Problem:
@@ -106,35 +163,39 @@ def as_problem(oddity: Oddity) -> Problem:
 
 
 def _read_interchange(
-    interchange: Interchange, profile: FeedProfile, received_at: datetime, *, describe: bool = False
-) -> InterchangeReading:
-    """Check every set; map those that the envelope lets through.  One set's content is held at a time."""
+    interchange: Interchange, profile: FeedProfile, received_at: datetime, answering: Answering
+) -> Iterator[Finding | Acknowledgement]:
+    """Check every set, answer every group, and map what the envelope lets through.  One set's content is held."""
     policy = _partner(interchange.header, profile).policy
     verdict = _interchange_verdict(interchange, profile)
-    heard = _Acknowledgements(interchange, profile, received_at) if not describe else None
-    findings = (heard.of_interchange(verdict) if heard else []) or ([verdict] if verdict else [])
-    checks: list[list[SetCheck]] = []
-    descriptions: list[list[Description]] = []
+    heard = _Acknowledgements(interchange, profile, received_at)
+    if verdict is not None:
+        yield from heard.of_interchange(verdict)
+    else:
+        yield from heard.of_ta1()
+    ta1 = answering.ta1()
+    if ta1 is not None:
+        yield ta1
+    if interchange.error is not None:
+        return
     for group in interchange.groups:
         group_verdict = verdict or _group_verdict(group)
-        if group_verdict is not verdict and group_verdict is not None:
-            findings.extend((heard.of_group(group, group_verdict) if heard else []) or [group_verdict])
-        checks.append([])
-        descriptions.append([])
+        if verdict is None and group_verdict is not None:
+            yield from heard.of_group(group, group_verdict)
+        answer = answering.of_group(group)
+        if answer is None and group_verdict is not None:
+            continue
         for check, hierarchy in check_group(group, policy):
-            found = []
             if group_verdict is None:
-                found = _read_set(check, hierarchy, interchange.header, profile, received_at)
-            findings.extend(found)
-            checks[-1].append(check)
-            if describe:
-                events = [finding.event for finding in found if finding.event]
-                descriptions[-1].append(describe_set(check, hierarchy, events))
-    return InterchangeReading(findings=findings, checks=checks, descriptions=descriptions)
+                yield from _read_set(check, hierarchy, interchange.header, profile, received_at)
+            if answer is not None:
+                answer.add(check)
+        if answer is not None:
+            yield answer.close()
 
 
 class _Acknowledgements:
-    """What a partner's TA1 and 999 say of our own interchanges.  Inspection knows none of ours and leaves them out."""
+    """What a partner's TA1 and 999 say of our own interchanges."""
 
     def __init__(self, interchange: Interchange, profile: FeedProfile, received_at: datetime) -> None:
         header = interchange.header
@@ -143,21 +204,27 @@ class _Acknowledgements:
         self._facility = profile.default_facility
         self._received_at = received_at
 
-    def of_interchange(self, verdict: Finding | None) -> list[Finding]:
-        if verdict is not None and verdict.reason != _ACKNOWLEDGEMENT:
-            return []
+    def of_ta1(self) -> Iterator[Finding]:
         return self._findings(interchange_acknowledgements(self._interchange, self._partner))
 
-    def of_group(self, group: FunctionalGroup, verdict: Finding) -> list[Finding]:
-        if verdict.reason != _ACKNOWLEDGEMENT:
-            return []
-        return self._findings(group_acknowledgements(group, self._partner))
+    def of_interchange(self, verdict: Finding) -> Iterator[Finding]:
+        """The verdict, or what it stands for."""
+        return _or(self.of_ta1(), verdict) if verdict.reason == _ACKNOWLEDGEMENT else iter((verdict,))
 
-    def _findings(self, heard: Sequence[AcknowledgementFacts]) -> list[Finding]:
-        return [
-            Finding(outcome="events", event=acknowledgement_event(one, self._facility, self._received_at))
-            for one in heard
-        ]
+    def of_group(self, group: FunctionalGroup, verdict: Finding) -> Iterator[Finding]:
+        if verdict.reason != _ACKNOWLEDGEMENT:
+            return iter((verdict,))
+        return _or(self._findings(group_acknowledgements(group, self._partner)), verdict)
+
+    def _findings(self, heard: Iterable[AcknowledgementFacts]) -> Iterator[Finding]:
+        for one in heard:
+            yield Finding(outcome="events", event=acknowledgement_event(one, self._facility, self._received_at))
+
+
+def _or(found: Iterator[Finding], verdict: Finding) -> Iterator[Finding]:
+    first = next(found, verdict)
+    yield first
+    yield from found
 
 
 def _partner(header: Header, profile: FeedProfile) -> TradingPartner:
@@ -177,7 +244,7 @@ def _interchange_verdict(interchange: Interchange, profile: FeedProfile) -> Find
 
 def _group_verdict(group: FunctionalGroup) -> Finding | None:
     """How the group ends as a whole; None: its sets decide."""
-    if acknowledges(group):
+    if group.acknowledges:
         return Finding(outcome="filtered", reason=_ACKNOWLEDGEMENT)
     if group.errors:
         return Finding(outcome="rejected", reason=f"group:{group.errors[0]}")
@@ -275,30 +342,48 @@ def _without_patient(transaction: Transaction) -> Finding:
     return Finding(outcome="parked", reason="damaged-tree" if transaction.hierarchy.damaged else "no-patient")
 
 
-def _number_items(findings: Sequence[Finding]) -> tuple[ItemReading, ...]:
-    if all(finding.outcome == "filtered" for finding in findings):
-        problems = tuple(problem for finding in findings for problem in finding.problems)
-        reason = findings[0].reason
-        return (ItemReading(item=0, outcome="filtered", reason=reason, problems=problems[:_MAX_PROBLEMS]),)
-    return tuple(
-        ItemReading(
-            item=number,
+class _Numbering:
+    """Numbers findings as items.  What is filtered waits for something to act on, and is one item without it."""
+
+    def __init__(self) -> None:
+        self._number = 0
+        self._waiting: list[tuple[Finding, int]] | None = []  # runs of equal ones, each with its length
+
+    def add(self, finding: Finding) -> Iterator[ItemReading]:
+        waiting = self._waiting
+        if waiting is None:
+            yield self._item(finding)
+        elif finding.outcome == "filtered" and len(waiting) < _MOST_RUNS:
+            if waiting and waiting[-1][0] == finding:
+                finding, length = waiting.pop()
+                waiting.append((finding, length + 1))
+            else:
+                waiting.append((finding, 1))
+        else:
+            self._waiting = None
+            for earlier, length in waiting:
+                for _ in range(length):
+                    yield self._item(earlier)
+            yield self._item(finding)
+
+    def close(self) -> Iterator[ItemReading]:
+        if self._waiting:
+            problems = tuple(problem for finding, _ in self._waiting for problem in finding.problems)[:_MAX_PROBLEMS]
+            reason = self._waiting[0][0].reason
+            yield ItemReading(item=0, outcome="filtered", reason=reason, problems=problems)
+
+    def _item(self, finding: Finding) -> ItemReading:
+        self._number += 1
+        return ItemReading(
+            item=self._number,
             outcome=finding.outcome,
             reason=finding.reason,
             events=(finding.event,) if finding.event else (),
             problems=finding.problems,
         )
-        for number, finding in enumerate(findings, start=1)
-    )
 
 
 _OUTCOMES = {"events": "processed", "parked": "parked", "rejected": "rejected", "filtered": "filtered"}
-
-
-def _outcome(findings: Sequence[Finding]) -> str:
-    """The best end that any part of the interchange comes to."""
-    present = {finding.outcome for finding in findings}
-    return next(word for outcome, word in _OUTCOMES.items() if outcome in present)
 
 
 def _sent_at(header: Header, profile: FeedProfile) -> datetime:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime
 
 from mappings.events import AcknowledgementFacts, CanonicalEvent
@@ -29,16 +30,14 @@ def interchange_acknowledgements(interchange: Interchange, partner: str) -> list
     ]
 
 
-def group_acknowledgements(group: FunctionalGroup, partner: str) -> list[AcknowledgementFacts]:
+def group_acknowledgements(group: FunctionalGroup, partner: str) -> Iterator[AcknowledgementFacts]:
     """One per 999 or 997 set: its verdict on one group of ours."""
-    found = []
     for transaction_set in group.sets:
         if transaction_set.id in ("999", "997"):
             segments, _ = transaction_set.split()
             facts = _verdict(segments, transaction_set.id, partner)
             if facts is not None:
-                found.append(facts)
-    return found
+                yield facts
 
 
 def _verdict(segments: list[Segment], kind: str, partner: str) -> AcknowledgementFacts | None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Protocol
 
 import msgspec
 
@@ -28,10 +29,18 @@ def describe_unknown() -> Description:
     return {"standard": "unknown", "outcome": "rejected", "problems": [_described(oddity)]}
 
 
-def describe_interchange(
-    interchange: Interchange, sets: Sequence[Sequence[Description]], acknowledgements: Sequence[bytes], outcome: str
-) -> Description:
-    """One interchange; `sets` holds what `describe_set` gave, one sequence per group."""
+class Inspected(Protocol):
+    """An interchange in reading: its groups in order, and then what goes back and how it ends."""
+
+    acknowledgements: list[bytes]
+
+    def groups(self) -> Iterator[Description]: ...
+
+    def outcome(self) -> str: ...
+
+
+def describe_interchange(interchange: Interchange, inspected: Inspected) -> Description:
+    """One interchange.  `groups` is an iterator; a value that is a function can be told only after it."""
     header = interchange.header
     element, component, repetition, segment = header.delimiters
     return {
@@ -48,9 +57,11 @@ def describe_interchange(
                 segment=decode(segment),
             ),
         ),
-        "groups": [_group(group, described) for group, described in zip(interchange.groups, sets, strict=True)],
-        "acknowledgements": [number_interchange(body, 1).decode("latin-1") for body in acknowledgements],
-        "outcome": outcome,
+        "groups": inspected.groups(),
+        "acknowledgements": lambda: [
+            number_interchange(body, 1).decode("latin-1") for body in inspected.acknowledgements
+        ],
+        "outcome": inspected.outcome,
         "problems": [_described(oddity) for oddity in interchange.oddities],
     }
 
@@ -68,10 +79,10 @@ def _described(oddity: Oddity) -> Description:
     }
 
 
-def _group(group: FunctionalGroup, sets: Sequence[Description]) -> Description:
+def describe_group(group: FunctionalGroup, sets: Iterator[Description]) -> Description:
+    """One group; `sets` come from `describe_set`."""
     described = _present(functional_id=group.functional_id, control_number=group.control_number, version=group.version)
-    described["transaction_sets"] = list(sets)
-    return described
+    return described | {"transaction_sets": sets}
 
 
 def describe_set(check: SetCheck, hierarchy: Hierarchy, events: Sequence[CanonicalEvent]) -> Description:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from stat import S_ISREG
 
 from gateway.cli.console import fail
+from parsers.content import WINDOW, Content, PartedContent
 
 LARGEST = 256 << 20
 """Bytes read of one file at most, as much as a file channel takes by default."""
@@ -24,6 +29,23 @@ def file_bytes(file: Path) -> bytes:
     if len(body) > LARGEST:
         raise UnreadableFile(f"larger than {LARGEST >> 20} MiB")
     return body
+
+
+@contextmanager
+def file_content(file: Path) -> Iterator[Content]:
+    """As `file_bytes`; a larger file that is one on a disk is read as it is asked for."""
+    try:
+        opened = file.open("rb")
+    except OSError as error:
+        raise UnreadableFile((error.strerror or type(error).__name__).lower()) from None
+    with opened:
+        status = os.fstat(opened.fileno())
+        if not S_ISREG(status.st_mode) or status.st_size <= WINDOW:
+            yield file_bytes(file)
+        elif status.st_size > LARGEST:
+            raise UnreadableFile(f"larger than {LARGEST >> 20} MiB")
+        else:
+            yield PartedContent(status.st_size, WINDOW, lambda part: os.pread(opened.fileno(), WINDOW, part * WINDOW))
 
 
 def read_file(file: Path) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -10,9 +11,10 @@ import typer
 from rich.markup import escape
 
 from gateway.cli.console import Config, Json, config_path, examples, fail, out, print_json, read_settings
-from gateway.cli.files import UnreadableFile, file_bytes
+from gateway.cli.files import UnreadableFile, file_content
 from gateway.settings.check import check as check_settings
 from gateway.settings.check import render_finding
+from parsers.content import Content
 
 Files = Annotated[list[Path], typer.Argument(metavar="FILE...", help="Files of HL7 v2 or X12.")]
 
@@ -34,7 +36,7 @@ def inspect(
 
     Works offline, stores nothing and never fails on content.  Ends with 1 when something could not be read.
     """
-    from gateway.inspect import inspect_bytes, unreadable
+    from gateway.inspect import inspect_content, json_pieces, settled, unreadable
 
     settings = read_settings(config)
     name = channel or settings.channel[0].name
@@ -44,32 +46,33 @@ def inspect(
     readable = True
     for file in files:
         try:
-            body = file_bytes(file)
+            with file_content(file) as body:
+                for found in inspect_content(str(file), body, profile):
+                    sys.stdout.writelines(json_pieces(found | _opinions(body, found, tree=tree, oracle=oracle)))
+                    print(flush=True)
+                    outcome = settled(found.get("outcome"))
+                    readable = readable and found["standard"] != "unknown" and outcome != "rejected"
         except UnreadableFile as reason:
             print_json({"file": str(file), "index": 0, **unreadable("file", str(reason))})
             readable = False
-            continue
-        for found in inspect_bytes(str(file), body, profile):
-            print_json(found | _opinions(body, found, tree=tree, oracle=oracle))
-            readable = readable and found["standard"] != "unknown" and found.get("outcome") != "rejected"
     if not readable:
         raise typer.Exit(1)
 
 
-def _opinions(body: bytes, found: dict[str, object], *, tree: bool, oracle: bool) -> dict[str, object]:
+def _opinions(body: Content, found: dict[str, object], *, tree: bool, oracle: bool) -> dict[str, object]:
     """Second opinions of the libraries, where they are asked for and speak of this standard."""
     added: dict[str, object] = {}
     if tree and found["standard"] == "hl7v2":
         from parsers.hl7v2.batch import split_batch
         from parsers.hl7v2.tree import read_tree
 
-        messages = split_batch(body).messages
+        messages = split_batch(body[:]).messages
         index = int(str(found["index"]))
         added["tree"] = read_tree(messages[index]) if index < len(messages) else None
     if oracle and found["standard"] == "x12" and found["index"] == 0:
         from parsers.x12.oracle import second_opinion
 
-        added["oracle"] = second_opinion(body)
+        added["oracle"] = second_opinion(body[:])
     return added
 
 

@@ -10,7 +10,7 @@ from gateway.payer import answers
 from gateway.payer.scenario import Kind, Scenario
 from mappings.partners import TradingPartner
 from mappings.x12_writing import SetWriter
-from parsers.x12.acknowledgement import acknowledge, acknowledges, number_interchange
+from parsers.x12.acknowledgement import Answering, acknowledge, number_interchange
 from parsers.x12.hierarchy import DEPENDENT, EVENT, SUBSCRIBER, HierarchicalLevel, Hierarchy
 from parsers.x12.interchange import FunctionalGroup, Interchange, read_interchanges
 from parsers.x12.structure import SetCheck, check_group
@@ -49,14 +49,14 @@ class SimulatedPayer:
         checks = [[check for check, _ in sets] for _, sets in groups]
         acknowledged = [
             Answer(one.kind, self._numbered(one.body))
-            for one in acknowledge(interchange, checks, moment)
+            for one in acknowledge(Answering(interchange, moment), checks)
             if mode == "batch" or one.code not in ("A", "000")
         ]
         if interchange.error is not None:
             return acknowledged
         answered: list[Answer] = []
         for group, sets in groups:
-            if acknowledges(group) or group.errors:
+            if group.acknowledges or group.errors:
                 continue
             for check, hierarchy in sets:
                 if not check.rejected and check.set.id in ("270", "278"):

@@ -6,7 +6,7 @@ Each acknowledgement is an interchange of its own, in the sender's delimiters, a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from functools import lru_cache
 from itertools import groupby
@@ -21,8 +21,6 @@ from parsers.x12.structure import SetCheck
 
 GUIDE = "005010X231A1"
 OLD_RELEASE = "004010"
-_ACKNOWLEDGING_GROUP = "FA"  # GS01 of 997 and 999
-_ACKNOWLEDGING_SETS = frozenset({"997", "999"})
 _SET_CODES = {"accepted": "A", "accepted-with-errors": "E", "rejected": "R"}
 _ELEMENT_ERRORS = "8"  # IK304, AK304
 # What the 997 of 004010 has no code for, in its own words: segments, then elements.
@@ -39,43 +37,51 @@ class Acknowledgement(msgspec.Struct, frozen=True, kw_only=True):
     body: bytes
 
 
-def acknowledge(
-    interchange: Interchange,
-    checks: Sequence[Sequence[SetCheck]],
-    stamp: datetime,
-    mode: str = "auto",
-    line_end: str = "",
-) -> list[Acknowledgement]:
-    """What the sender gets back.
+class Answering(msgspec.Struct, frozen=True):
+    """How one interchange is answered.
 
-    TA1 for a broken or flawed envelope, or when ISA14 asks; a 999 for every functional group of a sound envelope;
-    nothing for an interchange that holds only acknowledgements.  `checks` has one sequence per group; `stamp` is our
-    local time.  mode: auto (997 to groups of 004010, else 999) | 999 | 997 | none.  `line_end` follows each segment.
+    stamp     our local time
+    mode      auto (997 to groups of 004010, else 999) | 999 | 997 | none
+    line_end  follows each segment
     """
-    groups = interchange.groups
-    answerable = [not acknowledges(group) for group in groups]
-    if (groups and not any(answerable)) or (interchange.ta1 and not groups):
-        return []
-    answers = []
-    if interchange.error or interchange.flaw or interchange.header.elements[14] == "1":
-        answers.append(_ta1(interchange, stamp))
-    if interchange.error is None and mode != "none":
-        for group, group_checks, wanted in zip(groups, checks, answerable, strict=True):
-            if wanted:
-                old = mode == "997" or (mode == "auto" and group.version.startswith(OLD_RELEASE))
-                write = _functional if old else _implementation
-                answers.append(write(interchange.header, group, group_checks, stamp))
-    terminator = _reply_delimiters(interchange.header.delimiters).segment
-    if line_end and terminator not in b"\r\n":
-        end = terminator + line_end.encode()
-        answers = [msgspec.structs.replace(one, body=one.body.replace(terminator, end)) for one in answers]
+
+    interchange: Interchange
+    stamp: datetime
+    mode: str = "auto"
+    line_end: str = ""
+
+    @property
+    def _silent(self) -> bool:
+        """An interchange that holds only acknowledgements gets none."""
+        groups = self.interchange.groups
+        return all(group.acknowledges for group in groups) if groups else bool(self.interchange.ta1)
+
+    def ta1(self) -> Acknowledgement | None:
+        """For a broken or flawed envelope, or when ISA14 asks."""
+        interchange = self.interchange
+        wanted = interchange.error or interchange.flaw or interchange.header.elements[14] == "1"
+        return None if not wanted or self._silent else _ta1(interchange, self.stamp, self.line_end)
+
+    def of_group(self, group: FunctionalGroup) -> GroupAnswer | None:
+        """The 999 or 997 of a group in a sound envelope, to which the checks of its sets are added."""
+        if self.interchange.error is not None or self.mode == "none" or group.acknowledges:
+            return None
+        old = self.mode == "997" or (self.mode == "auto" and group.version.startswith(OLD_RELEASE))
+        writer = _Writer(self.interchange.header, self.stamp, "00401" if old else "00501", self.line_end)
+        return GroupAnswer(writer, group, old=old)
+
+
+def acknowledge(answering: Answering, checks: Sequence[Iterable[SetCheck]]) -> list[Acknowledgement]:
+    """All that the sender gets back; `checks` holds those of each group."""
+    ta1 = answering.ta1()
+    answers = [ta1] if ta1 else []
+    for group, found in zip(answering.interchange.groups, checks, strict=True):
+        answer = answering.of_group(group)
+        if answer is not None:
+            for check in found:
+                answer.add(check)
+            answers.append(answer.close())
     return answers
-
-
-def acknowledges(group: FunctionalGroup) -> bool:
-    """Whether a group holds acknowledgements, which are never acknowledged themselves."""
-    ids = {transaction_set.id for transaction_set in group.sets}
-    return group.functional_id == _ACKNOWLEDGING_GROUP or (bool(ids) and ids <= _ACKNOWLEDGING_SETS)
 
 
 def number_interchange(body: bytes, number: int) -> bytes:
@@ -84,9 +90,9 @@ def number_interchange(body: bytes, number: int) -> bytes:
     return body.replace(b"{ISA13}", b"%09d" % number).replace(b"{GS06}", b"%d" % number).replace(b"{ST02}", b"0001")
 
 
-def _ta1(interchange: Interchange, stamp: datetime) -> Acknowledgement:
+def _ta1(interchange: Interchange, stamp: datetime, line_end: str) -> Acknowledgement:
     header = interchange.header
-    writer = _Writer(header, stamp, version=header.version if header.version == "00401" else "00501")
+    writer = _Writer(header, stamp, header.version if header.version == "00401" else "00501", line_end)
     code = interchange.error or interchange.flaw or "000"
     flawed = {element for _, element, _ in header_flaws(header)}
     writer.add(
@@ -100,16 +106,42 @@ def _ta1(interchange: Interchange, stamp: datetime) -> Acknowledgement:
     return Acknowledgement(kind="TA1", code=code, body=writer.close(groups=0))
 
 
-def _implementation(
-    header: Header, group: FunctionalGroup, checks: Sequence[SetCheck], stamp: datetime
-) -> Acknowledgement:
-    writer = _Writer(header, stamp, version="00501")
-    _open_group(writer, group, stamp, GUIDE)
-    writer.begin_set("ST", "999", "{ST02}", GUIDE)
-    writer.add("AK1", *_group_echo(group), group.version[:12])
-    for check in checks:
+class GroupAnswer:
+    """A 999 or 997 in writing: `add` every set in order, then `close`.  Holds the text alone, no check."""
+
+    def __init__(self, writer: _Writer, group: FunctionalGroup, *, old: bool) -> None:
+        self._writer = writer
+        self._group = group
+        self._old = old
+        self._sets = self._rejected = self._faulty = 0
+        gs = group.header
+        stamp = writer.stamp
+        day, time = f"{stamp:%Y%m%d}", f"{stamp:%H%M}"
+        release = OLD_RELEASE if old else GUIDE
+        writer.add("GS", "FA", gs.text(3)[:15], gs.text(2)[:15], day, time, "{GS06}", "X", release)
+        writer.begin_set("ST", "997", "{ST02}") if old else writer.begin_set("ST", "999", "{ST02}", GUIDE)
+        echo = ("AK1", group.functional_id[:2], f"{number(group.control_number) or 0}"[-9:])
+        writer.add(*echo) if old else writer.add(*echo, group.version[:12])
+
+    def add(self, check: SetCheck) -> None:
+        self._sets += 1
+        self._rejected += check.rejected
+        self._faulty += bool(check.codes)
         head = check.set.header
-        writer.add("AK2", head.text(1)[:3], head.text(2)[:9] or "0000", head.text(3)[:12])
+        reference = (head.text(1)[:3], head.text(2)[:9] or "0000")
+        codes = check.codes[:5]
+        if self._old:
+            self._writer.add("AK2", *reference)
+            self._old_errors(check)
+            codes = tuple(_OLD_SET_CODES.get(code, code) for code in codes)
+            self._writer.add("AK5", _SET_CODES[check.status], *codes)
+        else:
+            self._writer.add("AK2", *reference, head.text(3)[:12])
+            self._errors(check)
+            self._writer.add("IK5", _SET_CODES[check.status], *codes)
+
+    def _errors(self, check: SetCheck) -> None:
+        writer = self._writer
         for error, elements in _by_segment(check.errors):
             # IK303 and CTX04 stay empty: element 447 has four characters, the loops of these guides have more.
             writer.add("IK3", error.segment, f"{error.position}"[-10:], "", error.code)
@@ -119,47 +151,32 @@ def _implementation(
                 writer.add_element("IK4", one, one.element_code)
                 if one.trigger:
                     writer.add_trigger(one.trigger)
-        writer.add("IK5", _SET_CODES[check.status], *check.codes[:5])
-    return _close_group(writer, group, checks, "999")
 
-
-def _functional(header: Header, group: FunctionalGroup, checks: Sequence[SetCheck], stamp: datetime) -> Acknowledgement:
-    writer = _Writer(header, stamp, version="00401")
-    _open_group(writer, group, stamp, OLD_RELEASE)
-    writer.begin_set("ST", "997", "{ST02}")
-    writer.add("AK1", *_group_echo(group))
-    for check in checks:
-        head = check.set.header
-        writer.add("AK2", head.text(1)[:3], head.text(2)[:9] or "0000")
+    def _old_errors(self, check: SetCheck) -> None:
         for error, elements in _by_segment(check.errors):
             code = _OLD_SEGMENT_CODES.get(error.code, error.code)
-            writer.add("AK3", error.segment, f"{error.position}"[-6:], "", code)
+            self._writer.add("AK3", error.segment, f"{error.position}"[-6:], "", code)
             for one in elements:
-                writer.add_element("AK4", one, _OLD_ELEMENT_CODES.get(one.element_code, one.element_code))
-        writer.add("AK5", _SET_CODES[check.status], *(_OLD_SET_CODES.get(one, one) for one in check.codes[:5]))
-    return _close_group(writer, group, checks, "997")
+                self._writer.add_element("AK4", one, _OLD_ELEMENT_CODES.get(one.element_code, one.element_code))
 
+    def close(self) -> Acknowledgement:
+        group, writer, code = self._group, self._writer, self._code()
+        accepted = 0 if group.errors else self._sets - self._rejected
+        declared = number(group.trailer.text(1)) if group.trailer else None
+        included = self._sets if declared is None else declared
+        counts = (f"{count}"[-6:] for count in (included, self._sets, accepted))
+        writer.add("AK9", code, *counts, *group.errors[:5])
+        writer.end_set()
+        writer.add("GE", "1", "{GS06}")
+        return Acknowledgement(kind="997" if self._old else "999", code=code, body=writer.close(groups=1))
 
-def _open_group(writer: _Writer, group: FunctionalGroup, stamp: datetime, version: str) -> None:
-    gs = group.header
-    address = (gs.text(3)[:15], gs.text(2)[:15])
-    writer.add("GS", "FA", *address, f"{stamp:%Y%m%d}", f"{stamp:%H%M}", "{GS06}", "X", version)
-
-
-def _group_echo(group: FunctionalGroup) -> tuple[str, str]:
-    return group.functional_id[:2], f"{number(group.control_number) or 0}"[-9:]
-
-
-def _close_group(writer: _Writer, group: FunctionalGroup, checks: Sequence[SetCheck], kind: str) -> Acknowledgement:
-    code = _group_code(group, checks)
-    accepted = 0 if group.errors else sum(not check.rejected for check in checks)
-    declared = number(group.trailer.text(1)) if group.trailer else None
-    included = len(checks) if declared is None else declared
-    counts = (f"{count}"[-6:] for count in (included, len(checks), accepted))
-    writer.add("AK9", code, *counts, *group.errors[:5])
-    writer.end_set()
-    writer.add("GE", "1", "{GS06}")
-    return Acknowledgement(kind=kind, code=code, body=writer.close(groups=1))
+    def _code(self) -> str:
+        """AK901: P when some sets were rejected and some not; any group error rejects the whole group."""
+        if self._group.errors or (self._sets and self._rejected == self._sets):
+            return "R"
+        if self._rejected:
+            return "P"
+        return "E" if self._faulty else "A"
 
 
 def _by_segment(errors: Sequence[SegmentError]) -> Iterator[tuple[SegmentError, list[SegmentError]]]:
@@ -173,16 +190,6 @@ def _by_segment(errors: Sequence[SegmentError]) -> Iterator[tuple[SegmentError, 
                 yield error, []
 
 
-def _group_code(group: FunctionalGroup, checks: Sequence[SetCheck]) -> str:
-    """AK901: P when some sets were rejected and some not; any group error rejects the whole group."""
-    rejected = sum(check.rejected for check in checks)
-    if group.errors or (checks and rejected == len(checks)):
-        return "R"
-    if rejected:
-        return "P"
-    return "E" if any(check.codes for check in checks) else "A"
-
-
 @lru_cache(maxsize=64)
 def _blanked(delimiters: bytes) -> bytes:
     """A table that makes blanks of what would break out of an element, or stand for a slot."""
@@ -193,25 +200,30 @@ def _blanked(delimiters: bytes) -> bytes:
 class _Writer:
     """Writes one interchange back to the sender; values never break out of their element."""
 
-    def __init__(self, header: Header, stamp: datetime, version: str) -> None:
-        self.delimiters = _reply_delimiters(header.delimiters)
-        self.segments: list[bytes] = []
-        self.set_start = 0
-        self.blanked = _blanked(b"".join(self.delimiters))
-        repetition = "U" if version == "00401" else self.delimiters.repetition.decode("latin-1")
+    def __init__(self, header: Header, stamp: datetime, version: str, line_end: str) -> None:
+        self.stamp = stamp
+        delimiters = self.delimiters = _reply_delimiters(header.delimiters)
+        self._blanked = _blanked(b"".join(delimiters))
+        self._end = delimiters.segment + (b"" if delimiters.segment in b"\r\n" else line_end.encode())
+        self._text = bytearray()
+        self._count = 0  # of segments in the set
+        repetition = "U" if version == "00401" else delimiters.repetition.decode("latin-1")
         elements = header.elements
         fields = ["ISA", "00", " " * 10, "00", " " * 10]
         for qualifier, address in ((elements[7], elements[8]), (elements[5], elements[6])):
             fields += [self._fixed(qualifier, 2), self._fixed(address, 15)]
         fields += [f"{stamp:%y%m%d}", f"{stamp:%H%M}", repetition, version, "{ISA13}", "0"]
-        fields += [self._fixed(elements[15] or "P", 1)]
-        joined = self.delimiters.element.join(field.encode("latin-1") for field in fields)
-        self.segments.append(joined + self.delimiters.element + self.delimiters.component)
+        fields += [self._fixed(elements[15] or "P", 1), delimiters.component.decode("latin-1")]
+        self._write(fields)
+
+    def _write(self, fields: Iterable[str]) -> None:
+        self._text += self.delimiters.element.decode("latin-1").join(fields).encode("latin-1") + self._end
+        self._count += 1
 
     def _clean(self, value: str) -> str:
         if (value.isascii() and value.isalnum()) or value in ("{GS06}", "{ST02}"):
             return value
-        return value.encode("latin-1", "replace").translate(self.blanked).decode("latin-1").strip()
+        return value.encode("latin-1", "replace").translate(self._blanked).decode("latin-1").strip()
 
     def _fixed(self, value: str, length: int) -> str:
         return self._clean(value)[:length].ljust(length)
@@ -220,7 +232,7 @@ class _Writer:
         fields = [self._clean(value) for value in values]
         while fields[-1] == "":
             fields.pop()
-        self.segments.append(self.delimiters.element.join(field.encode("latin-1") for field in fields))
+        self._write(fields)
 
     def add_element(self, segment: str, error: SegmentError, code: str) -> None:
         """IK4 or AK4: where in the segment, which data element, what is wrong."""
@@ -237,20 +249,18 @@ class _Writer:
 
     def _add_raw(self, *values: str) -> None:
         """Values that are ours, with a component separator among them."""
-        joined = self.delimiters.element.decode("latin-1").join(values)
-        self.segments.append(joined.encode("latin-1").rstrip(self.delimiters.element))
+        self._write(values if values[-1] else values[:-1])
 
     def begin_set(self, *values: str) -> None:
-        self.set_start = len(self.segments)
+        self._count = 0
         self.add(*values)
 
     def end_set(self) -> None:
-        self.add("SE", f"{len(self.segments) - self.set_start + 1}", "{ST02}")
+        self.add("SE", f"{self._count + 1}", "{ST02}")
 
     def close(self, groups: int) -> bytes:
-        terminator = self.delimiters.segment
-        trailer = self.delimiters.element.join((b"IEA", b"%d" % groups, b"{ISA13}"))
-        return terminator.join([*self.segments, trailer]) + terminator
+        self._write(("IEA", f"{groups}", "{ISA13}"))
+        return bytes(self._text)
 
 
 def _reply_delimiters(theirs: Delimiters) -> Delimiters:

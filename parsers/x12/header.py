@@ -7,11 +7,12 @@ from collections.abc import Iterator
 
 import msgspec
 
+from parsers.content import WINDOW, Content, visible
 from parsers.x12.segments import Delimiters, decode
 
 _CANDIDATE = re.compile(rb"ISA([^0-9A-Za-z\s])[0-9A-Za-z \r\n]{0,4}\1")
 _SEPARATORS_AT = (3, 6, 17, 20, 31, 34, 50, 53, 69, 76, 81, 83, 89, 99, 101, 103)
-_WINDOW = 512  # an ISA has 106 bytes; the rest is room for a sender's bad padding
+_LOOK = 512  # an ISA has 106 bytes; the rest is room for a sender's bad padding
 _LONGEST_ELEMENT = 40
 _BLANKS = b" \t\r\n"
 _LAYOUT = _BLANKS + b"\xef\xbb\xbf\x00"
@@ -50,21 +51,26 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
         return self.elements[12]
 
 
-def find_headers(body: bytes) -> Iterator[Header]:
-    """Every readable ISA of a body, in order.  Never raises; cost is linear (a bounded window per candidate)."""
-    for match in _CANDIDATE.finditer(body):
-        start = match.start()
-        if start and body[start - 1 : start].isalnum():
-            continue
-        header = _read_header(body, start)
-        if header is None and not body[:start].strip(_LAYOUT):
-            header = _read_broken(body, start)
-        if header is not None:
-            yield header
+def find_headers(body: Content) -> Iterator[Header]:
+    """Every readable ISA of a body, in order.  Never raises; cost is linear (a bounded look per candidate)."""
+    for at in range(0, len(body), WINDOW):
+        window = body[at : at + WINDOW + _LOOK]
+        for match in _CANDIDATE.finditer(window):
+            start = match.start()
+            if start >= WINDOW:
+                break  # of the next window
+            before = window[start - 1 : start] if start else body[max(at - 1, 0) : at]
+            if before.isalnum():
+                continue
+            look = window[start : start + _LOOK]
+            header = _read_header(look, at + start)
+            if header is None and not visible(body, 0, at + start, _LAYOUT):
+                header = _read_broken(look, at + start)
+            if header is not None:
+                yield header
 
 
-def _read_header(body: bytes, start: int) -> Header | None:
-    window = body[start : start + _WINDOW]
+def _read_header(window: bytes, start: int) -> Header | None:
     element = window[3:4]
     flags: list[str] = []
     if len(window) > _SEPARATORS_AT[-1] and all(window[at : at + 1] == element for at in _SEPARATORS_AT):
@@ -96,10 +102,9 @@ def _read_header(body: bytes, start: int) -> Header | None:
     )
 
 
-def _read_broken(body: bytes, start: int) -> Header | None:
+def _read_broken(window: bytes, start: int) -> Header | None:
     """An ISA at the start of a body with too few or too many elements, when its addresses and the GS can be found: its
     sender can be told at least."""
-    window = body[start : start + _WINDOW]
     element = window[3:4]
     following = re.search(rb"(?<=[^0-9A-Za-z])GS" + re.escape(element), window)
     if following is None:

@@ -1,59 +1,50 @@
 """Interchanges of a body: ISA..IEA, GS..GE and ST..SE with their control numbers and counts (X12.5, X12.6).
 
-The envelope is found with one pass of a regular expression over the control segments.  A transaction set keeps only
-its offsets and splits its segments when asked, so that a large file costs the memory of one set at a time.
+The envelope is read in one pass over the control segments, before any set: the trailers decide what becomes of the
+sets before them.  Of a set only its offsets are kept, so that a large file costs the memory of one set at a time.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
-from functools import lru_cache
 
+import msgspec
+
+from parsers.content import Content, Unwrapped, visible
 from parsers.errors import Oddity
+from parsers.x12.control import control_segments, lines_cut_segments
 from parsers.x12.header import Header, find_headers, header_flaws
-from parsers.x12.segments import Delimiters, Segment, number, same_number, split_segments
+from parsers.x12.segments import Segment, number, same_number
+from parsers.x12.transaction_set import TransactionSets
 
 MAX_ODDITIES = 100  # per interchange; a damaged file repeats the same oddity without end
-
-
-class TransactionSet:
-    """ST..SE.  `trailer` is None when SE is missing; the set then ends where the next control segment begins."""
-
-    __slots__ = ("_body", "delimiters", "end", "guide", "header", "start", "trailer")
-
-    def __init__(self, body: bytes, start: int, header: Segment, guide: str) -> None:
-        self._body = body
-        self.start = start
-        self.end = start
-        self.header = header
-        self.trailer: Segment | None = None
-        self.guide = guide
-        self.delimiters = header.delimiters
-
-    @property
-    def id(self) -> str:
-        return self.header.text(1)
-
-    @property
-    def control_number(self) -> str:
-        return self.header.text(2)
-
-    def split(self) -> tuple[list[Segment], int]:
-        """(segments, empty segments skipped); splits anew on every call."""
-        return split_segments(self._body[self.start : self.end], self.delimiters)
+MAX_GROUPS = 99_999  # per interchange: IEA01 has five digits
+MAX_SETS = 999_999  # per interchange: GE01 has six digits
+MAX_TA1 = 9_999  # per interchange; one sender means one
+_ACKNOWLEDGING_GROUP = "FA"  # GS01 of 997 and 999
+_ACKNOWLEDGING_SETS = frozenset({"997", "999"})
 
 
 class FunctionalGroup:
     """GS..GE.  `errors` are AK905 codes; any of them rejects the group."""
 
-    __slots__ = ("errors", "header", "sets", "trailer")
+    __slots__ = ("_others", "errors", "header", "sets", "trailer")
 
-    def __init__(self, header: Segment) -> None:
+    def __init__(self, header: Segment, content: Content) -> None:
         self.header = header
         self.trailer: Segment | None = None
-        self.sets: list[TransactionSet] = []
+        self.sets = TransactionSets(content, header.delimiters, header.text(8))
         self.errors: list[str] = []
+        self._others = False  # a set that is no acknowledgement
+
+    def open_set(self, header: Segment, start: int) -> None:
+        self.sets.open(start)
+        self._others = self._others or header.text(1) not in _ACKNOWLEDGING_SETS
+
+    @property
+    def acknowledges(self) -> bool:
+        """Whether it holds acknowledgements, which are never acknowledged themselves."""
+        return self.functional_id == _ACKNOWLEDGING_GROUP or (len(self.sets) > 0 and not self._others)
 
     @property
     def functional_id(self) -> str:
@@ -97,30 +88,21 @@ class Interchange:
         self.error = self.error or code
 
 
-def read_interchanges(body: bytes) -> Iterator[Interchange]:
+def read_interchanges(body: Content) -> Iterator[Interchange]:
     """Every interchange of a body, in order, each judged by itself; none when no ISA is readable.
 
-    Never raises for any bytes.  Cost is linear in the size of the body.
+    Never raises for any bytes.  Cost is linear in the size of the body; memory is a window, and some bytes for each
+    set of one interchange.
     """
     header: Header | None = None
     for following in find_headers(body):
         if header is not None:
             yield _read(body, header, following.start)
-        elif body[: following.start].strip(b" \t\r\n\xef\xbb\xbf\x00"):
-            following = _flagged(following, "leading-data")
+        elif visible(body, 0, following.start, b" \t\r\n\xef\xbb\xbf\x00"):
+            following = msgspec.structs.replace(following, flags=(*following.flags, "leading-data"))
         header = following
     if header is not None:
         yield _read(body, header, len(body))
-
-
-def _flagged(header: Header, flag: str) -> Header:
-    return Header(
-        start=header.start,
-        end=header.end,
-        elements=header.elements,
-        delimiters=header.delimiters,
-        flags=(*header.flags, flag),
-    )
 
 
 BROKEN = "isa-broken"
@@ -137,7 +119,7 @@ _FLAG_TEXTS = {
 _FLAG_CODES = {"isa-component-missing": "027"}  # TA105
 
 
-def _read(body: bytes, header: Header, end: int) -> Interchange:
+def _read(body: Content, header: Header, end: int) -> Interchange:
     interchange = Interchange(header)
     if BROKEN in header.flags:
         interchange.reject(_STRUCTURE, "ISA", _FLAG_TEXTS[BROKEN])
@@ -148,63 +130,37 @@ def _read(body: bytes, header: Header, end: int) -> Interchange:
     for code, element, text in header_flaws(header):
         interchange.note("warning", f"TA105*{code}", f"ISA*{element}", text)
         interchange.flaw = interchange.flaw or code
-    start = header.end
-    broken = body.find(b"\n", start, end) >= 0 or body.find(b"\r", start, end) >= 0
-    if broken and _wrapped(header.delimiters).search(body, start, end):
+    start, content = header.end, body
+    if lines_cut_segments(body, start, end, header.delimiters):
         interchange.note("warning", "wrapped-lines", "ISA", "Line breaks stand inside segments; they were removed")
-        body = body[start:end].translate(None, b"\r\n")
-        start, end = 0, len(body)
-    _EnvelopeReader(interchange, body, start, end).read()
+        content = Unwrapped(body, start, end)
+        start, end = 0, len(content)
+    _EnvelopeReader(interchange, content, start, end).read()
     return interchange
-
-
-@lru_cache(maxsize=64)
-def _wrapped(delimiters: Delimiters) -> re.Pattern[bytes]:
-    if not delimiters.segment.strip():
-        return _NEVER
-    return re.compile(rb"[^\s" + re.escape(delimiters.segment[-1:]) + rb"][ \t]{0,8}[\r\n]\s*+\S")
-
-
-_NEVER = re.compile(rb"(?!)")
-
-
-@lru_cache(maxsize=64)
-def _control_pattern(delimiters: Delimiters) -> re.Pattern[bytes]:
-    """A control segment that begins after a terminator and layout."""
-    terminator = delimiters.segment
-    blanks = delimiters.blanks.translate(None, terminator)
-    return re.compile(
-        re.escape(terminator)
-        + (b"[" + re.escape(blanks) + b"]*+" if blanks else b"")
-        + rb"(GS|GE|ST|SE|TA1|IEA)(?="
-        + re.escape(delimiters.element)
-        + b"|"
-        + re.escape(terminator)
-        + b")"
-    )
 
 
 class _EnvelopeReader:
     """The state machine over control segments: which interchange, group and set are open."""
 
-    def __init__(self, interchange: Interchange, body: bytes, start: int, end: int) -> None:
+    def __init__(self, interchange: Interchange, content: Content, start: int, end: int) -> None:
         self.interchange = interchange
         self.delimiters = interchange.header.delimiters
-        self.body = body
+        self.content = content
         self.start = start
         self.end = end
         self.group: FunctionalGroup | None = None
-        self.set: TransactionSet | None = None
+        self.in_set = False
+        self.sets = 0
         self.after = start  # where the last control segment outside a set ended
 
     def read(self) -> None:
         steps = {"GS": self._gs, "GE": self._ge, "ST": self._st, "SE": self._se, "TA1": self._ta1}
-        for at, segment, stop in self._control_segments():
-            if segment.id == "TA1" and self.set is not None:
+        for at, segment, stop in control_segments(self.content, self.start, self.end, self.delimiters):
+            if segment.id == "TA1" and self.in_set:
                 continue  # content of the set, judged there
-            if segment.id not in ("SE", "TA1") and self.set is not None:
+            if segment.id not in ("SE", "TA1"):
                 self._close_set(at)
-            if self.set is None:
+            if not self.in_set:
                 self._check_gap(at)
             if segment.id == "IEA":
                 self.after = stop
@@ -212,31 +168,23 @@ class _EnvelopeReader:
                 return
             steps[segment.id](segment, at, stop)
             self.after = stop
-        if self.set is not None:
-            self._close_set(self.end)
+        self._close_set(self.end)
         self._close_group()
         self.interchange.reject("023", "IEA", "The interchange ends without IEA")
 
-    def _control_segments(self) -> Iterator[tuple[int, Segment, int]]:
-        terminator = self.delimiters.segment
-        layout = self.delimiters.blanks
-        for match in _control_pattern(self.delimiters).finditer(self.body, self.start, self.end):
-            at = match.start(1)
-            stop = self.body.find(terminator, at, self.end)
-            stop = self.end if stop < 0 else stop
-            raw = self.body[at:stop].strip(layout)
-            yield at, Segment(raw, self.delimiters), stop
-
     def _check_gap(self, at: int) -> None:
         """Between control segments outside a set nothing but layout belongs (ISB and ISE after the ISA apart)."""
-        gap = self.body[self.after : at].replace(self.delimiters.segment, b"").strip(b" \t\r\n")
-        if gap and not (self.group is None and gap[:2] == b"IS"):
+        gap = visible(self.content, self.after, at, self.delimiters.segment + b" \t\r\n")
+        if gap and not (self.group is None and gap == b"IS"):
             self.interchange.note("warning", "stray-segment", "GS", "Segments stand outside every transaction set")
 
     def _gs(self, segment: Segment, at: int, stop: int) -> None:
         self._close_group()
-        self.group = FunctionalGroup(segment)
-        self.interchange.groups.append(self.group)
+        self.group = FunctionalGroup(segment, self.content)
+        if len(self.interchange.groups) < MAX_GROUPS:
+            self.interchange.groups.append(self.group)
+        else:
+            self.interchange.reject("021", "GS", f"More than {MAX_GROUPS:,} functional groups")
 
     def _ge(self, segment: Segment, at: int, stop: int) -> None:
         group = self.group
@@ -263,26 +211,31 @@ class _EnvelopeReader:
         if self.group is None:
             self.interchange.reject("022", "ST", "A transaction set stands outside every functional group")
             return
-        self.set = TransactionSet(self.body, at, segment, segment.text(3) or self.group.version)
-        self.group.sets.append(self.set)
+        self.sets += 1
+        if self.sets > MAX_SETS:
+            self.interchange.reject("022", "ST", f"More than {MAX_SETS:,} transaction sets")
+            return
+        self.in_set = True
+        self.group.open_set(segment, at)
 
     def _se(self, segment: Segment, at: int, stop: int) -> None:
-        if self.set is None:
+        if not self.in_set:
             self.interchange.note("error", "stray-segment", "SE", "An SE stands without its ST")
-            return
-        self.set.trailer = segment
         self._close_set(stop)
 
     def _close_set(self, end: int) -> None:
-        if self.set is not None:
-            self.set.end = end
-            self.set = None
+        if self.in_set and self.group is not None:
+            self.group.sets.close(end)
+            self.in_set = False
             self.after = end
 
     def _ta1(self, segment: Segment, at: int, stop: int) -> None:
         if self.group is not None:
             self.interchange.note("warning", "stray-segment", "TA1", "A TA1 stands inside a functional group")
-        self.interchange.ta1.append(segment)
+        if len(self.interchange.ta1) < MAX_TA1:
+            self.interchange.ta1.append(segment)
+        else:
+            self.interchange.note("warning", "stray-segment", "TA1", f"TA1 after the first {MAX_TA1:,} were skipped")
 
     def _iea(self, segment: Segment) -> None:
         self._close_group()
@@ -295,6 +248,5 @@ class _EnvelopeReader:
         allowed = {0, 1} if groups == 0 and interchange.ta1 else {groups}
         if number(segment.text(1)) not in allowed:
             interchange.reject("021", "IEA*1", "IEA01 differs from the number of functional groups")
-        rest = self.body[self.after : self.end].replace(self.delimiters.segment, b"")
-        if rest.strip(b" \t\r\n\x00\x1a"):
+        if visible(self.content, self.after, self.end, self.delimiters.segment + b" \t\r\n\x00\x1a"):
             interchange.note("warning", "trailing-data", "IEA", "Data after IEA was skipped")

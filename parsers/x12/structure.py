@@ -18,13 +18,15 @@ from parsers.x12.finding import MAX_SEGMENT_ERRORS, SEEN, SegmentError
 from parsers.x12.guide import guide_name
 from parsers.x12.guide_reading import read_guide, standard_segments
 from parsers.x12.hierarchy import DEPENDENT, SUBSCRIBER, Hierarchy, build_hierarchy
-from parsers.x12.interchange import FunctionalGroup, TransactionSet
+from parsers.x12.interchange import FunctionalGroup
 from parsers.x12.policy import LENIENT, OFF, REJECT, Policy
 from parsers.x12.segments import Segment, number, same_number
+from parsers.x12.transaction_set import TransactionSet
 
 HIERARCHICAL = frozenset({"270", "271", "278"})
 _SEGMENTS_IN_ERROR, _IMPLEMENTATION_IN_ERROR, _COUNT, _REPEATED = "5", "I5", "4", "23"  # IK502
 _HL_ELEMENTS = {1: "628", 2: "734"}  # data element numbers of HL01, HL02
+_LONGEST = 40  # characters of a control number by which it is told from others; X12 has nine
 _SET_ID = re.compile(r"[0-9]{3}")
 
 
@@ -85,11 +87,29 @@ _DAMAGE = {
 
 def check_group(group: FunctionalGroup, policy: Policy = LENIENT) -> Iterator[tuple[SetCheck, Hierarchy]]:
     """Check every set of a group, in order, each with its content, which a caller may let go before the next."""
-    seen: set[str] = set()
+    numbers = _ControlNumbers()
     for transaction_set in group.sets:
-        control_number = transaction_set.control_number
-        yield check_set(transaction_set, policy, repeated=control_number in seen)
-        seen.add(control_number)
+        yield check_set(transaction_set, policy, repeated=numbers.stood_before(transaction_set.control_number))
+
+
+class _ControlNumbers:
+    """The control numbers of a group.  Those that count up, as they do, are kept as one run."""
+
+    def __init__(self) -> None:
+        self._run = range(0)
+        self._others: set[int | str] = set()
+
+    def stood_before(self, text: str) -> bool:
+        """Whether the number came before; from now on it did."""
+        one = number(text)
+        key = text[:_LONGEST] if one is None else one
+        if key in self._others or (one is not None and one in self._run):
+            return True
+        if one is not None and (not self._run or one == self._run.stop):
+            self._run = range(self._run.start if self._run else one, one + 1)
+        else:
+            self._others.add(key)
+        return False
 
 
 def check_set(

@@ -22,7 +22,7 @@ import pyx12.x12n_document
 from mappings.eligibility import map_271_coverage, patient_levels
 from mappings.profile import FeedProfile
 from mappings.x12_facts import open_transaction
-from parsers.x12.acknowledgement import acknowledge
+from parsers.x12.acknowledgement import Answering, acknowledge
 from parsers.x12.hierarchy import build_hierarchy
 from parsers.x12.interchange import read_interchanges
 from parsers.x12.structure import check_group
@@ -83,7 +83,7 @@ def validate(body: bytes) -> list[Any]:
     answers = []
     for one in read_interchanges(body):
         checks = [[check for check, _ in check_group(each)] for each in one.groups]
-        answers += acknowledge(one, checks, NOW)
+        answers += acknowledge(Answering(one, NOW), checks)
     return answers
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from gateway.inspect import settled
 from mappings.profile import FeedProfile
 from mappings.x12 import inspect_interchanges, read_x12
 from tests.mappings.payer_feed import AS_OF, PROFILE, RECEIVED
@@ -35,7 +36,7 @@ def ends(body: bytes, profile: FeedProfile = PROFILE) -> list[tuple[int, str, st
 
 
 def inspect(body: bytes, profile: FeedProfile = PROFILE) -> list[dict[str, Any]]:
-    return list(inspect_interchanges(body, profile))
+    return [settled(one) for one in inspect_interchanges(body, profile)]
 
 
 def kinds(body: bytes) -> list[str]:

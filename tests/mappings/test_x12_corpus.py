@@ -14,7 +14,7 @@ import pyx12.params
 
 from mappings.profile import FeedProfile
 from mappings.x12 import read_x12
-from parsers.x12.acknowledgement import acknowledge, number_interchange
+from parsers.x12.acknowledgement import Answering, acknowledge, number_interchange
 from parsers.x12.interchange import read_interchanges
 from parsers.x12.oracle import second_opinion
 from parsers.x12.policy import Policy
@@ -74,7 +74,7 @@ def corpus_answers(body: bytes) -> Iterator[bytes]:
     for interchange in read_interchanges(body):
         for policy in (Policy(), STRICT):
             checks = [[check for check, _ in check_group(group, policy)] for group in interchange.groups]
-            yield from (answer.body for answer in acknowledge(interchange, checks, RECEIVED))
+            yield from (answer.body for answer in acknowledge(Answering(interchange, RECEIVED), checks))
 
 
 @pytest.mark.corpus

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gateway.inspect import settled
 from mappings.profile import FeedProfile
 from mappings.x12 import inspect_interchanges, read_x12
 from parsers.x12.acknowledgement import number_interchange
@@ -40,7 +41,7 @@ SEGMENTS = [
 def read_everything(body: bytes) -> None:
     reading = read_x12(body, PROFILE, RECEIVED)
     assert reading.items
-    json.dumps(list(inspect_interchanges(body, PROFILE)))
+    json.dumps([settled(one) for one in inspect_interchanges(body, PROFILE)])
     for reply in reading.replies:
         (back,) = read_interchanges(number_interchange(reply.body, 1))
         assert back.error is None and not any(one.errors for one in back.groups)

@@ -13,7 +13,7 @@ from gateway.payer.simulator import SimulatedPayer
 from mappings.partners import TradingPartner
 from mappings.payer_facts import RequestedService
 from mappings.questions import KINDS, AskedPerson, Question, write_question
-from parsers.x12.acknowledgement import acknowledges, number_interchange
+from parsers.x12.acknowledgement import number_interchange
 from parsers.x12.interchange import read_interchanges
 from parsers.x12.policy import Policy
 from parsers.x12.structure import check_group
@@ -67,7 +67,7 @@ def told(body: bytes) -> Iterator[str]:
         yield from (f"{odd.code} {odd.location}" for odd in interchange.oddities)
         for group in interchange.groups:
             for check, _ in check_group(group, STRICT):
-                assert check.guide or acknowledges(group)
+                assert check.guide or group.acknowledges
                 yield from (f"{check.set.id} {odd.code} {odd.location}: {odd.text}" for odd in check.oddities)
 
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from parsers.x12.finding import SegmentError
-from parsers.x12.interchange import TransactionSet
 from parsers.x12.segments import Segment
 from parsers.x12.structure import SetCheck
+from parsers.x12.transaction_set import TransactionSet
 from tests.parsers.x12.pyx12_maps import GROUPS, judge, write_maps
 
 Told = tuple[str, int, str]

@@ -7,7 +7,7 @@ from datetime import datetime
 
 import pytest
 
-from parsers.x12.acknowledgement import Acknowledgement, acknowledge, number_interchange
+from parsers.x12.acknowledgement import Acknowledgement, Answering, acknowledge, number_interchange
 from parsers.x12.interchange import read_interchanges
 from parsers.x12.oracle import second_opinion
 from parsers.x12.structure import check_group
@@ -26,7 +26,7 @@ ANSWER_999 = group(["ST*999*0001", "AK1*HS*1", "AK9*A*1*1*1", "SE*4*0001"], func
 def answers(body: bytes) -> list[Acknowledgement]:
     found: list[Acknowledgement] = []
     for one in read_interchanges(body):
-        found += acknowledge(one, [[check for check, _ in check_group(each)] for each in one.groups], STAMP)
+        found += acknowledge(Answering(one, STAMP), [[check for check, _ in check_group(each)] for each in one.groups])
     return found
 
 
@@ -181,10 +181,10 @@ GUIDED = interchange(
 def test_golden_answer_names_each_fault_with_its_element_and_what_demanded_it(mode: str, golden: list[str]) -> None:
     (found,) = read_interchanges(GUIDED)
     checks = [[check for check, _ in check_group(each)] for each in found.groups]
-    (answer,) = acknowledge(found, checks, STAMP, mode)
+    (answer,) = acknowledge(Answering(found, STAMP, mode), checks)
     assert lines(answer)[2:-2] == golden
     assert second_opinion(number_interchange(answer.body, 1)) == []
-    assert acknowledge(found, checks, STAMP, "none") == []
+    assert acknowledge(Answering(found, STAMP, "none"), checks) == []
 
 
 def test_group_of_004010_is_answered_by_a_997() -> None:
