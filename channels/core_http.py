@@ -20,6 +20,9 @@ from parsers.core.soap import FaultReceived, read_soap, write_soap
 NO_CONNECTION = "no-connection"
 """Code of a request that never left."""
 
+TIME_OUT = "time-out"
+"""Code of a request that left and was not answered."""
+
 _LATER_CODES = frozenset({"receiver"})  # the other side's back end; everything else is said about the request
 _PART_OF = 65536
 
@@ -88,7 +91,7 @@ class CoreLine:
         except (httpx.ConnectError, httpx.ConnectTimeout):
             raise NotAsked(NO_CONNECTION, "no connection, or a certificate that is not accepted", later=True) from None
         except httpx.ReadTimeout:
-            raise NotAsked("time-out", "no answer in time", later=True) from None
+            raise NotAsked(TIME_OUT, "no answer in time", later=True) from None
         except (httpx.HTTPError, httpx.InvalidURL, ssl.SSLError, OSError) as problem:
             raise NotAsked("no-answer", f"no answer: {type(problem).__name__}", later=True) from None
         try:

@@ -108,11 +108,15 @@ def _find_sync(calls: Sequence[Call], start: int, place: str) -> int | None:
     return None
 
 
-def unsynced_on_sqlite(calls: Sequence[Call], control_ids: Sequence[str]) -> list[str]:
+MLLP = "MSA|AA|{}"
+"""What an answer to a message says, with its id; no statement to the server says it."""
+
+
+def unsynced_on_sqlite(calls: Sequence[Call], control_ids: Sequence[str], says: str = MLLP) -> list[str]:
     """Messages whose answer left before a sync of the log that began after their row was written to it."""
     bad = []
     for control_id in control_ids:
-        answered = _find(calls, _WRITES, 0, text=f"MSA|AA|{control_id}")
+        answered = _find(calls, _WRITES, 0, text=says.format(control_id))
         written = _find(calls, frozenset(("pwrite64", "pwritev")), 0, text=control_id, place="-wal")
         synced = None if written is None else _find_sync(calls, written, "-wal")
         if answered is None or synced is None or synced > answered:
@@ -120,13 +124,13 @@ def unsynced_on_sqlite(calls: Sequence[Call], control_ids: Sequence[str]) -> lis
     return bad
 
 
-def unsynced_on_postgres(calls: Sequence[Call], control_ids: Sequence[str]) -> list[str]:
+def unsynced_on_postgres(calls: Sequence[Call], control_ids: Sequence[str], says: str = MLLP) -> list[str]:
     """Messages whose answer left before the server replied to their statement, or whose reply left the server before
     a sync of its log that began after the statement came."""
     bad = []
     for control_id in control_ids:
-        answered = _find(calls, _WRITES, 0, text=f"MSA|AA|{control_id}")
-        asked = _asked(calls, control_id)
+        answered = _find(calls, _WRITES, 0, text=says.format(control_id))
+        asked = _asked(calls, control_id, says.partition("{}")[0])
         if answered is None or asked is None:
             bad.append(control_id)
             continue
@@ -139,10 +143,10 @@ def unsynced_on_postgres(calls: Sequence[Call], control_ids: Sequence[str]) -> l
     return bad
 
 
-def _asked(calls: Sequence[Call], control_id: str) -> int | None:
+def _asked(calls: Sequence[Call], control_id: str, answer: str) -> int | None:
     """The gateway's statement with this message: a write that is neither the sender's frame nor an answer."""
     for index, call in enumerate(calls):
-        if call.name in _WRITES and control_id in call.text and "TCP" in call.place and "MSA|" not in call.text:
+        if call.name in _WRITES and control_id in call.text and "TCP" in call.place and answer not in call.text:
             return index
     return None
 
