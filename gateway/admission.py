@@ -20,6 +20,7 @@ from gateway.store.ports import JournalEntry
 from mappings.profile import FeedProfile
 from parsers.hl7v2.acknowledgement import AckError, answer_code
 from parsers.hl7v2.header import Header, scan_header
+from parsers.hl7v2.sequence import LINK_ONLY, read_sequence_number
 from parsers.x12.header import find_headers
 
 LARGE_BODY = 1 << 20  # bytes; hashed apart from the event loop
@@ -39,6 +40,7 @@ class IntakeFeed:
     known_events: frozenset[str] = field(default_factory=frozenset)  # "ADT^A01"; asked only for `reject`
     versions: tuple[str, ...] = ()  # of MSH-12; empty: any
     require_control_id: bool = False
+    sequence_numbers: bool = False  # MSH-13 is held against the last one of its sender
     batch_answer: str = "one"  # one | each
     on_store_timeout: str = "close"  # close | nak | hold (decision 1)
     hold_seconds: float = 10.0
@@ -74,14 +76,19 @@ def admit(inbound: Inbound, feed: IntakeFeed) -> Admission:
     entry.message_type = journal_text(header.message_code + b"^" + header.trigger_event).strip("^")
     entry.sender = journal_text(header.sending_application + b"|" + header.sending_facility)
     admission = Admission(entry=entry, header=header)
-    refusal = _broken(inbound, header) if inbound.broken else _refusal(header, feed) or _foreign(inbound, header, feed)
+    number = read_sequence_number(header.sequence_number) if feed.sequence_numbers else None
+    refusal = _broken(inbound, header) if inbound.broken else _refusal(header, feed, number)
+    refusal = refusal or _foreign(inbound, header, feed)
     if refusal is None:
         facility = header.sending_facility.partition(header.separators.component or b"^")[0]
         entry.facility_id, _ = feed.profile.facility_of(journal_text(facility))
         entry.lanes = _lanes(inbound.body, header, feed)
         if len(inbound.body) <= LARGE_BODY:
             entry.dedup_key = dedup_key(entry, header)
-        if feed.forward:
+        entry.sequence = number
+        if number is not None:
+            entry.misfit = answer_code(header, feed.ack_mode, "refuse") or ""
+        if feed.forward and number not in LINK_ONLY:
             entry.forward = forwards(feed.forward, feed.channel, entry.message_type, header)
         admission.code = answer_code(header, feed.ack_mode, "accept")
     else:
@@ -170,16 +177,18 @@ def _broken(inbound: Inbound, header: Header) -> tuple[str, AckError | None]:
     return str(inbound.broken), None
 
 
-def _refusal(header: Header, feed: IntakeFeed) -> tuple[str, AckError] | None:
+def _refusal(header: Header, feed: IntakeFeed, number: int | None) -> tuple[str, AckError] | None:
+    """`number`: the sequence number, where they are in use; of one that is about the link MSH-9 need not be there."""
     if not header.readable:
         return header.reason or "no-header", AckError(code="100", location="", text="no readable MSH segment")
-    if not header.message_code and not header.batch:
+    about_the_link = number in LINK_ONLY
+    if not header.message_code and not header.batch and not about_the_link:
         return "no-message-type", AckError(code="101", location="MSH^1^9", text="message type missing")
     if feed.require_control_id and not header.control_id:
         return "no-control-id", AckError(code="101", location="MSH^1^10", text="MSH-10 is required")
     if feed.versions and journal_text(header.version) not in feed.versions:
         return "version", AckError(code="203", location="MSH^1^12", text="unsupported version")
-    if feed.unknown_event == "reject":
+    if feed.unknown_event == "reject" and not about_the_link:
         return _event_refusal(header, feed)
     return None
 

@@ -24,9 +24,10 @@ from typing import Protocol
 
 from channels.ports import Answer, Inbound
 from gateway.admission import Admission, IntakeFeed, admit, dedup_key, outage_code
+from gateway.sequencing import MISFITS
 from gateway.store.ports import JournalEntry, Stored, StoreUnavailable
 from gateway.traffic import ChannelTraffic
-from parsers.hl7v2.acknowledgement import AckError, build_acknowledgement
+from parsers.hl7v2.acknowledgement import AckError, Ours, build_answer
 from parsers.hl7v2.batch_acknowledgement import build_batch_acknowledgement
 
 __all__ = ["GroupCommitIntake", "IntakeFeed", "IntakeLimits"]
@@ -239,12 +240,16 @@ class GroupCommitIntake:
             if result.error is not None:
                 self._say(pending, now, self._outage_answer(pending, now))
             else:
-                reply = self._reply(admission, admission.code, admission.error, now)
-                entry = admission.entry
-                sender = entry.sender if admission.header is not None and entry.rejected is None else ""
+                entry, code, error = admission.entry, admission.code, admission.error
+                accepted = entry.rejected is None
+                if result.sequence in MISFITS:
+                    accepted, code = False, entry.misfit or None
+                    error = AckError("207", "MSH^1^13", f"sequence number {result.expected} is expected")
+                reply = self._reply(admission, code, error, now, result.expected)
+                sender = entry.sender if admission.header is not None and accepted else ""
                 known = (result.journal_id, result.duplicate_of)
-                self._say(pending, now, Answer(reply, admission.close, entry.rejected is None, sender, *known))
-                traffic.answered[admission.code or ""] += 1
+                self._say(pending, now, Answer(reply, admission.close, accepted, sender, *known))
+                traffic.answered[code or ""] += 1
                 self._on_answered((now - pending.inbound.received_at).total_seconds())
         if fresh:
             self._on_stored(fresh)
@@ -264,12 +269,21 @@ class GroupCommitIntake:
             control_ids=(f"{ours}.{number}" for number in itertools.count(1)),
         )
 
-    def _reply(self, admission: Admission, code: str | None, error: AckError | None, now: datetime) -> bytes | None:
+    def _reply(
+        self,
+        admission: Admission,
+        code: str | None,
+        error: AckError | None,
+        now: datetime,
+        expected: int | None = None,
+    ) -> bytes | None:
+        """`expected`: the sequence number, where they are in use."""
         if admission.answer is not None and error is None:
             return admission.answer
         if admission.header is None or code is None:
             return None
-        return build_acknowledgement(admission.header, code, now=now, control_id=next(self._control_ids), error=error)
+        ours = Ours(now, next(self._control_ids), expected=expected)
+        return build_answer(admission.header, code, ours, error)
 
     def _outage_answer(self, pending: _Pending, now: datetime) -> Answer:
         """AR or CE with 207; where that cannot be said, the connection ends."""

@@ -71,6 +71,7 @@ def listener_feed(channel: MllpListenerSection, profile: FeedProfile, version: i
         known_events=frozenset(EVENTS),
         versions=channel.versions,
         require_control_id=channel.require_control_id,
+        sequence_numbers=channel.sequence_numbers,
         batch_answer=channel.batch_answer,
         on_store_timeout=channel.on_store_timeout,
         hold_seconds=channel.hold_seconds,

@@ -67,6 +67,7 @@ class Status:
             self._advance(("rejected", channel), traffic.rejected, metrics.rejected.labels(channel).inc)
             self._advance(("foreign", channel), traffic.foreign, metrics.foreign.labels(channel).inc)
             self._advance(("reused", channel), traffic.reused, metrics.reused.labels(channel).inc)
+            self._advance(("misnumbered", channel), traffic.misnumbered, metrics.misnumbered.labels(channel).inc)
             for code, count in traffic.answered.items():
                 labelled = metrics.answered.labels(channel, code or "none")
                 self._advance(("answered", channel, code), count, labelled.inc)

@@ -145,6 +145,7 @@ class Metrics:
         self.duplicate = self._counter("duplicate", "Items ended as duplicate", "channel")
         self.rejected = self._counter("rejected", "Items ended as rejected", "channel")
         self.foreign = self._counter("foreign_senders", "Rejected: the peer may not send for this sender", "channel")
+        self.misnumbered = self._counter("sequence_misfits", "Sequence numbers (MSH-13) that did not fit", "channel")
         self.reused = self._counter("control_ids_reused", "A control id again with other content", "channel")
         self.failed_handshakes = self._counter("tls_handshakes_failed", "Peers turned away", "channel", "reason")
         self.parked = self._counter("parked", "Items ended as parked", "channel")

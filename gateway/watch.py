@@ -23,8 +23,8 @@ log = logging.getLogger(__name__)
 POLL_SECONDS = 5.0
 PRUNE_SECONDS = 6 * 3600.0
 OLDEST_PENDING = timedelta(minutes=5)
-FOREIGN = timedelta(minutes=10)
-"""For which the last message of a peer that spoke for another stays a notice."""
+RECENT = timedelta(minutes=10)
+"""For which the last message of a peer that spoke for another, or of a wrong number, stays a notice."""
 
 
 class Watch:
@@ -69,8 +69,10 @@ class Watch:
         await asyncio.to_thread(gateway.certificates.refresh)
         found |= gateway.certificates.notices(gateway.clock())
         for name, traffic in gateway.intake.traffic.items():
-            if traffic.last_foreign and gateway.clock() - traffic.last_foreign < FOREIGN:
+            if traffic.last_foreign and gateway.clock() - traffic.last_foreign < RECENT:
                 found[f"foreign:{name}"] = f"channel {name}: peers send for senders that are not theirs"
+            if traffic.frozen or (traffic.last_misnumbered and gateway.clock() - traffic.last_misnumbered < RECENT):
+                found[f"sequence:{name}"] = f"channel {name}: sequence numbers that do not fit: baton channels sequence"
         found |= {f"webhook:{name}": text for name, text in gateway.webhooks.notices.items()}
         for name, relay in gateway.relays.items():
             if relay.trouble and name != "bus":

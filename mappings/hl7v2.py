@@ -15,6 +15,7 @@ from mappings.source import MOST_PROBLEMS, Source, problem_of
 from parsers.errors import ParseError
 from parsers.hl7v2.batch import split_batch
 from parsers.hl7v2.message import Message
+from parsers.hl7v2.sequence import RESYNCHRONISE, START, read_sequence_number
 from parsers.hl7v2.structure import check_structure
 
 _NOT_A_CODE = re.compile(r"[^A-Z0-9]+")
@@ -38,6 +39,8 @@ def read_message(raw: bytes, profile: FeedProfile, received_at: datetime, item: 
     except ParseError as error:
         return ItemReading(item=item, outcome="rejected", reason="no-header", problems=(problem_of(error.oddity),))
     source = Source(message, profile, received_at, item)
+    if profile.sequence_numbers and (about := _about_the_link(source)) is not None:
+        return source.end("filtered", about)
     trigger = read_trigger(source)
     if trigger is None:
         source.note("101", source.header, 9, "message type missing", "error")
@@ -66,6 +69,14 @@ def _note_header(source: Source) -> None:
         source.note("101", source.header, 12, "version missing", "information")
     elif not _VERSION.match(version):
         source.note("203", source.header, 12, "not a version of HL7 v2; read like all others")
+
+
+_LINK = {START: "sequence-start", RESYNCHRONISE: "sequence-resynchronise"}
+
+
+def _about_the_link(source: Source) -> str | None:
+    number = read_sequence_number((source.text(source.header, 13) or "").encode("ascii", "replace"))
+    return _LINK.get(number) if number is not None else None
 
 
 def open_message(raw: bytes, profile: FeedProfile) -> Message:

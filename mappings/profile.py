@@ -55,6 +55,7 @@ class FeedProfile(msgspec.Struct, frozen=True, kw_only=True):
     translate: tuple[Translation, ...] = ()
     relocate: tuple[tuple[str, str], ...] = ()  # ("ZPV-3", "PV1-36"): from, to
     pick: tuple[tuple[str, str], ...] = ()  # ("case_manager", "ZPV-4.2"): name in events, from
+    sequence_numbers: bool = False  # MSH-13 counts: 0 and -1 are about the link, and say nothing of a patient
     filter_events: tuple[str, ...] = ()  # "ADT^A31", "SIU^*": stored, answered and filtered
     structure: str = "off"  # off | warn | reject: check segments and required fields by the message structure
     insurance: str = "full"  # full | partial: whether the IN1 of a message are all that the patient has

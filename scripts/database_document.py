@@ -54,6 +54,7 @@ OWN = {
     "webhooks": "where events are posted, and which; secrets are derived, not stored",
     "audit": "who did and saw what",
     "channel_state": "what a person last did with a channel; it holds over a restart",
+    "sequence_number": "the last MSH-13 of each sender, where the sequence number protocol is in use",
     "gateway_state": "facts of the installation",
     "config_version": "when each version of the settings was applied",
 }

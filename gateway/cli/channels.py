@@ -1,4 +1,4 @@
-"""Channels of the running gateway: show, pause, resume, drain."""
+"""Channels of the running gateway: show, pause, resume, drain, replay, sequence numbers."""
 
 from __future__ import annotations
 
@@ -23,6 +23,10 @@ def add_to(app: typer.Typer) -> None:
     group.command("pause", epilog=examples("baton channels pause adt"))(pause)
     group.command("resume", epilog=examples("baton channels resume adt"))(resume)
     group.command("drain", epilog=examples("baton channels drain adt"))(drain)
+    group.command(
+        "sequence",
+        epilog=examples("baton channels sequence adt", "baton channels sequence adt --forget 'ADT1|GENHOSP'"),
+    )(sequence)
     group.command(
         "replay",
         epilog=examples(
@@ -88,6 +92,25 @@ def replay(
     body["until"] = until or datetime.now(UTC).isoformat()
     row = ask_api(lambda: client.post(f"/api/v1/channels/{quote(name, safe='')}/replay", body))
     show([row], ["channel", "deliveries", "pending", "refused", "more", "dry_run"], as_json=as_json)
+
+
+def sequence(
+    name: Name,
+    forget: Annotated[
+        str | None, typer.Option("--forget", metavar="SENDER", help="Take this sender's next number as it comes.")
+    ] = None,
+    actor: ActorOption = None,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Sequence numbers (MSH-13) that are expected, by sender; a link that stands behind a gap is let go on."""
+    client = ApiClient(read_settings(config))
+    path = f"/api/v1/channels/{quote(name, safe='')}/sequence"
+    if forget is None:
+        found = ask_api(lambda: client.get(path))
+    else:
+        found = ask_api(lambda: client.post(f"{path}/forget", {"actor": actor or account(), "sender": forget}))
+    show(found["items"], ["sender", "expected", "at"], as_json=as_json, empty="No sender has sent a number.")
 
 
 def publish_again(

@@ -122,6 +122,10 @@ class MllpListener(FeedSection, ChannelSection):
     )
     versions: tuple[str, ...] = Field(default=(), description="Accepted values of MSH-12; empty: any.")
     require_control_id: bool = Field(default=False, description="Answer AR 101 when MSH-10 is empty.")
+    sequence_numbers: bool = Field(
+        default=False,
+        description="Use the sequence number protocol (MSH-13, MSA-4): each sender's numbers must be without a gap.",
+    )
     batch_answer: Literal["one", "each"] = Field(
         default="one",
         description="A frame with a batch (FHS, BHS): one answer to the frame, or a batch with one for each message.",

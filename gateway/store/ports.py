@@ -53,6 +53,8 @@ class JournalEntry(msgspec.Struct, kw_only=True):
     acknowledgement: str = ""  # code answered: AA, CA, AR ...
     config_version: int = 0
     forward: tuple[tuple[str, str], ...] = ()  # (sink, ordering key): who else is sent this message
+    sequence: int | None = None  # MSH-13, where the channel uses the sequence number protocol
+    misfit: str = ""  # the code answered instead when that number is not the expected one
 
 
 class Stored(msgspec.Struct, kw_only=True):
@@ -62,6 +64,8 @@ class Stored(msgspec.Struct, kw_only=True):
     duplicate_of: int | None = None
     error: str | None = None
     same_id_as: int | None = None  # an earlier row of the sender with this control id and other content
+    sequence: str = ""  # of its sequence number: a verdict of gateway.sequencing, or copy | repeat-differs
+    expected: int | None = None  # MSA-4
 
 
 class WorkItem(msgspec.Struct, kw_only=True, array_like=True):

@@ -11,7 +11,7 @@ from typing import TypeVar
 from sqlalchemy import Connection, text
 
 from gateway.event_sinks import BUS, EventSink, is_event_sink
-from gateway.store import delivery, parking
+from gateway.store import delivery, parking, sequences
 from gateway.store import postgres_statements as sql
 from gateway.store.core_store import CoreStore, revision
 from gateway.store.delivery import Numbering, unnumbered
@@ -92,8 +92,7 @@ class PostgresStore(CoreStore):
     async def ingest(self, entries: Sequence[JournalEntry]) -> list[Stored]:
         now = self.clock()
         try:
-            async with self._pool.connection() as connection:
-                stored = await ingest(connection.raw, entries, now, now - self._seen_for, self._slot)
+            stored = await (self._ingest_numbered if sequences.in_use(entries) else self._ingest)(entries, now)
         except WriteRefused as refused:
             if len(entries) == 1:
                 return [Stored(journal_id=0, error=str(refused))]
@@ -103,6 +102,18 @@ class PostgresStore(CoreStore):
         copied = [one.duplicate_of for one in stored if one.duplicate_of]
         if copied:  # if we end before this, the copy is not answered yet and comes again
             await self.execute_write(lambda core: _after_copies(core, copied, now))
+        return stored
+
+    async def _ingest(self, entries: Sequence[JournalEntry], now: datetime) -> list[Stored]:
+        async with self._pool.connection() as connection:
+            return await ingest(connection.raw, entries, now, now - self._seen_for, self._slot)
+
+    async def _ingest_numbered(self, entries: Sequence[JournalEntry], now: datetime) -> list[Stored]:
+        since = now - self._seen_for
+        async with self._pool.transaction() as connection:
+            numbers = await connection.run(lambda core: sequences.Sequences(core, entries, now, since))
+            stored = await ingest(connection.raw, numbers.entries, now, since, self._slot)
+            await connection.run(lambda core: numbers.write(stored))
         return stored
 
     async def claim(

@@ -72,18 +72,18 @@ async def message(store: CoreStore, facilities: Facilities, journal_id: int) -> 
 
 
 async def message_body(store: CoreStore, facilities: Facilities, journal_id: int) -> bytes | None:
-    """The bytes as received; of a duplicate those of the first copy.  None: no such message, or past retention."""
+    """The bytes as received; of a copy those of the first one.  None: no such message, or past retention."""
     query = _seen([s.journal.c.body, s.journal.c.duplicate_of], s.journal, facilities)
     row = await _one(store, query.where(s.journal.c.journal_id == journal_id))
     if row is None:
         return None
-    if row["duplicate_of"] is not None:
-        return await message_body(store, facilities, row["duplicate_of"])
     if row["body"] is not None:
         return bytes(row["body"])
     parts = select(s.journal_part.c.body).where(s.journal_part.c.journal_id == journal_id)
-    found = await store.fetch(parts.order_by(s.journal_part.c.part))
-    return b"".join(part["body"] for part in found) if found else None
+    if found := await store.fetch(parts.order_by(s.journal_part.c.part)):
+        return b"".join(part["body"] for part in found)
+    copied = row["duplicate_of"]
+    return await message_body(store, facilities, copied) if copied is not None else None
 
 
 async def message_trace(store: CoreStore, facilities: Facilities, journal_id: int) -> dict[str, Any] | None:

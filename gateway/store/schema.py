@@ -33,7 +33,7 @@ from gateway.store.columns import BIGINT, UtcDateTime, record_columns, words
 from gateway.store.ports import EventRow
 from gateway.store.schema_exchange import exchange_table
 
-REVISION = "0017"
+REVISION = "0018"
 """The newest migration: it leaves these tables."""
 
 
@@ -423,6 +423,16 @@ channel_state = Table(
     Column("state", Text, nullable=False),  # running | paused | draining
     Column("changed_at", UtcDateTime, nullable=False),
     Column("actor", Text),
+)
+
+sequence_number = Table(  # of channels that use the sequence number protocol (MSH-13)
+    "sequence_number",
+    metadata,
+    Column("channel", Text, primary_key=True),
+    Column("sender", Text, primary_key=True),  # MSH-3|MSH-4
+    Column("last", BigInteger),  # the last one accepted; null: the next one is taken as it comes
+    Column("dedup_key", LargeBinary),  # of the message that had it
+    Column("at", UtcDateTime, nullable=False),
 )
 
 gateway_state = Table(

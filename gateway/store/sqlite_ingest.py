@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from gateway.store import delivery, parking
+from gateway.store import delivery, parking, sequences
 from gateway.store.ledger import REUSED, SINK, Counts
 from gateway.store.limits import LIFE, PART, neighbours, parts
 from gateway.store.ports import JournalEntry, Stored, StoreUnavailable
@@ -170,6 +170,17 @@ def ingest(
 
 
 def _store(
+    connection: SqliteConnection, entries: Sequence[JournalEntry], now: datetime, life: timedelta
+) -> list[Stored]:
+    if sequences.in_use(entries):
+        numbers = sequences.Sequences(connection.core, entries, now, now - life)
+        stored = _store_judged(connection, numbers.entries, now, life)
+        numbers.write(stored)
+        return stored
+    return _store_judged(connection, entries, now, life)
+
+
+def _store_judged(
     connection: SqliteConnection, entries: Sequence[JournalEntry], now: datetime, life: timedelta
 ) -> list[Stored]:
     batch = Batch(connection, now, now - life)

@@ -103,19 +103,27 @@ def _asked_for(condition: bytes, verdict: str) -> bool:
 
 
 class Ours(msgspec.Struct, frozen=True):
-    """What an answer says for itself: our MSH-7, MSH-10, and which answers we want (MSH-15, MSH-16; "": none named)."""
+    """What an answer says for itself: our MSH-7, MSH-10, which answers we want (MSH-15, MSH-16; "": none named), and
+    the expected sequence number (MSA-4) where that protocol is in use."""
 
     now: datetime
     control_id: str
     accept: str = ""
     application: str = ""
+    expected: int | None = None
 
 
 def build_acknowledgement(
-    header: Header, code: str, *, now: datetime, control_id: str, error: AckError | None = None
+    header: Header,
+    code: str,
+    *,
+    now: datetime,
+    control_id: str,
+    error: AckError | None = None,
+    expected: int | None = None,
 ) -> bytes:
     """The immediate answer's bytes: see `build_answer`."""
-    return build_answer(header, code, Ours(now, control_id), error)
+    return build_answer(header, code, Ours(now, control_id, expected=expected), error)
 
 
 def build_answer(header: Header, code: str, ours: Ours, error: AckError | None = None) -> bytes:
@@ -137,9 +145,13 @@ def build_answer(header: Header, code: str, ours: Ours, error: AckError | None =
     if character_set or any(answers):
         parts += [b"", b"", *answers, b"", character_set]
     msh = field.join(parts).rstrip(field) if any(answers) and not character_set else field.join(parts)
-    lines = [msh, field.join((b"MSA", code.encode("ascii"), header.control_id[:_LONGEST_ID]))]
-    if error is not None:
-        lines[1:] = _error_lines(lines[1], header, error)
+    msa = [b"MSA", code.encode("ascii"), header.control_id[:_LONGEST_ID]]
+    text, err = _tell(header, error) if error is not None else (b"", b"")
+    if ours.expected is not None:
+        msa += [text, str(ours.expected).encode("ascii")]
+    elif text:
+        msa.append(text)
+    lines = [msh, field.join(msa), err] if err else [msh, field.join(msa)]
     return b"".join([line.translate(None, _FRAMING) + b"\r" for line in lines])
 
 
@@ -197,7 +209,8 @@ def _encoding_characters(marks: Separators) -> bytes:
     return used if len(used) == 4 or not plain else marks.sent
 
 
-def _error_lines(msa: bytes, header: Header, error: AckError) -> list[bytes]:
+def _tell(header: Header, error: AckError) -> tuple[bytes, bytes]:
+    """(MSA-3, where the text stood before 2.5; ERR)."""
     marks = header.separators
     field, component, sub = marks.field, marks.component or b" ", marks.subcomponent or b" "
     condition = CONDITIONS.get(error.code, "Application internal error")
@@ -207,11 +220,11 @@ def _error_lines(msa: bytes, header: Header, error: AckError) -> list[bytes]:
     if _before_2_5(header.version):
         place += [b""] * (3 - len(place))
         location = component.join([*place[:3], sub.join(coded)])
-        return [field.join((msa, text or coded[1])), field.join((b"ERR", location))]
+        return text or coded[1], field.join((b"ERR", location))
     err = [b"ERR", b"", component.join(place), component.join(coded), b"E"]
     if text:
         err += [b"", b"", b"", text]
-    return [msa, field.join(err)]
+    return b"", field.join(err)
 
 
 def _before_2_5(version: bytes) -> bool:

@@ -45,6 +45,7 @@ class Header(msgspec.Struct, gc=False):
     processing_mode: bytes = b""  # MSH-11.2
     version_field: bytes = b""  # MSH-12, whole
     version: bytes = b""
+    sequence_number: bytes = b""  # MSH-13
     accept_ack: bytes = b""  # MSH-15
     application_ack: bytes = b""  # MSH-16
     character_set: bytes = b""  # MSH-18, whole
@@ -80,7 +81,7 @@ def scan_header(frame: bytes) -> Header:
     header.control_id, header.processing, header.version_field = fields[9:12]
     header.processing_id, header.processing_mode, _ = _components(fields[10], component)
     header.version = _components(fields[11], component)[0]
-    header.accept_ack, header.application_ack = fields[14], fields[15]
+    header.sequence_number, header.accept_ack, header.application_ack = fields[12], fields[14], fields[15]
     header.character_set = fields[17]
     header.patient_ids, header.prior_ids, header.other_patient_ids = _identifiers(head, end, terminator, separators)
     return header

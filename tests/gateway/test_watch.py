@@ -16,7 +16,7 @@ from gateway.certificates import Certificates
 from gateway.settings import Settings
 from gateway.telemetry import Metrics
 from gateway.traffic import ChannelTraffic
-from gateway.watch import FOREIGN, Watch
+from gateway.watch import RECENT, Watch
 from tests.support.certificates import Authority
 
 
@@ -117,7 +117,7 @@ async def test_watch_notices_peers_that_speak_for_others_for_a_while() -> None:
     gateway.intake.traffic["adt"].last_foreign = gateway.time
     await watch.look()
     assert list(watch.notices.values()) == ["channel adt: peers send for senders that are not theirs"]
-    gateway.time += FOREIGN
+    gateway.time += RECENT
     await watch.look()
     assert watch.notices == {}
 

@@ -158,6 +158,15 @@ MATRIX = [
     Cell("GET", "/api/v1/events", "/api/v1/events", "events:read", other=200),
     Cell("GET", "/api/v1/channels", "/api/v1/channels", "channels:read", other=200),
     Cell("GET", "/api/v1/channels/{name}", "/api/v1/channels/adt", "channels:read"),
+    Cell("GET", "/api/v1/channels/{name}/sequence", "/api/v1/channels/adt/sequence", "channels:read"),
+    Cell(
+        "POST",
+        "/api/v1/channels/{name}/sequence/forget",
+        "/api/v1/channels/adt/sequence/forget",
+        "channels:write",
+        right=404,  # nobody has sent a number there
+        body={"actor": "jdoe", "sender": "ADT1|GENHOSP"},
+    ),
     *(
         Cell(
             "POST",
