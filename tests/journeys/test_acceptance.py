@@ -1,6 +1,6 @@
 """Acceptance scenarios of domain reference 9 through the sockets of one gateway, on both stores: each patient lives one.
 
-The rest, which need more than one facility or a year of history, are in `tests/gateway/coordination/rules`."""
+The rest are in `test_acceptance_course.py` (8 to 11) and `test_acceptance_payers.py` (12, 13, 17 to 22)."""
 
 from __future__ import annotations
 

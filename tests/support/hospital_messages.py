@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 
@@ -135,6 +136,40 @@ def _hierarchy(payer: str) -> list[str]:
         "HL*2*1*21*1",
         "NM1*1P*2*GENERAL HOSPITAL*****XX*1234567893",
     ]
+
+
+def review_answer(
+    mrn: str, number: int, at: datetime, um: str, hcr: str, more: Sequence[str] = (), purpose: str = "18"
+) -> bytes:
+    """278 response: the member is MBR<mrn>, all answers of one member have one trace."""
+    segments = [
+        f"BHT*0007*11*AUTHREQ-{number}*{at:%Y%m%d}*{at:%H%M}*{purpose}",
+        *_hierarchy("X3"),
+        "HL*3*2*22*1",
+        f"NM1*IL*1*SAMPLE*PAT****MI*MBR{mrn}",
+        "DMG*D8*19520419*F",
+        f"HL*4*3*EV*{int(any(line.startswith('HL*') for line in more))}",
+        f"TRN*2*TRC-AUTH-{mrn}*9CCGATEWAY",
+        um,
+        hcr,
+        *more,
+    ]
+    return _interchange("278", "005010X217", number, at, segments)
+
+
+def eligibility_answer(mrn: str, number: int, at: datetime, lines: Sequence[str]) -> bytes:
+    """271 with these segments behind the subscriber MBR<mrn>."""
+    segments = [
+        f"BHT*0022*11*REQ-{number}*{at:%Y%m%d}*{at:%H%M}",
+        *_hierarchy("PR"),
+        "HL*3*2*22*0",
+        f"TRN*2*TRC-{number}*9CCGATEWAY",
+        f"NM1*IL*1*SAMPLE*PAT****MI*MBR{mrn}",
+        *(line for line in lines if line.startswith("AAA")),
+        "DMG*D8*19520419*F",
+        *(line for line in lines if not line.startswith("AAA")),
+    ]
+    return _interchange("271", "005010X279A1", number, at, segments)
 
 
 def denial(mrn: str, number: int, at: datetime, family: str = "SAMPLE", given: str = "PAT") -> bytes:
