@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TypeVar
 
+import msgspec
 from sqlalchemy import Connection, text
 
 from gateway.event_sinks import BUS, EventSink, is_event_sink
@@ -26,7 +27,9 @@ from gateway.store.postgres_ingest import ingest
 from gateway.store.postgres_load import claim
 from gateway.store.postgres_locks import SinkLocks, try_lanes, wait_for_lanes
 from gateway.store.postgres_partitions import extend_journal
+from gateway.store.postgres_retention import bare_partitions
 from gateway.store.postgres_session import PostgresSession, Setting
+from gateway.store.pruning import Pruned, Retention
 from gateway.store.schema import REVISION, events
 from gateway.store.timing import due_timers
 
@@ -239,6 +242,12 @@ class PostgresStore(CoreStore):
         that no event can appear behind a position already given out (decision 21)."""
         visible = events.c.tx < text("pg_snapshot_xmin(pg_current_snapshot())::text::bigint")
         return await self.read(lambda core: read_events(core, after, limit, types, facilities, visible))
+
+    async def prune(self, now: datetime, retention: Retention, *, dry_run: bool = False) -> Pruned:
+        """First what can go by partition, then the rest row by row."""
+        whole = await bare_partitions(self, now - retention.bodies, dry_run=dry_run)
+        rest = await super().prune(now, retention, dry_run=dry_run)
+        return msgspec.structs.replace(rest, bodies=rest.bodies + whole.bodies, partitions=whole.partitions)
 
     # -- ground ----------------------------------------------------------------------------------------------------
 

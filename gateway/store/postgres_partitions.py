@@ -23,7 +23,7 @@ def extend_journal(connection: Connection) -> int:
     (last,) = connection.execute(text("SELECT last_value FROM arrival")).one()
     made = 0
     for number in range(last // SIZE, last // SIZE + AHEAD + 1):
-        name, first = f"journal_{number:06d}", number * SIZE
+        name, first = partition_name(number), number * SIZE
         found = connection.execute(text("SELECT to_regclass(:name)"), {"name": name}).scalar()
         if found is None and not _in_default(connection, first):
             connection.execute(
@@ -31,6 +31,10 @@ def extend_journal(connection: Connection) -> int:
             )
             made += 1
     return made
+
+
+def partition_name(number: int) -> str:
+    return f"journal_{number:06d}"
 
 
 def _in_default(connection: Connection, first: int) -> bool:

@@ -45,6 +45,7 @@ class Pruned(msgspec.Struct, frozen=True, kw_only=True):
     seen: int = 0
     exchanges: int = 0
     answers: int = 0  # application acknowledgements; X12 answers are kept
+    partitions: int = 0  # PostgreSQL: of the journal, whose bodies (counted above) go as a whole
 
 
 class Prunable(msgspec.Struct, frozen=True):
