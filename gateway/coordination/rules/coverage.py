@@ -34,6 +34,8 @@ def look_verify(draft: Draft) -> None:
 
 def _open_verify(draft: Draft, stay: Encounter, coverage: Coverage, arrival: Transition) -> None:
     early = arrival.kind == "preadmitted"
+    if not early:
+        _supersede(draft, stay, coverage)
     due, priority = _verify_due(draft, stay, early)
     waiting = "expected" if early else "here"
     open_for(
@@ -53,6 +55,14 @@ def _open_verify(draft: Draft, stay: Encounter, coverage: Coverage, arrival: Tra
             ],
         ),
     )
+
+
+def _supersede(draft: Draft, stay: Encounter, coverage: Coverage) -> None:
+    """The patient came: what was to be verified before is now verified as of the admission, once."""
+    before = VERIFY.key_of(scope_of(stay), coverage.coverage_id, "A05")
+    for task in draft.subject.tasks.open_of(VERIFY.id):
+        if task.task_key.startswith(before):
+            retract(draft, task, told(draft, "the patient is here: the task of the admission stands for it"))
 
 
 def _verify_due(draft: Draft, stay: Encounter, early: bool) -> tuple[datetime, str]:
@@ -199,7 +209,7 @@ VERIFY = Rule(
     due="1 business day after the admission; A05 (routine): 2 business days before PV2-8",
     queue="eligibility",
     resolves="Active 271, or IN1-29 updated",
-    retracts="A11; the coverage left the insurance on file; death",
+    retracts="A11; the coverage left the insurance on file; death; the admission, for the task of the A05",
     key="enc|coverage|{A05,admit}",
     basis="CORE",
     settings=("verify_valid_cd",),

@@ -73,7 +73,7 @@ def _on_return(draft: Draft) -> None:
             fresh = reinstate(draft, ended, told(draft, "the death was withdrawn"))
             rule = RULES_BY_ID.get(fresh.rule_id)
             if rule is not None:
-                set_step(draft, fresh, next_step(draft, rule, fresh))
+                set_step(draft, fresh, next_step(draft, rule, fresh, after=ended.closed_at))  # not those it took
 
 
 def _end_tasks(draft: Draft) -> int:

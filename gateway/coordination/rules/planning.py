@@ -45,6 +45,8 @@ def checks_of_checklist(draft: Draft, stay: Encounter) -> Sequence[Check]:
 
 
 def wants_checklist(draft: Draft, stay: Encounter) -> Finding | str:
+    if happened(draft, "discharge-pending-cancelled", stay.encounter_id):  # what PV2-9 says is of before
+        return "the announced discharge was cancelled"
     announced = happened(draft, "discharge-pending", stay.encounter_id)
     expected = stay.expected_discharge_at
     near = stay.status == "inpatient" and expected is not None and expected <= recorded_by(draft) + _DAY

@@ -36,6 +36,15 @@ def test_due_counted_back_into_the_past_becomes_four_hours_and_one_priority_up(b
     assert (task.due_at, task.priority) == (bench.local("2026-07-02 13:00"), "urgent")
 
 
+def test_admission_takes_over_from_the_preadmission(bench) -> None:
+    expected = bench.local("2026-07-16 08:00")
+    bench.hear(bench.preadmit("2026-07-02 09:00", coverages=bench.insurance(), expected_admit_at=expected))
+    bench.hear(bench.admit("2026-07-16 08:00", coverages=bench.insurance()))
+    early, admitted = bench.tasks(VERIFY)
+    assert (early.business_status, admitted.open) == ("retracted", True)
+    assert admitted.task_key.endswith("|admit")
+
+
 def test_recent_registration_check_or_answer_leaves_no_task(make_bench) -> None:
     checked, answered, stale = make_bench(), make_bench(), make_bench()
     verified = checked.insurance(verified_at=checked.local("2026-06-30 09:00"))

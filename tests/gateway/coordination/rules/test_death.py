@@ -69,6 +69,17 @@ def test_cancelled_discharge_brings_everything_back(busy) -> None:
     assert busy.task("verify-coverage-on-admit").overdue
 
 
+def test_task_given_back_is_not_escalated_for_the_same_due_time_twice(busy) -> None:
+    busy.wait("2026-07-09 12:00")
+    before = busy.task("verify-coverage-on-admit")
+    assert (before.overdue, before.priority) == (True, "asap")
+    busy.hear(busy.discharge("2026-07-09 13:00", disposition="20", category="expired"))
+    busy.hear(busy.cancel_discharge("2026-07-09 14:00"))
+    busy.wait("2026-07-09 18:00")
+    after = busy.task("verify-coverage-on-admit")
+    assert (after.open, after.priority, after.escalations) == (True, before.priority, before.escalations)
+
+
 def test_death_from_pid_survives_a_cancelled_discharge_and_ends_by_n(busy) -> None:
     busy.hear(told_dead(busy, "2026-07-07 07:00"))
     busy.hear(busy.discharge("2026-07-07 08:00", disposition="20", category="expired"))

@@ -48,6 +48,13 @@ def test_checklist_ends_with_the_announcement_or_the_discharge(bench, trigger: s
     assert bench.task(PENDING).business_status == status
 
 
+def test_cancelled_announcement_opens_nothing_by_the_date_that_still_stands(bench) -> None:
+    bench.hear(bench.admit("2026-06-29 09:00"))
+    bench.hear(bench.announce("A16", "2026-07-01 10:00", expected_discharge_at=bench.local("2026-07-02 09:00")))
+    bench.hear(bench.announce("A25", "2026-07-01 12:00"))
+    assert [task.business_status for task in bench.tasks(PENDING)] == ["retracted"]
+
+
 def test_disposition_is_asked_for_three_days_before(bench) -> None:
     bench.hear(bench.admit("2026-06-29 09:00", expected_discharge_at=bench.local("2026-07-03 14:00")))
     bench.wait("2026-06-30 14:00")
