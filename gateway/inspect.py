@@ -156,8 +156,7 @@ def _acknowledgement(raw: bytes, reading: ItemReading, now: datetime, index: int
     if code is None:
         return None
     error = None
-    if reading.outcome == "rejected":
-        problem = reading.problems[-1]
+    if reading.outcome == "rejected" and (problem := reading.cause):
         error = AckError(code=problem.code, location=problem.location, text=problem.text)
     answer = build_acknowledgement(header, code, now=now, control_id=f"INSPECT{index}", error=error)
     try:

@@ -17,6 +17,12 @@ class ItemReading(Facts, frozen=True, kw_only=True):
     events: tuple[CanonicalEvent, ...] = ()
     problems: tuple[Problem, ...] = ()
 
+    @property
+    def cause(self) -> Problem | None:
+        """Of the problems the one that ended it: the first error, else what was noted last."""
+        errors = (problem for problem in self.problems if problem.severity == "error")
+        return next(errors, self.problems[-1] if self.problems else None)
+
 
 class ReplyDraft(Facts, frozen=True, kw_only=True):
     """A TA1 or 999 to send back.  Control numbers are slots: `{ISA13}` (9 digits, TA1 and 999), `{GS06}`, `{ST02}`

@@ -205,8 +205,8 @@ class Steps:
 
     def _decide_part(self, work: WorkItem, part: ItemReading, state: State, collector: Collector) -> None:
         if part.outcome == "parked":
-            location = part.problems[0].location if part.problems else ""
-            collector.park(work, part.item, "map", part.reason or "unreadable", location)
+            place = part.cause.location if part.cause else ""
+            collector.park(work, part.item, "map", part.reason or "unreadable", place)
             return
         if part.outcome != "events":
             collector.end(work, part.item, part.outcome, part.reason)

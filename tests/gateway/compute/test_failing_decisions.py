@@ -80,3 +80,9 @@ async def test_timer_whose_decision_raises_is_dropped_and_does_not_come_back(
     await local.settle()
     assert await local.rows("timers", "timer_id") == [] and await local.rows("parked", "parked_id") == []
     assert await local.store.due_timers(later, 100, {}) == 0
+
+
+async def test_parked_message_names_the_place_that_parked_it_not_the_first_oddity(local: LocalPipeline) -> None:
+    body = admission(1).replace(b"PID|1||1^^^GENHOSP^MR||TESTER^ANNA||19480217|F", b"PID|1||||TESTER^ANNA||tomorrow|Q")
+    await local.send(body)
+    assert await local.rows("parked", "reason", "detail") == [("no-patient-id", "PID^1^3")]
