@@ -52,12 +52,12 @@ def learn(bodies: Iterable[bytes], profile: FeedProfile) -> Learned:
     found = Learned()
     for body in bodies:
         for raw in split_batch(body).messages:
-            found.messages += 1
             try:
                 message = open_message(raw, profile)
             except ParseError:
                 found.unreadable += 1
                 continue
+            found.messages += 1
             _count(message, profile, found)
     return found
 
@@ -98,7 +98,7 @@ def _add(counter: Counter[str], value: str) -> None:
 
 def propose(found: Learned, name: str) -> str:
     """A `[[channel]]` table for baton.toml; what needs a person stands in comments."""
-    lines = [f"# From {found.messages} messages, {found.unreadable} of them unreadable."]
+    lines = [f"# From {found.messages} messages; {found.unreadable} more could not be read."]
     lines += _counted("events", found.triggers)
     if unknown := [each for each in found.triggers if each not in EVENTS]:
         lines.append(f"# Without a mapping, stored and filtered: {', '.join(sorted(unknown))}")

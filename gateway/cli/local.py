@@ -39,7 +39,7 @@ def with_store(settings: Settings, action: Callable[[CoreStore], Awaitable[T]]) 
         fail(f"{error}. Run `baton migrate`.", code=3)
     except UnsafeStore as error:
         fail(f"The store is not safe: {error}.", code=3)
-    except StoreUnavailable:
+    except (StoreUnavailable, OSError):
         fail("The store cannot be opened: is its address right, and is it running?", code=3)
 
 

@@ -33,19 +33,29 @@ def add_to(app: typer.Typer) -> None:
 
 
 def explain(file: OneFile, channel: Channel = "", as_json: Json = False, config: Config = None) -> None:
-    """Say in plain words what a message holds, which events it gives, and what would follow for an unknown patient."""
+    """Say in plain words what a message holds, which events it gives, and what would follow for an unknown patient.
+
+    Ends with 1 when there is no message, or one that cannot be read.
+    """
     from gateway.explain import explain as explain_message
     from parsers.hl7v2.batch import split_batch
 
     settings = read_settings(config)
     name = channel_name(settings, channel)
-    for raw in split_batch(read_file(file)).messages:
+    messages = split_batch(read_file(file)).messages
+    if not messages:
+        fail("There is no HL7 v2 message in this file.")
+    readable = True
+    for raw in messages:
         found = explain_message(raw, settings.profile(name), settings.coordination_settings(name), datetime.now(UTC))
+        readable = readable and found.reading.outcome != "rejected"
         if as_json:
             print_json(msgspec.to_builtins(found))
             continue
         for line in _lines(found):
             out.print(line, soft_wrap=True, highlight=False)
+    if not readable:
+        raise typer.Exit(1)
 
 
 def _lines(found: Explanation) -> Iterator[str]:

@@ -107,7 +107,9 @@ async def reload_on_signal(gateway: Gateway, config: Path | None) -> None:
 
 
 def demo(
-    folder: Annotated[Path, typer.Option("--folder", help="Emptied first; everything is written here.")] = DEMO_FOLDER,
+    folder: Annotated[
+        Path, typer.Option("--folder", help="Everything is written here; emptied first when a demo made it.")
+    ] = DEMO_FOLDER,
     day: Annotated[datetime | None, typer.Option("--day", formats=["%Y-%m-%d"], help="Day 0; else today.")] = None,
     keep: Annotated[
         bool | None, typer.Option("--keep/--no-keep", help="Go on serving afterwards; by default on a terminal only.")

@@ -19,7 +19,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from channels.mllp_client import MllpClient, PeerLost
 from channels.tls import Tls, TlsError, TlsFiles
 from gateway.cli.console import Json, err, examples, fail, print_json, show
-from gateway.cli.files import read_file
+from gateway.cli.files import append_to, read_file
 from gateway.demo.scenario import render
 from parsers.hl7v2.batch import split_batch
 from parsers.hl7v2.header import scan_header
@@ -95,7 +95,7 @@ def send(
     messages = read_messages(files) * repeat
     if not messages:
         fail("There is no HL7 v2 message in these files.", code=2)
-    kept = ledger.open("a", encoding="utf-8") if ledger else None
+    kept = append_to(ledger) if ledger else None
     try:
         play = Play(host, port, connections, rate, timeout, _tls(tls, TlsFiles(certificate, key, ca)), server_name)
         sent = asyncio.run(_play(messages, play, kept, quiet=as_json))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import shutil
 import signal
 from datetime import date, datetime, timedelta
@@ -21,13 +22,15 @@ from gateway.settings.check import load as load_settings
 from gateway.store.migrate import migrate
 from gateway.store.worklist import WorklistRow, worklist
 
+DEMO_FOLDER = Path("var/demo")
+_MARK = ".baton-demo"
 SAMPLES = Path(__file__).resolve().parents[2] / "samples" / "day"
 
 
-def run(folder: Path = Path("var/demo"), *, day0: date | None = None, keep_serving: bool | None = None) -> int:
+def run(folder: Path = DEMO_FOLDER, *, day0: date | None = None, keep_serving: bool | None = None) -> int:
     """Play the scenario; the exit code: 0 when every task that it must give is there.
 
-    `folder` is emptied first.  `keep_serving`: until Ctrl-C; by default when this is a terminal."""
+    `folder` is emptied first, if a demo made it.  `keep_serving`: until Ctrl-C; by default when this is a terminal."""
     console = Console(highlight=False)
     if not console.is_terminal:
         console = Console(highlight=False, width=150)  # a log has no width of its own
@@ -35,12 +38,25 @@ def run(folder: Path = Path("var/demo"), *, day0: date | None = None, keep_servi
         console.print("The demo plays samples/day of a checkout; an installed package has no samples.")
         return 2
     serving = console.is_terminal if keep_serving is None else keep_serving
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    try:
+        empty(folder)
+    except OSError as error:
+        console.print(f"{folder}: {(error.strerror or type(error).__name__).lower()}.")
+        return 2
     settings = demo_settings(folder)
     scenario = load(SAMPLES, day0 or datetime.now(ZoneInfo("America/New_York")).date())
     migrate(settings.store.url)
     return asyncio.run(_play(settings, scenario, console, serving))
+
+
+def empty(folder: Path) -> None:
+    """Make the folder, or empty the one that an earlier demo made.  OSError: another that holds something stays."""
+    mark = folder / _MARK
+    if folder.is_dir() and any(folder.iterdir()) and not mark.exists() and folder != DEMO_FOLDER:
+        raise OSError(errno.ENOTEMPTY, "the folder is not empty, and no demo made it")
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    mark.touch()
 
 
 def demo_settings(folder: Path) -> Settings:

@@ -84,7 +84,8 @@ def _read(path: FilePath | None) -> tuple[Settings | None, list[Finding]]:
             text = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             cure = "Give a readable file in UTF-8, or leave --config out to run on the defaults."
-            return None, [Finding(0, "error", f"The file cannot be read ({type(error).__name__}).", cure)]
+            words = (error.strerror or "").lower() if isinstance(error, OSError) else "it is not UTF-8"
+            return None, [Finding(0, "error", f"The file cannot be read ({words}).", cure)]
         try:
             given = tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from gateway.cli.console import text_of
+from gateway.demo.run import empty
 from tests.gateway.cli.conftest import ADMIT
 
 ANSWER = b"\x0bMSH|^~\\&|C|D|A|B|1||ACK|X|P|2.5\rMSA|%s|%s\r\x1c\r"
@@ -85,6 +86,28 @@ def test_send_of_nothing_ends_with_2(baton: Any, tmp_path: Path) -> None:
     (tmp_path / "empty").write_bytes(b"")
     assert baton("send", tmp_path / "empty").code == 2
     assert baton("send", tmp_path / "absent").code == 2
+
+
+def test_send_with_a_ledger_that_cannot_be_written_ends_with_2(baton: Any, tmp_path: Path) -> None:
+    ran = baton("send", messages(tmp_path, "1"), "--ledger", tmp_path / "absent" / "answers.jsonl")
+    assert ran.code == 2 and "no such file or directory" in ran.err
+
+
+def test_store_in_an_absent_folder_is_told(baton: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BATON_STORE__URL", f"sqlite:///{tmp_path}/absent/baton.db")
+    ran = baton("ledger")
+    assert ran.code == 3 and "cannot be opened" in ran.err
+
+
+def test_demo_empties_no_folder_but_its_own(baton: Any, tmp_path: Path) -> None:
+    kept = tmp_path / "kept"
+    kept.write_text("mine")
+    ran = baton("demo", "--folder", tmp_path)
+    assert ran.code == 2 and kept.read_text() == "mine"
+    empty(tmp_path / "demo")
+    (tmp_path / "demo" / "baton.db").touch()
+    empty(tmp_path / "demo")
+    assert [path.name for path in (tmp_path / "demo").iterdir()] == [".baton-demo"]
 
 
 def test_inspect_prints_one_object_per_message(baton: Any, tmp_path: Path) -> None:

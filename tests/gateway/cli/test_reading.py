@@ -39,6 +39,15 @@ def test_explain_of_a_channel_that_is_not_there_ends_with_2(baton: Any, tmp_path
     assert baton("explain", "--channel", "nope", file_of(tmp_path, "a.hl7", "MSH")).code == 2
 
 
+def test_explain_of_nothing_readable_ends_with_1(baton: Any, tmp_path: Path) -> None:
+    assert baton("explain", file_of(tmp_path, "empty", "")).code == 1
+    assert baton("explain", file_of(tmp_path, "noise", "hello")).code == 1
+
+
+def test_profile_learn_of_nothing_readable_ends_with_1(baton: Any, tmp_path: Path) -> None:
+    assert baton("profile", "learn", file_of(tmp_path, "noise", "hello")).code == 1
+
+
 def test_diff_shows_each_difference_with_its_name_and_ends_with_1(baton: Any, tmp_path: Path) -> None:
     before = file_of(tmp_path, "a.hl7", ADMIT.format(id="M1"))
     after = file_of(tmp_path, "b.hl7", ADMIT.format(id="M2"))
