@@ -10,6 +10,7 @@ from parsers.x12.elements import accepts, check_segment
 from parsers.x12.finding import DERIVED, SEEN, SegmentError
 from parsers.x12.guide import Entry, Guide, Line, Loop
 from parsers.x12.hierarchy import HierarchicalLevel, Hierarchy
+from parsers.x12.patterns import Patterns, patterns_of
 from parsers.x12.segments import Segment
 from parsers.x12.situations import check_elements, check_loop
 
@@ -37,7 +38,11 @@ class _Frame:
         return found
 
 
-Found = list[SegmentError]
+class Found(list[SegmentError]):
+    """What is wrong in one set, and the patterns of its separators."""
+
+    def __init__(self, patterns: Patterns | None) -> None:
+        self.patterns = patterns
 
 
 class Conformance:
@@ -50,7 +55,7 @@ class Conformance:
         self._required = [loop for loop in guide.levels.values() if loop.usage == "R" and loop.under]
 
     def errors(self, hierarchy: Hierarchy) -> Found:
-        found: Found = []
+        found = Found(patterns_of(hierarchy.heading[0].delimiters) if hierarchy.heading else None)
         self._heading(hierarchy, found)
         below = _levels_below(hierarchy) if self._required and not hierarchy.damaged else {}
         counts: dict[tuple[int, str], int] = {}
@@ -84,7 +89,7 @@ class Conformance:
                 found.append(self._stray(segment, ""))
             elif segment.id in seen:
                 found.append(self._line_error(line, segment, _TOO_MANY, "stands more than once"))
-            elif not accepts(line, segment):
+            elif not accepts(line, segment, found.patterns):
                 found.extend(check_segment(line, segment))
             seen.add(segment.id)
         for name, line in self._heading_lines.items():
@@ -162,10 +167,11 @@ class Conformance:
             found.append(self._line_error(line, segment, _ORDER, "stands in the wrong place of its loop"))
         if frame.count(entry, segment.id) == line.repeat + 1:
             found.append(self._line_error(line, segment, _TOO_MANY, _TOO_OFTEN))
-        if not accepts(line, segment):
+        if not accepts(line, segment, found.patterns):
             found.extend(check_segment(line, segment))
-        if frame.loop.rules:
-            found.extend(check_elements(frame.loop, line, segment))
+        rules = frame.loop.element_rules.get(segment.id)
+        if rules is not None:
+            found.extend(check_elements(rules, line, segment))
 
     def _place(self, stack: list[_Frame], segment: Segment) -> tuple[int, Entry, bool] | None:
         """(depth of the open loop, where in it, in order): ahead in the innermost loop that knows it, then behind."""
@@ -217,7 +223,7 @@ class Conformance:
         for entry in loop.required:
             if entry.at not in frame.counts:
                 found.append(self._missing(loop, entry, end))
-        if loop.rules:
+        if loop.loop_rules:
             found.extend(check_loop(loop, frame.seen, frame.opened, end, below=below))
 
     # -- what is said --------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from parsers.x12.finding import SEEN, SegmentError
 from parsers.x12.guide import Element, Line, SyntaxNote
-from parsers.x12.patterns import pattern_of
+from parsers.x12.patterns import Patterns
 from parsers.x12.segments import Segment, decode
 
 _MISSING, _CONDITIONAL, _SURPLUS, _SHORT, _LONG, _CHARACTER = "1", "2", "3", "4", "5", "6"
@@ -46,10 +46,9 @@ class _Fault(NamedTuple):
     kind: str = ""
 
 
-def accepts(line: Line, segment: Segment) -> bool:
-    """A quick look: True is certain, False wants `check_segment`."""
-    pattern = pattern_of(line, segment.delimiters)
-    if pattern is None or pattern.fullmatch(segment.content) is None:
+def accepts(line: Line, segment: Segment, patterns: Patterns | None) -> bool:
+    """A quick look: True is certain, False wants `check_segment`.  `patterns` are those of the segment's separators."""
+    if patterns is None or patterns.of(line).fullmatch(segment.content) is None:
         return False
     if line.periods and line.segment != "DTP":  # whose pattern looks at the date
         elements = segment.elements

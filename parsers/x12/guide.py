@@ -85,7 +85,10 @@ class Entry(NamedTuple):
 class Loop:
     """One loop.  `level` is its HL03, "" when it begins with another segment."""
 
-    __slots__ = ("entries", "id", "level", "name", "repeat", "required", "rules", "status", "table", "under", "usage")
+    __slots__ = (
+        *("entries", "id", "level", "name", "repeat", "required", "rules", "status", "table", "under", "usage"),
+        *("element_rules", "loop_rules"),
+    )
 
     def __init__(self, id: str, name: str, level: str, under: frozenset[str]) -> None:
         self.id = id
@@ -99,6 +102,8 @@ class Loop:
         self.required: tuple[Entry, ...] = ()
         self.table: dict[str, tuple[Entry, ...]] = {}  # segment -> where it may stand; a loop by its first segment
         self.rules: tuple[Rule, ...] = ()
+        self.loop_rules: tuple[Rule, ...] = ()  # of these, those about the whole loop
+        self.element_rules: dict[str, tuple[Rule, ...]] = {}  # and those about one segment, by its id
 
     @property
     def first(self) -> Line:
@@ -118,6 +123,10 @@ class Loop:
             if line is not None:
                 table.setdefault(line.segment, []).append(entry)
         self.table = {segment: tuple(found) for segment, found in table.items()}
+        self.loop_rules = tuple(rule for rule in self.rules if not rule.segment)
+        for rule in self.rules:
+            if rule.segment:
+                self.element_rules[rule.segment] = (*self.element_rules.get(rule.segment, ()), rule)
         self.required = tuple(entry for entry in self.entries if _usage(entry) == "R")
 
 

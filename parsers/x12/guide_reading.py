@@ -89,12 +89,12 @@ class _Compiler:
         for described in written.values():
             self._fill(self.loops[described["id"]], described)
         self._drop_unused()
-        for loop in self.loops.values():
-            loop.close()
         for rule in self._rules():
             for loop_id in rule["loops"]:
                 if loop_id in self.loops:
                     self.loops[loop_id].rules += (self._rule(rule),)
+        for loop in self.loops.values():
+            loop.close()
         lines = [entry.line for loop in (heading, *self.loops.values()) for entry in loop.entries if entry.line]
         return Guide(
             name=self.name,

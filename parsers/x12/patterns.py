@@ -19,19 +19,27 @@ _TIME = rb"(?:[01]\d|2[0-3])[0-5]\d(?:[0-5]\d)?"
 _REFUSED = rb"(?!)"
 _PERIOD_FORM, _PERIOD = "1250", "1251"
 
-_tables: dict[Delimiters, dict[int, re.Pattern[bytes]]] = {}
+_tables: dict[Delimiters, Patterns] = {}
 
 
-def pattern_of(line: Line, delimiters: Delimiters) -> re.Pattern[bytes] | None:
-    """The pattern of a line of a guide (which lives as long as the process); None where there is none."""
-    table = _tables.get(delimiters)
-    if table is None:
-        if len(_tables) >= MAX_SEPARATORS:
-            return None
-        table = _tables[delimiters] = {}
-    found = table.get(id(line))
-    if found is None:
-        found = table[id(line)] = re.compile(_Maker(delimiters).line(line))
+class Patterns(dict[int, re.Pattern[bytes]]):
+    """The patterns of one set of separators, by the identity of the line (which lives as long as the process)."""
+
+    def __init__(self, delimiters: Delimiters) -> None:
+        self._maker = _Maker(delimiters)
+
+    def of(self, line: Line) -> re.Pattern[bytes]:
+        found = self.get(id(line))
+        if found is None:
+            found = self[id(line)] = re.compile(self._maker.line(line))
+        return found
+
+
+def patterns_of(delimiters: Delimiters) -> Patterns | None:
+    """None where there are none."""
+    found = _tables.get(delimiters)
+    if found is None and len(_tables) < MAX_SEPARATORS:
+        found = _tables[delimiters] = Patterns(delimiters)
     return found
 
 

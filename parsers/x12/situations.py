@@ -6,7 +6,7 @@ Its `needs`: `elements NN ..` of the same segment, `segments IDS`, `one of IDS`,
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Set
+from collections.abc import Iterator, Sequence, Set
 
 from parsers.x12.finding import SegmentError
 from parsers.x12.guide import Line, Loop, Rule
@@ -17,10 +17,10 @@ _DEPENDENT_SURPLUS = "I9"
 _ELEMENT_MISSING = "I9"  # IK403
 
 
-def check_elements(loop: Loop, line: Line, segment: Segment) -> Iterator[SegmentError]:
+def check_elements(rules: Sequence[Rule], line: Line, segment: Segment) -> Iterator[SegmentError]:
     """Rules about this segment alone."""
-    for rule in loop.rules:
-        if rule.segment and rule.segment == segment.id and _holds(rule, segment):
+    for rule in rules:
+        if _holds(rule, segment):
             for word in rule.needs[1:]:
                 if not segment.raw(int(word)).strip(b" "):
                     yield _element_missing(rule, line, segment, int(word))
@@ -54,8 +54,8 @@ def check_loop(loop: Loop, seen: Set[str], opened: Segment, end: int, *, below: 
     `seen` are the ids of segments and loops that stood in it, `opened` is its first segment, `end` the position
     where it ended; `below`: levels hang under it.
     """
-    for rule in loop.rules:
-        if rule.segment or not _applies(rule, seen, below):
+    for rule in loop.loop_rules:
+        if not _applies(rule, seen, below):
             continue
         kind, ids = _needs(rule)
         if kind == "segments":
