@@ -65,7 +65,9 @@ class StoreSection(Section):
         description="`sqlite:///path` or `postgresql://user@host/name`; empty: `<data_dir>/baton.db` in SQLite.",
     )
     seen_days: int = Field(
-        default=14, ge=1, description="Days for which a repeated message is recognised as a duplicate."
+        default=14,
+        ge=1,
+        description="Days for which a repeated message is known as a duplicate, and a control number of X12 as used.",
     )
     pool_size: int = Field(default=8, ge=2, le=100, description="PostgreSQL connections.")
 

@@ -59,7 +59,7 @@ class PostgresStore(CoreStore):
         self.numbering = numbering
         self._pool = PostgresPool(url, pool_size)
         self._sink_locks = SinkLocks(self._pool)
-        self._seen_for = seen_for
+        self.seen_for = seen_for
         self._claim_lanes = claim_lanes
         self._slot = 1 + os.getpid() % 999
         self._floor = Floor()
@@ -109,10 +109,10 @@ class PostgresStore(CoreStore):
 
     async def _ingest(self, entries: Sequence[JournalEntry], now: datetime) -> list[Stored]:
         async with self._pool.connection() as connection:
-            return await ingest(connection.raw, entries, now, now - self._seen_for, self._slot)
+            return await ingest(connection.raw, entries, now, now - self.seen_for, self._slot)
 
     async def _ingest_numbered(self, entries: Sequence[JournalEntry], now: datetime) -> list[Stored]:
-        since = now - self._seen_for
+        since = now - self.seen_for
         async with self._pool.transaction() as connection:
             numbers = await connection.run(lambda core: sequences.Sequences(core, entries, now, since))
             stored = await ingest(connection.raw, numbers.entries, now, since, self._slot)
@@ -152,13 +152,13 @@ class PostgresStore(CoreStore):
         else:
             low, held = 0, only_lanes
             await wait_for_lanes(raw, held)
-        items = await claim(raw, held, limit, low) if held else []
+        items = await claim(raw, held, limit, low, self.seen_for) if held else []
         if items and not held.issuperset(items[0].lanes):
             # The oldest item of our lanes names others too: begin again with exactly those (merge protocol, rule 3).
             held = frozenset(items[0].lanes)
             raw = await session.begin()
             await wait_for_lanes(raw, held)
-            items = await claim(raw, held, limit, low)
+            items = await claim(raw, held, limit, low, self.seen_for)
         session.lanes, session.items = held, items
 
     async def _free_lanes(self, raw: Raw, look: int) -> tuple[int, frozenset[int]]:
@@ -183,7 +183,7 @@ class PostgresStore(CoreStore):
         return PostgresSession(self._pool, self._setting())
 
     def _setting(self) -> Setting:
-        return Setting(self.clock(), self.sinks, self._slot, self.numbering)
+        return Setting(self.clock(), self.sinks, self._slot, self.numbering, self.seen_for)
 
     async def failed_attempt(self, work_ids: Sequence[int]) -> None:
         async with self._pool.connection() as connection:

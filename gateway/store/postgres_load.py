@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from gateway.store import postgres_statements as sql
-from gateway.store.limits import CLAIM_BYTES, LIFE, PART
+from gateway.store.limits import CLAIM_BYTES, PART
 from gateway.store.ports import Loaded, LoadRequest, ScheduleQuery, WorkItem
 from gateway.store.postgres_connection import Raw
 from gateway.store.statements import Statement, schedule_arguments
 
 
-async def claim(raw: Raw, lanes: frozenset[int], limit: int, low: int) -> list[WorkItem]:
+async def claim(raw: Raw, lanes: frozenset[int], limit: int, low: int, seen_for: timedelta) -> list[WorkItem]:
     """The oldest pending work of these lanes, in order of work id, up to the first item that needs another lane."""
     items: list[WorkItem] = []
     for row in await raw.fetch(sql.CLAIM, list(lanes), limit, low, CLAIM_BYTES):
@@ -27,7 +27,7 @@ async def claim(raw: Raw, lanes: frozenset[int], limit: int, low: int) -> list[W
         head[11] = head[11] or b""
         repeated = False
         if head[6] == "x12" and head[3] == "read":
-            repeated = await raw.fetchval(sql.REPEATS, head[1], head[7] - LIFE) is not None
+            repeated = await raw.fetchval(sql.REPEATS, head[1], head[7] - seen_for) is not None
         items.append(WorkItem(**dict(zip(WorkItem.__struct_fields__, [*head, replayed, repeated], strict=True))))
     return items
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from gateway.event_sinks import EventSink
 from gateway.store.delivery import Numbering, unnumbered
-from gateway.store.limits import CLOSED_TASKS
+from gateway.store.limits import CLOSED_TASKS, LIFE
 from gateway.store.ports import Loaded, LoadRequest, WorkItem, WriteSet
 from gateway.store.postgres_commit import CommitWriter
 from gateway.store.postgres_connection import PostgresConnection, PostgresPool, Raw, translated
@@ -24,6 +24,7 @@ class Setting:
     sinks: tuple[EventSink, ...]
     slot: int  # of this process in the ledger
     numbering: Numbering = unnumbered
+    seen_for: timedelta = LIFE  # how long a control number is remembered
 
 
 class PostgresSession:
@@ -57,7 +58,7 @@ class PostgresSession:
 
     async def ahead(self, after: int, limit: int) -> Sequence[WorkItem]:
         async with self._pool.connection() as connection:
-            return await claim(connection.raw, self.lanes, limit, after + 1)
+            return await claim(connection.raw, self.lanes, limit, after + 1, self._setting.seen_for)
 
     async def commit(self, writes: WriteSet) -> None:
         assert self._connection is not None

@@ -50,7 +50,7 @@ class SqliteStore(CoreStore):
         self.sinks = sinks
         self.numbering = numbering
         self.writer = SqliteWriter(self.path)
-        self._seen_for = seen_for
+        self.seen_for = seen_for
         self._hot = SqliteReaders(self.path, 2)  # pipeline and relay never wait behind a person's query
         self._cold = SqliteReaders(self.path, 3)
         self._lanes = asyncio.Lock()
@@ -88,7 +88,7 @@ class SqliteStore(CoreStore):
 
     async def ingest(self, entries: Sequence[JournalEntry]) -> list[Stored]:
         now = self.clock()
-        return await self.writer.run(INGEST, lambda connection: ingest(connection, entries, now, self._seen_for))
+        return await self.writer.run(INGEST, lambda connection: ingest(connection, entries, now, self.seen_for))
 
     async def claim(
         self, limit: int, *, only_lanes: frozenset[int] | None = None, up_to: int | None = None
@@ -96,7 +96,7 @@ class SqliteStore(CoreStore):
         """`only_lanes` and `up_to` mean nothing here: every claim holds all lanes, and drains in order of work id."""
         session = await self.hold(frozenset())
         try:
-            session.items = await self.reading(lambda connection: claim(connection.raw, limit))
+            session.items = await self.reading(lambda connection: claim(connection.raw, limit, self.seen_for))
         except BaseException:
             self._lanes.release()
             raise

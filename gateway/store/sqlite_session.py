@@ -6,11 +6,11 @@ import asyncio
 import json
 import sqlite3
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from gateway.store import sqlite_statements as sql
-from gateway.store.limits import CLAIM_BYTES, CLOSED_TASKS, LIFE, PART
+from gateway.store.limits import CLAIM_BYTES, CLOSED_TASKS, PART
 from gateway.store.ports import Loaded, LoadRequest, ScheduleQuery, WorkItem, WriteSet
 from gateway.store.rows import from_stored_time, to_stored_time, with_booleans
 from gateway.store.sqlite_commit import CommitWriter, Rows
@@ -35,7 +35,7 @@ class SqliteSession:
         return await self._store.reading(lambda connection: load(connection.raw, request, since))
 
     async def ahead(self, after: int, limit: int) -> Sequence[WorkItem]:
-        return await self._store.reading(lambda connection: claim(connection.raw, limit, after))
+        return await self._store.reading(lambda connection: claim(connection.raw, limit, self._store.seen_for, after))
 
     async def commit(self, writes: WriteSet) -> None:
         now, sinks, numbering = self._store.clock(), self._store.sinks, self._store.numbering
@@ -60,12 +60,11 @@ class SqliteSession:
             self._lock.release()
 
 
-def _repeats(connection: sqlite3.Connection, journal_id: int, received_at: datetime) -> bool:
-    since = to_stored_time(received_at - LIFE)
-    return connection.execute(sql.REPEATS, (journal_id, since)).fetchone() is not None
+def _repeats(connection: sqlite3.Connection, journal_id: int, since: datetime) -> bool:
+    return connection.execute(sql.REPEATS, (journal_id, to_stored_time(since))).fetchone() is not None
 
 
-def claim(connection: sqlite3.Connection, limit: int, after: int = 0) -> list[WorkItem]:
+def claim(connection: sqlite3.Connection, limit: int, seen_for: timedelta, after: int = 0) -> list[WorkItem]:
     """The oldest pending work behind `after`, in order of work id."""
     items: list[WorkItem] = []
     room = CLAIM_BYTES
@@ -79,7 +78,7 @@ def claim(connection: sqlite3.Connection, limit: int, after: int = 0) -> list[Wo
         head[4] = tuple(int(lane) for lane in head[4].split(","))
         head[7] = from_stored_time(head[7])
         head[11] = head[11] or b""
-        repeated = head[6] == "x12" and head[3] == "read" and _repeats(connection, head[1], head[7])
+        repeated = head[6] == "x12" and head[3] == "read" and _repeats(connection, head[1], head[7] - seen_for)
         values = [*head, bool(replayed), repeated]
         items.append(WorkItem(**dict(zip(WorkItem.__struct_fields__, values, strict=True))))
     return items

@@ -58,6 +58,15 @@ async def test_number_of_another_sender_channel_or_time_is_not_repeated(store: S
     assert await repeated(store, *others) == [False] * 6
 
 
+async def test_number_is_remembered_as_long_as_the_setting_says(store: Store) -> None:
+    store.seen_for = timedelta(days=30)
+    later = [interchange(b"two", received_at=NOON + timedelta(days=29)), interchange(b"six", control_id="000000102")]
+    assert await repeated(store, interchange(b"one")) == [False]
+    assert await repeated(store, *later) == [True, False]
+    store.seen_for = timedelta(days=7)
+    assert await repeated(store, interchange(b"three", received_at=NOON + timedelta(days=37))) == [False]
+
+
 async def test_copy_and_hl7_are_not_repeated(store: Store) -> None:
     assert await repeated(store, interchange(b"one"), interchange(b"one")) == [False]
     messages = [interchange(b"hl7 one", kind="hl7v2"), interchange(b"hl7 two", kind="hl7v2")]
