@@ -35,7 +35,7 @@ SNIFFED = 65536
 
 _BLANK = b"\xef\xbb\xbf \t\r\n\x00"
 _HL7_LINE = re.compile(rb"(?:^|[\r\n\x0b])[ \t]*(?:MSH|FHS|BHS)[^A-Za-z0-9\s]", re.IGNORECASE)
-_X12 = re.compile(rb"(?<![A-Za-z0-9])ISA[^A-Za-z0-9\s]")
+_X12 = re.compile(rb"(?<![A-Za-z0-9])ISA[^A-Za-z0-9\s]", re.IGNORECASE)
 
 
 _JSON = msgspec.json.Encoder(enc_hook=str)
@@ -44,7 +44,7 @@ _JSON = msgspec.json.Encoder(enc_hook=str)
 def sniff(body: Content) -> str:
     """hl7v2 | x12 | unknown, by the first 64 KiB."""
     head = from_utf16(body[:SNIFFED]).lstrip(_BLANK)
-    if head.startswith(b"ISA"):
+    if head[:3].upper() == b"ISA":
         return "x12"
     if head.startswith(b"\x0b") or _HL7_LINE.search(head):
         return "hl7v2"

@@ -41,6 +41,7 @@ from parsers.x12.structure import SetCheck, check_group
 _ACKNOWLEDGEMENT = "acknowledgement"  # reason of what says nothing but how something of ours arrived
 _MAX_PROBLEMS = 100  # of one item or of a body
 _MOST_RUNS = 10_000  # kinds of filtered findings that wait; who changes them more often has them numbered
+_MOST_NUMBERS = 10_000  # control numbers of one body that are remembered
 _NO_TIME = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -83,12 +84,17 @@ def read_parts(body: Content, profile: FeedProfile, received_at: datetime, *, re
     """
     stamp = received_at.astimezone(ZoneInfo(profile.payer_zone))
     numbering = _Numbering()
+    used: set[tuple[str, str]] = set()
     told = 0
     readable = False
     for interchange in read_interchanges(body):
         partner = _partner(interchange.header, profile)
-        if repeated and not readable and profile.unique_control_numbers:
-            judge_repeated(interchange, partner.policy)
+        if profile.unique_control_numbers:
+            number = (interchange.header.sender, interchange.control_number)
+            if (repeated and not readable) or number in used:
+                judge_repeated(interchange, partner.policy)
+            if len(used) < _MOST_NUMBERS:
+                used.add(number)
         readable = True
         for oddity in interchange.oddities[: _MAX_PROBLEMS - told]:
             told += 1
@@ -235,7 +241,7 @@ def _interchange_verdict(interchange: Interchange, profile: FeedProfile) -> Find
     """How the interchange ends as a whole; None: its groups decide."""
     if interchange.error is not None:
         return Finding(outcome="rejected", reason=f"envelope:{interchange.error}")
-    if interchange.header.elements[15] not in profile.usage:
+    if interchange.header.elements[15].upper() not in profile.usage:
         return Finding(outcome="filtered", reason="test-message")
     if not interchange.groups:
         return Finding(outcome="filtered", reason=_ACKNOWLEDGEMENT if interchange.ta1 else "empty-interchange")

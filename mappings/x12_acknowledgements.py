@@ -48,6 +48,8 @@ def _verdict(segments: list[Segment], kind: str, partner: str) -> Acknowledgemen
     group = next((segment for segment in segments if segment.id == _GROUP), None)
     if group is not None and group.text(1) != "A":
         codes.append(_code(group))
+    if group is None and not any(segment.id in _SETS for segment in segments):
+        return None  # cut off before its verdict
     taken = group is None or group.text(1) in _TAKEN
     refused = [segment for segment in segments if segment.id in _SETS and segment.text(1) not in _TAKEN]
     return AcknowledgementFacts(

@@ -47,7 +47,7 @@ def _control_pattern(delimiters: Delimiters) -> re.Pattern[bytes]:
     return re.compile(
         re.escape(terminator)
         + (b"[" + re.escape(blanks) + b"]" + _MOST_BLANKS if blanks else b"")
-        + rb"(GS|GE|ST|SE|TA1|IEA)(?="
+        + rb"(?i:(GS|GE|ST|SE|TA1|IEA))(?="
         + re.escape(delimiters.element)
         + b"|"
         + re.escape(terminator)

@@ -15,7 +15,7 @@ from parsers.x12.segments import Segment, decode
 
 _MISSING, _CONDITIONAL, _SURPLUS, _SHORT, _LONG, _CHARACTER = "1", "2", "3", "4", "5", "6"
 _DATE, _TIME, _EXCLUDED, _REPEATED, _COMPONENTS, _CODE, _UNUSED = "8", "9", "10", "12", "13", "I6", "I10"
-_ELEMENT_ERROR = "8"  # IK304
+_ELEMENT_ERROR, _UNKNOWN_SEGMENT = "8", "1"  # IK304
 _NUMBER = re.compile(r"-?\d+")
 _DECIMAL = re.compile(r"-?(?:\d+\.?\d*|\.\d+)")
 _DAY = re.compile(r"\d{8}")
@@ -81,6 +81,14 @@ def _notes_hold(notes: Sequence[SyntaxNote], elements: Sequence[bytes]) -> bool:
 
 def check_segment(line: Line, segment: Segment) -> Iterator[SegmentError]:
     """Everything that is wrong with the elements of one segment; linear in its size."""
+    if not segment.content.startswith(line.segment.encode()):
+        yield SegmentError(
+            segment=line.segment,
+            position=segment.position,
+            loop=line.loop,
+            code=_UNKNOWN_SEGMENT,
+            text=f"{line.segment} is in lower case",
+        )
     present = []
     for rule in line.elements:
         raw = segment.raw(rule.position)

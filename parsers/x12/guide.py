@@ -169,7 +169,7 @@ def guide_name(set_id: str, version: str, purpose: str) -> str | None:
 
     Request and response of a 278 share their version: BHT02 11 is the response, everything else the request.
     """
-    found = _VERSION.match(version)
+    found = _VERSION.match(version.upper())
     if found is None:
         return None
     names = [name for name in NAMES if name.startswith(f"{set_id}-{found[0]}")]

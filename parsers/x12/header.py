@@ -10,7 +10,7 @@ import msgspec
 from parsers.content import WINDOW, Content, visible
 from parsers.x12.segments import Delimiters, decode
 
-_CANDIDATE = re.compile(rb"ISA([^0-9A-Za-z\s])[0-9A-Za-z \r\n]{0,4}\1")
+_CANDIDATE = re.compile(rb"(?i:ISA)([^0-9A-Za-z\s])[0-9A-Za-z \r\n]{0,4}\1")
 _SEPARATORS_AT = (3, 6, 17, 20, 31, 34, 50, 53, 69, 76, 81, 83, 89, 99, 101, 103)
 _LOOK = 512  # an ISA has 106 bytes; the rest is room for a sender's bad padding
 _LONGEST_ELEMENT = 40
@@ -24,8 +24,8 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
 
     start, end    offsets in the body: of "ISA", and of the terminator that ends the segment
     elements      ISA01..ISA16 without padding, index 0 = "ISA"
-    flags         what was odd: "isa-padding", "isa-broken-lines", "isa-component-missing"; "isa-broken": elements are
-                  missing or surplus, the others are guessed, nothing but a TA1 can be made of it
+    flags         what was odd: "lower-case", "isa-padding", "isa-broken-lines", "isa-component-missing"; "isa-broken":
+                  elements are missing or surplus, the others are guessed, nothing but a TA1 can be made of it
     """
 
     start: int
@@ -72,7 +72,7 @@ def find_headers(body: Content) -> Iterator[Header]:
 
 def _read_header(window: bytes, start: int) -> Header | None:
     element = window[3:4]
-    flags: list[str] = []
+    flags = [] if window.startswith(b"ISA") else ["lower-case"]
     if len(window) > _SEPARATORS_AT[-1] and all(window[at : at + 1] == element for at in _SEPARATORS_AT):
         pieces = window[:104].split(element, 16)
         tail_at = 104
@@ -106,7 +106,7 @@ def _read_broken(window: bytes, start: int) -> Header | None:
     """An ISA at the start of a body with too few or too many elements, when its addresses and the GS can be found: its
     sender can be told at least."""
     element = window[3:4]
-    following = re.search(rb"(?<=[^0-9A-Za-z])GS" + re.escape(element), window)
+    following = re.search(rb"(?<=[^0-9A-Za-z])(?i:GS)" + re.escape(element), window)
     if following is None:
         return None
     content = window[: following.start()].rstrip(_BLANKS)
@@ -148,7 +148,7 @@ def _endings(tail: bytes, element: bytes) -> tuple[bytes, bytes, int]:
 
     What stands between ISA15 and the next segment is the component separator and the terminator, then layout.
     """
-    following = re.search(rb"(?<![0-9A-Za-z])[A-Z][0-9A-Z]{1,2}" + re.escape(element), tail[:48])
+    following = re.search(rb"(?<![0-9A-Za-z])[A-Za-z][0-9A-Za-z]{1,2}" + re.escape(element), tail[:48])
     if following is None:
         return tail[:1], _first_character(tail[1:]), 1
     between = tail[: following.start()]

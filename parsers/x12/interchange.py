@@ -106,8 +106,11 @@ def read_interchanges(body: Content) -> Iterator[Interchange]:
 
 
 BROKEN = "isa-broken"
+LOWER_CASE = "Segment identifiers are in lower case; they were read as if in upper case"
+_GROUPS = {"270": "HS", "271": "HB", "278": "HI"}  # ST01 -> GS01
 _STRUCTURE = "022"  # TA105
 _FLAG_TEXTS = {
+    "lower-case": LOWER_CASE,
     "isa-padding": "The ISA is not 106 bytes long: its elements are not padded to their fixed lengths",
     "isa-broken-lines": "The ISA is broken over lines",
     "isa-component-missing": "ISA16 is missing: the interchange has no component separator",
@@ -150,12 +153,16 @@ class _EnvelopeReader:
         self.end = end
         self.group: FunctionalGroup | None = None
         self.in_set = False
+        self.lower_case = "lower-case" in interchange.header.flags  # told already
         self.sets = 0
         self.after = start  # where the last control segment outside a set ended
 
     def read(self) -> None:
         steps = {"GS": self._gs, "GE": self._ge, "ST": self._st, "SE": self._se, "TA1": self._ta1}
         for at, segment, stop in control_segments(self.content, self.start, self.end, self.delimiters):
+            if not (self.lower_case or segment.content.startswith(segment.id.encode())):
+                self.lower_case = True
+                self.interchange.note("warning", "lower-case", segment.id, LOWER_CASE)
             if segment.id == "TA1" and self.in_set:
                 continue  # content of the set, judged there
             if segment.id not in ("SE", "TA1"):
@@ -216,6 +223,8 @@ class _EnvelopeReader:
             self.interchange.reject("022", "ST", f"More than {MAX_SETS:,} transaction sets")
             return
         self.in_set = True
+        if self.group.functional_id != _GROUPS.get(segment.text(1), self.group.functional_id):
+            self.interchange.note("warning", "functional-id", "GS*1", "GS01 is not that of the transaction sets")
         self.group.open_set(segment, at)
 
     def _se(self, segment: Segment, at: int, stop: int) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
+
+_LONGEST_ID = 3
 
 
 class Delimiters(NamedTuple):
@@ -27,15 +30,23 @@ def decode(raw: bytes) -> str:
         return raw.decode("latin-1")
 
 
+@lru_cache(maxsize=512)
+def _identifier(raw: bytes) -> str:
+    return decode(raw).upper()
+
+
 class Segment:
-    """One segment.  `position` counts within the transaction set, ST = 1 (the count that SE01 and IK302 use)."""
+    """One segment; its `id` in upper case, however it was sent.  `position` counts within the transaction set, ST = 1
+    (the count that SE01 and IK302 use).
+    """
 
     __slots__ = ("content", "delimiters", "elements", "id", "position")
 
     def __init__(self, raw: bytes, delimiters: Delimiters, position: int = 0) -> None:
         self.content = raw
         self.elements = raw.split(delimiters.element)
-        self.id = decode(self.elements[0])
+        first = self.elements[0]
+        self.id = _identifier(first) if len(first) <= _LONGEST_ID else decode(first)
         self.delimiters = delimiters
         self.position = position
 

@@ -35,6 +35,28 @@ def ends(body: bytes, profile: FeedProfile = PROFILE) -> list[tuple[int, str, st
     return [(item.item, item.outcome, item.reason) for item in read_x12(body, profile, RECEIVED).items]
 
 
+def lowered(body: bytes, *parts: str) -> bytes:
+    """With these segment identifiers in lower case."""
+    for part in parts:
+        body = body.replace(f"~{part}*".encode(), f"~{part.lower()}*".encode())
+    return body
+
+
+def test_identifiers_in_lower_case_are_read_and_told() -> None:
+    segments = ("GS", "ST", "BHT", "HL", "NM1", "TRN", "EB", "SE", "GE", "IEA")
+    expected = read_x12(SOUND, PROFILE, RECEIVED)
+    found = read_x12(lowered(SOUND, *segments), PROFILE, RECEIVED)
+    assert [item.events for item in found.items] == [item.events for item in expected.items]
+    assert [problem.code for problem in found.problems] == ["lower-case"]
+    told = inspect(lowered(SOUND, "EB"))[0]["groups"][0]["transaction_sets"][0]
+    assert [(one["code"], one["location"]) for one in told["errors"]] == [("IK304*1", "2110C EB at 11")]
+
+
+def test_body_in_lower_case_throughout_is_read() -> None:
+    reading = read_x12(SOUND.lower(), PROFILE, RECEIVED)
+    assert [item.outcome for item in reading.items] == ["events"] and reading.problems[0].code == "lower-case"
+
+
 def inspect(body: bytes, profile: FeedProfile = PROFILE) -> list[dict[str, Any]]:
     return [settled(one) for one in inspect_interchanges(body, profile)]
 
@@ -244,3 +266,14 @@ def test_sample_is_accepted_and_gives_its_events(name: str, types: list[str]) ->
     assert [event.type for item in reading.items for event in item.events] == types
     assert not reading.problems and all(not item.problems for item in reading.items)
     assert [b"~AK9*A*" in reply.body for reply in reading.replies] == [True]
+
+
+def test_group_of_another_kind_than_its_sets_is_told() -> None:
+    (found,) = inspect(interchange(group(transaction_set(ACTIVE), functional="HS")))
+    assert [problem["code"] for problem in found["problems"]] == ["functional-id"]
+    assert found["outcome"] == "processed"
+
+
+def test_acknowledgement_cut_off_before_its_verdict_says_nothing() -> None:
+    cut = group(["ST*999*0001", "AK1*HS*1", "SE*3*0001"], functional="FA")
+    assert ends(interchange(cut)) == [(0, "filtered", "acknowledgement")]

@@ -21,7 +21,7 @@ SAID = {
     "authorization.certified": 7,
     "authorization.modified": 1,
     "authorization.info-requested": 1,
-    "transmission.acknowledged": 79,
+    "transmission.acknowledged": 78,
 }
 """Events of all files as they are: every set that names a patient and is whole."""
 

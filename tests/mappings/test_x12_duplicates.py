@@ -52,6 +52,14 @@ def test_policy_decides_for_answers_too(level: str, expected: object) -> None:
     assert read(ANSWER, level=level) == expected
 
 
+def test_number_that_an_earlier_interchange_of_the_same_body_has_is_a_used_one() -> None:
+    other = INQUIRY.replace(b"000000101", b"000000102")
+    again = INQUIRY.replace(b"TESTER*ANNA", b"TESTER*BETTY")
+    assert read(INQUIRY + other + again, repeated=False) == ({"envelope:025"}, ["999", "999", "TA1"], ["025"])
+    assert read(ANSWER + ANSWER, repeated=False) == (set(), ["999", "999"], ["TA105*025"])
+    assert [reply.kind for reply in read_x12(INQUIRY + again, PROFILE, RECEIVED).replies] == ["999", "999"]
+
+
 def test_number_is_not_judged_when_new_or_where_the_channel_does_not_count() -> None:
     assert read(INQUIRY, repeated=False)[0] == set()
     assert [reply.kind for reply in read_x12(INQUIRY, PROFILE, RECEIVED, repeated=True).replies] == ["999"]
@@ -74,5 +82,5 @@ def test_answers_are_written_in_lines_where_the_partner_wants_them() -> None:
     assert b"\r" not in by_line.body
 
 
-def test_later_interchange_of_the_body_is_not_judged() -> None:
-    assert read(ANSWER + INQUIRY) == (set(), ["999", "999"], ["TA105*025"])
+def test_later_interchange_of_the_body_has_a_number_of_its_own() -> None:
+    assert read(ANSWER + INQUIRY.replace(b"000000101", b"000000102")) == (set(), ["999", "999"], ["TA105*025"])
