@@ -7,7 +7,6 @@ place as well, so that the next stimulus of the same batch sees it: callers that
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import TypeVar, cast
 from zoneinfo import ZoneInfo
@@ -47,6 +46,7 @@ from gateway.coordination.scope import PatientScope, Scope
 from mappings.events import CanonicalEvent
 
 R = TypeVar("R", bound=Record)
+MERGE = "merge-journalled"
 Stateful = (Patient, Encounter, Appointment, Coverage, Authorization, Task, Inquiry)
 
 
@@ -76,7 +76,7 @@ class Draft:
         self.ids = ids
         self.emitted: list[Emitted] = []
         self.transitions: list[Transition] = []
-        self.happened: set[str] = set()  # kinds of the transitions
+        self.happened: set[str] = set()  # kinds of the transitions, types of the events, MERGE
         self.documents: list[Outgoing] = []
         self.told: list[CanonicalEvent] = []
         self.outcome = "processed"
@@ -124,9 +124,15 @@ class Draft:
         """The kinds of records that this stimulus changed."""
         return {kind for kind, records in self._dirty.items() if records}
 
-    def concerns(self, kinds: Iterable[str | type[Record]]) -> bool:
-        """Whether one of these transitions was caused so far, or one of these kinds of records changed."""
-        return not (self.happened.isdisjoint(kinds) and self._dirty.keys().isdisjoint(kinds))
+    @property
+    def news(self) -> set[str | type[Record]]:
+        """What was caused so far: kinds of transitions, types of events, and kinds of records that changed."""
+        return self.happened | self._dirty.keys()
+
+    @property
+    def size(self) -> int:
+        """How much news there is."""
+        return len(self.happened) + len(self._dirty)
 
     @property
     def merges(self) -> list[Merge]:
@@ -276,6 +282,7 @@ class Draft:
             site=self.stimulus.site if isinstance(self.stimulus, CanonicalEvent) else {},
         )
         self.emitted.append(event)
+        self.happened.add(type_)
         return event
 
     def _patient_of(self, record: Record) -> Patient:
@@ -316,6 +323,7 @@ class Draft:
 
     def merge(self, entry: Merge) -> None:
         self._merges.append(entry)
+        self.happened.add(MERGE)
 
     # -- tasks and timers ------------------------------------------------------------------------------------------
 

@@ -119,9 +119,9 @@ class TaskTable(Table[Task]):
         elif row.business_status == "retracted":
             _leave(self._retracted, row.rule_id, key)
 
-    def has(self, rule_id: str) -> bool:
-        """Whether the rule has an open task or a retracted one."""
-        return rule_id in self._open or rule_id in self._retracted
+    def rules(self) -> Iterable[str]:
+        """The rules that have an open task or a retracted one."""
+        return self._open.keys() | self._retracted.keys()
 
     def open_of(self, rule_id: str) -> list[Task]:
         """The open tasks of a rule."""
@@ -170,9 +170,9 @@ class TimerTable(Table[Timer]):
         else:
             _leave(self._rules, row.rule_id, key)
 
-    def has(self, rule_id: str) -> bool:
-        """Whether the rule waits to look again."""
-        return rule_id in self._rules
+    def rules(self) -> Iterable[str]:
+        """The rules that wait to look again."""
+        return self._rules.keys()
 
     def of_rule(self, rule_id: str) -> list[Timer]:
         """The rule's own checks, without the escalations of its tasks."""

@@ -6,6 +6,8 @@ recorded on the draft and harms no other rule.
 
 from __future__ import annotations
 
+from collections.abc import Set
+
 from gateway.coordination.changes import TimerFired
 from gateway.coordination.draft import Draft
 from gateway.coordination.keys import AGGREGATES
@@ -14,6 +16,7 @@ from gateway.coordination.rules.cancellation import retract_scoped
 from gateway.coordination.rules.declaration import Rule, keep_checks, next_step, open_found, settle_task
 from gateway.coordination.rules.payer import focus_of
 from gateway.coordination.rules.registry import CATALOGUE
+from gateway.coordination.rules.signs import signs_of
 from gateway.coordination.scope import PatientScope
 from gateway.coordination.tables import WAKE
 from gateway.coordination.tasks import Step, escalate, set_step, wake
@@ -31,22 +34,27 @@ def run_rules(draft: Draft) -> None:
         return
     _attempt_retractions(draft)
     on = CATALOGUE.on(draft.settings)
+    called, size = _called(draft, home), draft.size
     for rule in CATALOGUE.watching(frozenset(draft.touched_kinds)):
-        if draft.considered is None and _could_do_nothing(draft, home, rule, rule.id in on):
+        if rule.id not in called:
             continue
         try:
             _consider(draft, rule, rule.id in on)
         except Exception as error:
             draft.rule_failed(rule.id, error)
+        if draft.size != size:  # what it did, another may be about
+            called, size = _called(draft, home), draft.size
     if draft.considered is not None:
         _note_silent(draft)
 
 
-def _could_do_nothing(draft: Draft, home: PatientScope, rule: Rule, on: bool) -> bool:
-    """Whether the rule would look in vain (`Rule.hears`): most rules are about something else than most messages."""
-    if on and (rule.hears is None or draft.concerns(rule.hears) or home.timers.has(rule.id)):
-        return False
-    return not home.tasks.has(rule.id)
+def _called(draft: Draft, home: PatientScope) -> Set[str]:
+    """Ids of the rules that may find something (`Rule.hears`): most rules are about something else than most messages.
+    A rule that has work of its own always looks; for whoever asks what each made of it, all do."""
+    if draft.considered is not None:
+        return CATALOGUE.by_id.keys()
+    heard = CATALOGUE.hearing(draft.settings, draft.news | signs_of(home))
+    return heard.union(home.tasks.rules(), home.timers.rules())
 
 
 def _consider(draft: Draft, rule: Rule, on: bool) -> None:

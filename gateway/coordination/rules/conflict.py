@@ -68,6 +68,7 @@ CONFLICT = Rule(
     key="patient|{ids}",
     basis="Product default",
     watches=(Patient, Coverage),
+    hears=("identity-conflict", "eligibility-rejected", "patient.updated"),
     about=about_identity,
     wants=wants_decision,
 )

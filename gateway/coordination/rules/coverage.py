@@ -8,6 +8,7 @@ from gateway.coordination.calendar import business_days_before, local_date, with
 from gateway.coordination.draft import Draft, hours
 from gateway.coordination.records import Appointment, Coverage, Encounter, Task, Transition
 from gateway.coordination.rules.declaration import Finding, Focus, Rule, evidence, open_for, site_of
+from gateway.coordination.rules.signs import ANSWERED
 from gateway.coordination.rules.stays import focus_on, scope_of, told
 from gateway.coordination.tasks import newest, raised, resolve, retract, was_retracted
 
@@ -232,5 +233,6 @@ INACTIVE = Rule(
     key="coverage|v{first inactive answer in a row}",
     basis="CORE",
     watches=(Coverage, Appointment, Encounter),
+    hears=(ANSWERED,),
     look=look_inactive,
 )

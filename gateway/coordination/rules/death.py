@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gateway.coordination.calendar import within_business_days
-from gateway.coordination.draft import Draft
+from gateway.coordination.draft import MERGE, Draft
 from gateway.coordination.records import Patient, Task
 from gateway.coordination.rules.cancellation import still_stands
 from gateway.coordination.rules.declaration import (
@@ -105,5 +105,6 @@ DEATH = Rule(
     key="patient",
     basis="Product default",
     watches=(Patient,),
+    hears=("deceased", "death-withdrawn", MERGE),
     look=look_death,
 )

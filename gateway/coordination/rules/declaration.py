@@ -95,8 +95,9 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
 
     The first kind in `watches` is what the rule is about: `wants`, `checks` and `ripe` are called with such a record.
     `revives`: after a retraction the rule looks at that record again whenever something it watches changes.
-    `hears`: kinds of transitions and of changed records without which a rule that has no task of its own, open or
-    retracted, and no timer could only find nothing: it is not called then.  None: it is called whenever it watches.
+    `hears`: kinds of transitions, of events and of changed records, and signs (`rules.signs`), without all of which a
+    rule that has no task of its own, open or retracted, and no timer could only find nothing: it is not called then.
+    None: it is called whenever it watches.
     """
 
     id: str

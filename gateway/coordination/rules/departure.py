@@ -8,6 +8,7 @@ from gateway.coordination.calendar import end_of_day, local_date, within_busines
 from gateway.coordination.draft import Draft, hours
 from gateway.coordination.records import Encounter, Patient, Task
 from gateway.coordination.rules.declaration import Closing, Finding, Rule, gone, site_of
+from gateway.coordination.rules.signs import LEAVING
 from gateway.coordination.rules.stays import (
     AT_DISCHARGE,
     OPEN_STAYS,
@@ -225,6 +226,7 @@ HANDOFF = Rule(
     key="enc|dis{n}|v{category}",
     basis="42 CFR 482.24(d), 482.43",
     watches=(Encounter,),
+    hears=(*AT_DISCHARGE, *_PENDING, LEAVING),
     about=about_departures,
     wants=wants_handoff,
     settle=settle_handoff,
@@ -243,6 +245,7 @@ HOME_HEALTH = Rule(
     key="enc|dis{n}",
     basis="Care standards (product default)",
     watches=(Encounter,),
+    hears=(*AT_DISCHARGE, *_PENDING, LEAVING),
     about=about_departures,
     wants=wants_home_health,
     settle=settle_home_health,

@@ -8,7 +8,7 @@ import msgspec
 
 from gateway.coordination.calendar import Site, within_business_days
 from gateway.coordination.changes import Cause, CoordinationSettings, Ids
-from gateway.coordination.draft import Draft
+from gateway.coordination.draft import MERGE, Draft
 from gateway.coordination.records import Merge, Patient, Task
 from gateway.coordination.rules.declaration import Finding, Focus, Rule, evidence, open_for, site_of
 from gateway.coordination.rules.payer import GRANTED, WAITING, facility_of
@@ -70,6 +70,7 @@ MERGED = Rule(
     key="prior|survivor",
     basis="Domain reference 2.3",
     watches=(Patient,),
+    hears=(MERGE,),
     look=look_merged,
 )
 

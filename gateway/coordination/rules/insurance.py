@@ -27,6 +27,7 @@ from gateway.coordination.rules.declaration import (
     timers_of,
 )
 from gateway.coordination.rules.payer import GRANTED, WAITING, focus_of
+from gateway.coordination.rules.signs import ANSWERED, VISITS
 from gateway.coordination.rules.stays import focus_on, happened, is_dead, numbers_of, scope_of, stay_of, stays_with
 from mappings.payer_facts import OtherPayer
 
@@ -306,6 +307,7 @@ ENDING = Rule(
     key="coverage|appt|v{end}",
     basis="Derived",
     watches=(Appointment, Coverage),
+    hears=(VISITS,),
     about=about_visits_ahead,
     wants=wants_reverification,
     settle=settle_ending,
@@ -344,6 +346,7 @@ OTHER_PAYER = Rule(
     key="coverage|payer",
     basis="X279A1",
     watches=(Coverage,),
+    hears=(ANSWERED,),
     about=about_answered,
     wants=wants_coordination,
     settle=settle_coordination,

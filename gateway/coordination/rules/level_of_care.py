@@ -22,6 +22,7 @@ from gateway.coordination.rules.declaration import (
     site_of,
 )
 from gateway.coordination.rules.payer import GRANTED, covers_admission, primary_coverage
+from gateway.coordination.rules.signs import OBSERVED
 from gateway.coordination.rules.stays import (
     focus_on,
     happened,
@@ -172,6 +173,7 @@ REVIEW = Rule(
     basis="Two-midnight rule, 42 CFR 412.3(d)",
     settings=("obs_review_h", "obs_second_midnight", "obs_second_h"),
     watches=(Encounter,),
+    hears=(OBSERVED,),
     checks=checks_of_review,
     ripe=ripe_review,
     settle=settle_review,

@@ -11,6 +11,7 @@ from gateway.coordination.draft import Draft
 from gateway.coordination.records import Appointment, Encounter, Patient, Task
 from gateway.coordination.rules.declaration import Closing, Finding, Rule, done, evidence, gone, site_of
 from gateway.coordination.rules.departure import left_care
+from gateway.coordination.rules.signs import LEFT
 from gateway.coordination.rules.stays import (
     ATTENDED,
     codes_of,
@@ -188,6 +189,7 @@ def _declare(
         basis=basis,
         settings=("condition_groups",),
         watches=(Encounter, Appointment, Patient),
+        hears=(LEFT,),
         about=about_recent_discharges,
         wants=wants,
         settle=settle,

@@ -19,6 +19,7 @@ from gateway.coordination.rules.declaration import (
     recorded_by,
     site_of,
 )
+from gateway.coordination.rules.signs import OBSERVED
 from gateway.coordination.rules.stays import (
     focus_on,
     happened,
@@ -215,6 +216,7 @@ MOON = Rule(
     basis="NOTICE Act, CMS MOON",
     settings=("obs_warn_h", "moon_deadline_h", "medicare_plan_types"),
     watches=(Encounter, Coverage),
+    hears=(OBSERVED,),
     about=about_open_stays,
     wants=wants_moon,
     checks=checks_of_moon,

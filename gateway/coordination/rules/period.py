@@ -37,6 +37,7 @@ from gateway.coordination.rules.services import (
     number,
     visits_of,
 )
+from gateway.coordination.rules.signs import GRANTS
 from gateway.coordination.rules.stays import scope_of, stay_of
 
 _DAY = timedelta(hours=24)
@@ -296,6 +297,7 @@ DAYS = Rule(
     key="auth|v{end}",
     basis="Contracts",
     watches=(Authorization, Encounter),
+    hears=(GRANTS,),
     about=about_grants,
     wants=wants_days,
     checks=checks_of_days,
@@ -318,6 +320,7 @@ EXPIRING = Rule(
     basis="Derived",
     settings=("auth_ends_soon_cd",),
     watches=(Authorization, Appointment),
+    hears=(GRANTS,),
     about=about_grants,
     wants=wants_extension,
     checks=checks_of_expiry,
@@ -339,6 +342,7 @@ UNITS = Rule(
     key="auth|v{units}",
     basis="Derived",
     watches=(Authorization, Appointment),
+    hears=(GRANTS,),
     about=about_grants,
     wants=wants_units,
     settle=settle_units,

@@ -21,6 +21,7 @@ from gateway.coordination.rules.declaration import (
     set_due,
     site_of,
 )
+from gateway.coordination.rules.signs import LEAVING
 from gateway.coordination.rules.stays import focus_on, happened, makes_care_tasks, scope_of, stay_of
 
 _DAY = timedelta(hours=24)
@@ -164,6 +165,7 @@ PENDING = Rule(
     key="enc|v{PV2-9, else day of the A16}",
     basis="42 CFR 482.43",
     watches=(Encounter,),
+    hears=("discharge-pending", LEAVING),
     about=about_planned,
     wants=wants_checklist,
     checks=checks_of_checklist,
@@ -184,6 +186,7 @@ EXPECTED = Rule(
     key="enc|v{PV2-9}",
     basis="42 CFR 482.43",
     watches=(Encounter,),
+    hears=(LEAVING,),
     about=about_planned,
     wants=wants_disposition,
     checks=checks_of_disposition,

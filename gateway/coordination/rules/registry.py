@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 
 from gateway.coordination.changes import CoordinationSettings
 from gateway.coordination.records import Record
@@ -126,15 +126,23 @@ RULES: tuple[Rule, ...] = (
 )
 
 
+_MOST_HEARD = 4096
+"""Sets of news for which the rules are kept; a day of all kinds of messages has some hundred."""
+
+
 class Catalogue:
     """The rules that run, found by id and by what they watch."""
 
     def __init__(self, rules: Sequence[Rule]) -> None:
         self._ours = tuple(rules)
-        self.rules: tuple[Rule, ...] = self._ours
-        self.by_id: dict[str, Rule] = {rule.id: rule for rule in rules}
+        self._take(self._ours, {rule.id: rule for rule in rules})
+
+    def _take(self, rules: tuple[Rule, ...], by_id: dict[str, Rule]) -> None:
+        self.rules, self.by_id = rules, by_id
+        self._audible = frozenset(word for rule in rules for word in rule.hears or ())
         self._watching: dict[frozenset[type[Record]], tuple[Rule, ...]] = {}
         self._on: tuple[CoordinationSettings | None, frozenset[str]] = (None, frozenset())
+        self._hearing: dict[frozenset[str | type[Record]], frozenset[str]] = {}
 
     def install(self, further: Iterable[Rule]) -> None:
         """Take a site's rules in place of those it had before.  Raises ValueError when an id is taken."""
@@ -143,9 +151,7 @@ class Catalogue:
         if len(by_id) != len(rules):
             doubled = sorted(rule_id for rule_id in by_id if sum(rule.id == rule_id for rule in rules) > 1)
             raise ValueError(f"rule ids declared twice: {', '.join(doubled)}")
-        self.rules, self.by_id = rules, by_id
-        self._watching.clear()
-        self._on = (None, frozenset())
+        self._take(rules, by_id)
 
     def on(self, settings: CoordinationSettings) -> frozenset[str]:
         """Ids of the rules that may run under these settings (`Rule.may_be_on`)."""
@@ -153,7 +159,19 @@ class Catalogue:
         if known is not settings:
             ids = frozenset(rule.id for rule in self.rules if rule.may_be_on(settings))
             self._on = (settings, ids)
+            self._hearing.clear()
         return ids
+
+    def hearing(self, settings: CoordinationSettings, news: Set[str | type[Record]]) -> frozenset[str]:
+        """Ids of the rules that may run under these settings and hear of one of these (`Rule.hears`)."""
+        on, told = self.on(settings), self._audible & news
+        found = self._hearing.get(told)
+        if found is None:
+            if len(self._hearing) >= _MOST_HEARD:
+                self._hearing.clear()
+            hearing = (rule for rule in self.rules if rule.hears is None or not told.isdisjoint(rule.hears))
+            found = self._hearing[told] = frozenset(rule.id for rule in hearing) & on
+        return found
 
     def watching(self, kinds: frozenset[type[Record]]) -> tuple[Rule, ...]:
         """The rules that watch one of these kinds of records, in order."""

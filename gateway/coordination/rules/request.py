@@ -29,6 +29,7 @@ from gateway.coordination.rules.declaration import (
 )
 from gateway.coordination.rules.payer import GRANTED, WAITING, is_denied, primary_coverage
 from gateway.coordination.rules.services import for_payer, is_for, required_services, requirement
+from gateway.coordination.rules.signs import VISITS
 from gateway.coordination.rules.stays import numbers_of, scope_of
 from gateway.coordination.tasks import Step, amend
 
@@ -170,6 +171,7 @@ REQUEST = Rule(
     basis="CORE, CMS-0057-F",
     settings=("auth_payers", "auth_lead_bd"),
     watches=(Appointment, Coverage, Authorization),
+    hears=(VISITS,),
     about=about_bookings,
     wants=wants_request,
     checks=checks_of_booking,

@@ -4,6 +4,7 @@ reader who asks what each rule made of it, for whom none is left out."""
 from __future__ import annotations
 
 import copy
+import re
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,11 +14,15 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from gateway.coordination import rules as running
-from gateway.coordination.changes import Cause, Changes, Considered, Ids, TimerFired
+from gateway.coordination import transitions
+from gateway.coordination.changes import Cause, Changes, Considered, CoordinationSettings, Ids, TimerFired
 from gateway.coordination.decide import decide
-from gateway.coordination.draft import Draft
+from gateway.coordination.draft import MERGE, Draft
+from gateway.coordination.rules import registry
 from gateway.coordination.rules.declaration import default_steps, next_step
 from gateway.coordination.rules.registry import BY_ID, RULES, Catalogue
+from gateway.coordination.rules.signs import SIGNS
+from scripts.event_catalogue import EVENT_TYPES
 from tests.gateway.coordination.rules.conftest import Bench
 from tests.gateway.coordination.rules.test_random_sequences import ALL, AllFamilies, day
 
@@ -84,6 +89,22 @@ def test_a_rule_that_hears_something_says_which_transitions_or_records() -> None
     for rule in RULES:
         records = {kind for kind in rule.hears or () if not isinstance(kind, str)}
         assert records <= set(rule.watches), f"{rule.id} hears of records that it does not watch"
+
+
+def test_what_a_rule_hears_is_said_by_transitions_events_or_signs() -> None:
+    said = set(re.findall(r"[a-z-]+", transitions.__doc__ or "")) | {event.type for event in EVENT_TYPES} | SIGNS | {MERGE}
+    for rule in RULES:
+        words = {kind for kind in rule.hears or () if isinstance(kind, str)}
+        assert words <= said, f"{rule.id} hears of something that nobody says"
+
+
+def test_rules_are_kept_for_so_many_sets_of_news_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry, "_MOST_HEARD", 2)
+    catalogue, settings_ = Catalogue(RULES), CoordinationSettings()
+    alone = [catalogue.hearing(settings_, {sign}) for sign in sorted(SIGNS)]
+    assert alone == [Catalogue(RULES).hearing(settings_, {sign}) for sign in sorted(SIGNS)]
+    assert len(set(alone)) > 2
+    assert catalogue.hearing(CoordinationSettings(enabled_rules=ALL), set()) > catalogue.hearing(settings_, set())
 
 
 @settings(max_examples=50, deadline=None)
