@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime
 from hashlib import blake2b
@@ -13,7 +14,7 @@ import msgspec
 from gateway.compute.answering import ApplicationAnswers, Outcome
 from gateway.compute.protocol import Configure
 from gateway.coordination.changes import Cause, Changes, Emitted, Outgoing
-from gateway.coordination.keys import key_of
+from gateway.coordination.keys import Key, key_of
 from gateway.coordination.records import (
     Appointment,
     Authorization,
@@ -54,7 +55,7 @@ class _Part:
     """What one work item adds, until it is known that the item did not fail."""
 
     def __init__(self) -> None:
-        self.records: dict[tuple[type[Record], tuple[str, ...]], Record] = {}
+        self.records: defaultdict[type[Record], dict[Key, Record]] = defaultdict(dict)
         self.deleted_timers: list[str] = []
         self.appended: dict[str, list[Any]] = {}
         self.events: list[EventRow] = []
@@ -91,11 +92,12 @@ class Collector:
 
     def keep(self) -> None:
         kept, part = self._kept, self._part
-        kept.records.update(part.records)
+        for kind, records in part.records.items():
+            kept.records[kind].update(records)
         for timer_id in part.deleted_timers:
-            kept.records.pop((Timer, (timer_id,)), None)
-        set_again = {key[0] for kind, key in part.records if kind is Timer}
-        kept.deleted_timers = [t for t in kept.deleted_timers if t not in set_again]
+            kept.records.get(Timer, {}).pop(timer_id, None)
+        if kept.deleted_timers:
+            kept.deleted_timers = [one for one in kept.deleted_timers if one not in part.records.get(Timer, ())]
         kept.deleted_timers.extend(part.deleted_timers)
         for table, rows in part.appended.items():
             kept.appended.setdefault(table, []).extend(rows)
@@ -218,7 +220,7 @@ class Collector:
             self.recorded[channel] = recorded_at
 
     def upsert(self, record: Record) -> None:
-        self._part.records[type(record), key_of(record)] = record
+        self._part.records[type(record)][key_of(record)] = record
 
     def add(self, changes: Changes, cause: Cause, trigger: str, scope: Scope) -> None:
         part = self._part
@@ -277,9 +279,9 @@ class Collector:
     def writes(self) -> WriteSet:
         self.keep()
         kept = self._kept
-        rows: dict[str, list[Any]] = {}
-        for (kind, _), record in kept.records.items():
-            rows.setdefault(TABLES[kind], []).append(record)
+        rows: dict[str, list[Any]] = {
+            TABLES[kind]: list(records.values()) for kind, records in kept.records.items() if records
+        }
         return WriteSet(
             rows=rows,
             deleted_timers=kept.deleted_timers,

@@ -98,6 +98,6 @@ def _wake(draft: Draft, fired: TimerFired) -> None:
         return
     event = discharge_implied(draft, timer)
     if event is not None:
-        draft.stimulus = event
+        draft.hear(event)
         draft.flags.append("implied")
         _hear(draft)

@@ -7,6 +7,7 @@ place as well, so that the next stimulus of the same batch sees it: callers that
 
 from __future__ import annotations
 
+from collections import defaultdict
 from datetime import datetime, timedelta
 from typing import TypeVar, cast
 from zoneinfo import ZoneInfo
@@ -24,18 +25,12 @@ from gateway.coordination.changes import (
     Outgoing,
     RuleFailure,
     Stimulus,
+    TimerFired,
 )
-from gateway.coordination.keys import AGGREGATES, key_of
+from gateway.coordination.keys import AGGREGATES, KEYS, TABLES, Key, Stateful, name_of
 from gateway.coordination.records import (
-    Appointment,
-    Authorization,
-    Coverage,
-    Encounter,
-    EncounterLocation,
-    Inquiry,
     Merge,
     Patient,
-    PatientIdentifier,
     Record,
     Task,
     TaskChange,
@@ -47,19 +42,6 @@ from mappings.events import CanonicalEvent
 
 R = TypeVar("R", bound=Record)
 MERGE = "merge-journalled"
-Stateful = (Patient, Encounter, Appointment, Coverage, Authorization, Task, Inquiry)
-
-
-_TABLES: dict[type[Record], str] = {
-    Encounter: "encounters",
-    Appointment: "appointments",
-    Coverage: "coverages",
-    Authorization: "authorizations",
-    Task: "tasks",
-    Inquiry: "inquiries",
-    Timer: "timers",
-}
-"""Records that a scope holds by their one id."""
 
 
 class Draft:
@@ -69,9 +51,10 @@ class Draft:
         self, scope: Scope, stimulus: Stimulus, cause: Cause, now: datetime, settings: CoordinationSettings, ids: Ids
     ) -> None:
         self.scope = scope
-        self.stimulus = stimulus
+        self.subject = cast(PatientScope, scope.subject)  # the patient concerned: created before any rule runs
         self.cause = cause
         self.now = now
+        self.hear(stimulus)
         self.settings = settings
         self.ids = ids
         self.emitted: list[Emitted] = []
@@ -84,7 +67,7 @@ class Draft:
         self.late = False  # the message is older than what was already applied (domain reference 2.5)
         self.flags: list[str] = []
         self.considered: list[Considered] | None = None  # filled when somebody asks what each rule made of it
-        self._dirty: dict[type[Record], dict[tuple[str, ...], Record]] = {}
+        self._dirty: defaultdict[type[Record], dict[Key, Record]] = defaultdict(dict)
         self._deleted_timers: list[str] = []
         self._task_changes: list[TaskChange] = []
         self._merges: list[Merge] = []
@@ -92,22 +75,17 @@ class Draft:
 
     # -- reading ---------------------------------------------------------------------------------------------------
 
-    @property
-    def event(self) -> CanonicalEvent:
-        """The stimulus, when it is a message's event."""
-        assert isinstance(self.stimulus, CanonicalEvent)
-        return self.stimulus
-
-    @property
-    def by_message(self) -> bool:
-        """Whether the stimulus is a message's event."""
-        return isinstance(self.stimulus, CanonicalEvent)
-
-    @property
-    def subject(self) -> PatientScope:
-        """The patient concerned; transitions create him before any rule runs."""
-        assert self.scope.subject is not None
-        return self.scope.subject
+    def hear(self, stimulus: Stimulus) -> None:
+        """Take this for the stimulus: in the beginning, and when a timer turns out to mean an event."""
+        self.stimulus = stimulus
+        self.by_message = isinstance(stimulus, CanonicalEvent)  # whether the stimulus is a message's event
+        self.event = cast(CanonicalEvent, stimulus if self.by_message else None)  # the stimulus, then
+        if isinstance(stimulus, CanonicalEvent):
+            self.recorded_at, self.occurred_at = stimulus.recorded_at, stimulus.occurred_at
+        elif isinstance(stimulus, TimerFired):
+            self.recorded_at, self.occurred_at = self.now, stimulus.timer.fire_at
+        else:
+            self.recorded_at = self.occurred_at = self.now
 
     @property
     def makes_tasks(self) -> bool:
@@ -173,36 +151,31 @@ class Draft:
 
     def new_patient(self, patient: Patient) -> PatientScope:
         """Make `patient` the subject."""
-        self.scope.subject = PatientScope(patient=patient)
-        self._changed(patient)
-        return self.scope.subject
+        self.take_subject(PatientScope(patient=patient))
+        self.put(patient)
+        return self.subject
+
+    def take_subject(self, home: PatientScope) -> None:
+        """From here on this is the patient concerned."""
+        self.scope.subject = self.subject = home
 
     def put(self, record: Record, of: PatientScope | None = None) -> None:
         """Add a new record to the patient's state (`of`: another patient of the scope)."""
-        home = of or self.subject
-        kind = type(record)
+        home, kind = of or self.subject, type(record)
+        key = KEYS[kind](record)
         if kind is Patient:
             home.patient = cast(Patient, record)
-        elif (table := _TABLES.get(kind)) is not None:
-            getattr(home, table)[key_of(record)[0]] = record
-        elif isinstance(record, PatientIdentifier):
-            home.identifiers[record.authority, record.value] = record
-        elif isinstance(record, EncounterLocation):
-            home.locations[record.encounter_id, record.sequence] = record
         else:
-            raise TypeError(f"{kind.__name__} is not state")
-        self._changed(record)
-
-    def _changed(self, record: Record) -> None:
-        self._dirty.setdefault(type(record), {})[key_of(record)] = record
+            getattr(home, TABLES[kind])[key] = record
+        self._dirty[kind][key] = record
 
     def update(self, record: R, of: PatientScope | None = None, **fields: object) -> R:
         """Replace fields of a state record.  Returns it unchanged when nothing differs, else the next revision."""
         changed = {name: value for name, value in fields.items() if getattr(record, name) != value}
         if not changed:
             return record
-        if isinstance(record, Stateful):
-            changed["revision"] = record.revision + 1
+        if type(record) in AGGREGATES:  # the others count no revisions
+            changed["revision"] = cast(Stateful, record).revision + 1
             changed["updated_at"] = self.now
         fresh = msgspec.structs.replace(record, **changed)
         self.put(fresh, of)
@@ -211,7 +184,7 @@ class Draft:
     def transition(
         self,
         kind: str,
-        record: Record,
+        record: Stateful,
         old: str | None,
         new: str | None,
         *,
@@ -219,11 +192,10 @@ class Draft:
         patient_id: str | None = None,
     ) -> Transition:
         """Log that `record` went from `old` to `new`."""
-        aggregate, id_field = AGGREGATES[type(record)]
-        aggregate_id = str(getattr(record, id_field))
+        aggregate, aggregate_id = name_of(record)
         entry = Transition(
             transition_id=self.ids.new("trn", f"{kind}|{aggregate_id}|{old}|{new}"),
-            facility_id=str(getattr(record, "facility_id")),  # noqa: B009 - Record has no such field, its kinds do
+            facility_id=record.facility_id,
             patient_id=patient_id or self.subject.patient.patient_id,
             kind=kind,
             aggregate=aggregate,
@@ -239,64 +211,40 @@ class Draft:
         self.happened.add(kind)
         return entry
 
-    @property
-    def recorded_at(self) -> datetime:
-        """When the message was recorded at its sender; of timers and commands: now."""
-        return self.stimulus.recorded_at if isinstance(self.stimulus, CanonicalEvent) else self.now
-
-    @property
-    def occurred_at(self) -> datetime:
-        """When the stimulus happened in the world: an event's effective time, a timer's fire_at, a command's now."""
-        if isinstance(self.stimulus, CanonicalEvent):
-            return self.stimulus.occurred_at
-        timer = getattr(self.stimulus, "timer", None)
-        return timer.fire_at if isinstance(timer, Timer) else self.now
-
     def emit(
         self,
         type_: str,
-        record: Record,
+        record: Stateful,
         data: dict[str, JSON],
         *,
         changes: list[dict[str, JSON]] | None = None,
         occurred_at: datetime | None = None,
     ) -> Emitted:
         """Publish a canonical event about `record` (domain reference 7.2)."""
-        aggregate, id_field = AGGREGATES[type(record)]
-        aggregate_id = str(getattr(record, id_field))
-        patient = self._patient_of(record)
+        aggregate, aggregate_id = name_of(record)
+        home = self.subject
+        if record.patient_id != home.patient.patient_id:  # another patient's of the scope
+            home = self.scope.others.get(record.patient_id, home)
+        patient = home.patient
         event = Emitted(
             event_id=self.ids.new("evt", f"{type_}|{aggregate_id}"),
             type=type_,
-            facility_id=str(getattr(record, "facility_id")),  # noqa: B009
+            facility_id=record.facility_id,
             patient_id=patient.patient_id,
             aggregate=aggregate,
             aggregate_id=aggregate_id,
-            revision=int(getattr(record, "revision")),  # noqa: B009
+            revision=record.revision,
             occurred_at=occurred_at or self.occurred_at,
             recorded_at=self.recorded_at,
             data=data,
             changes=changes or [],
-            flags=[*self.flags, *(["replayed"] if self.cause.replayed else [])],
-            restricted=patient.restricted or self._restricted(record),
-            site=self.stimulus.site if isinstance(self.stimulus, CanonicalEvent) else {},
+            flags=[*self.flags, "replayed"] if self.cause.replayed else self.flags.copy(),
+            restricted=patient.restricted or _is_restricted(record, home),
+            site=self.event.site if self.by_message else {},
         )
         self.emitted.append(event)
         self.happened.add(type_)
         return event
-
-    def _patient_of(self, record: Record) -> Patient:
-        """Whose event it is: the subject's, unless the record is another patient's of the scope."""
-        subject = self.subject.patient
-        owner = getattr(record, "patient_id", subject.patient_id)
-        home = self.scope.others.get(owner) if owner != subject.patient_id else None
-        return home.patient if home is not None else subject
-
-    def _restricted(self, record: Record) -> bool:
-        """Marked itself (PV1-16, PV2-22, DG1-18), or part of a stay that is."""
-        home = self.scope.others.get(getattr(record, "patient_id", ""), self.subject)
-        stay = home.encounters.get(getattr(record, "encounter_id", None) or "")
-        return bool(getattr(record, "restricted", False)) or (stay is not None and stay.restricted)
 
     def emit_apart(self, type_: str, kind: str, name: str, data: dict[str, JSON]) -> Emitted:
         """Publish an event that is no patient's, about the place or resource `name` of the event's facility.  Its id is
@@ -312,7 +260,7 @@ class Draft:
             occurred_at=self.occurred_at,
             recorded_at=self.event.recorded_at,
             data=data,
-            flags=[*self.flags, *(["replayed"] if self.cause.replayed else [])],
+            flags=[*self.flags, "replayed"] if self.cause.replayed else self.flags.copy(),
         )
         self.emitted.append(event)
         return event
@@ -336,7 +284,8 @@ class Draft:
     def clear_timer(self, timer: Timer, of: PatientScope | None = None) -> None:
         home = of or self.subject
         if home.timers.pop(timer.timer_id, None) is not None:
-            self._dirty.get(Timer, {}).pop((timer.timer_id,), None)
+            if Timer in self._dirty:
+                self._dirty[Timer].pop(timer.timer_id, None)
             self._deleted_timers.append(timer.timer_id)
 
     def forget_timer(self, timer: Timer) -> None:
@@ -393,6 +342,12 @@ class Draft:
             outcome=self.outcome,
             reason=self.reason,
         )
+
+
+def _is_restricted(record: Stateful, home: PatientScope) -> bool:
+    """Marked itself (PV1-16, PV2-22, DG1-18), or part of a stay that is."""
+    stay = home.encounters.get(getattr(record, "encounter_id", None) or "")
+    return bool(getattr(record, "restricted", False)) or (stay is not None and stay.restricted)
 
 
 def hours(count: float) -> timedelta:

@@ -1,7 +1,8 @@
-"""What names a state record: its kind in events, and its primary key."""
+"""What names a state record: its kind in events, the table of its scope that holds it, and its primary key."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from operator import attrgetter
 
 from gateway.coordination.records import (
@@ -18,6 +19,11 @@ from gateway.coordination.records import (
     Timer,
 )
 
+Stateful = Patient | Encounter | Appointment | Coverage | Authorization | Task | Inquiry
+"""Records that have an id, a revision and events of their own."""
+
+Key = str | tuple[str, ...] | tuple[str, int]
+
 AGGREGATES: dict[type[Record], tuple[str, str]] = {
     Patient: ("patient", "patient_id"),
     Encounter: ("encounter", "encounter_id"),
@@ -28,15 +34,34 @@ AGGREGATES: dict[type[Record], tuple[str, str]] = {
     Inquiry: ("inquiry", "inquiry_id"),
 }
 
-_ID_OF = {record: attrgetter(field) for record, (_, field) in AGGREGATES.items()} | {Timer: attrgetter("timer_id")}
+KEYS: dict[type[Record], Callable[[Record], Key]] = {
+    **{record: attrgetter(field) for record, (_, field) in AGGREGATES.items()},
+    Timer: attrgetter("timer_id"),
+    PatientIdentifier: attrgetter("authority", "value"),
+    EncounterLocation: attrgetter("encounter_id", "sequence"),
+}
+"""The primary key of each state record: its id, or the columns of a composed key."""
+
+TABLES: dict[type[Record], str] = {
+    Encounter: "encounters",
+    Appointment: "appointments",
+    Coverage: "coverages",
+    Authorization: "authorizations",
+    Task: "tasks",
+    Inquiry: "inquiries",
+    Timer: "timers",
+    PatientIdentifier: "identifiers",
+    EncounterLocation: "locations",
+}
+"""The table of a patient's scope that holds a record under its key."""
 
 
-def key_of(record: Record) -> tuple[str, ...]:
-    """Primary key of a state record, as text."""
-    id_of = _ID_OF.get(type(record))
-    if id_of is not None:
-        return (id_of(record),)
-    if isinstance(record, PatientIdentifier):
-        return (record.authority, record.value)
-    assert isinstance(record, EncounterLocation)
-    return (record.encounter_id, str(record.sequence))
+def key_of(record: Record) -> Key:
+    """Primary key of a state record."""
+    return KEYS[type(record)](record)
+
+
+def name_of(record: Stateful) -> tuple[str, str]:
+    """Its kind in events, and its id."""
+    kind = type(record)
+    return AGGREGATES[kind][0], str(KEYS[kind](record))

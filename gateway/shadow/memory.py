@@ -10,7 +10,7 @@ from typing import Any
 
 from gateway.compute.collect import TABLES
 from gateway.compute.protocol import StateRows
-from gateway.coordination.keys import key_of
+from gateway.coordination.keys import Key, key_of
 from gateway.coordination.records import (
     Appointment,
     Authorization,
@@ -26,7 +26,7 @@ from gateway.coordination.records import (
 from gateway.coordination.transitions.keyed_set import keyed_set
 from gateway.store.ports import PATIENTS_AT_ONCE, LoadRequest, ScheduleQuery, WriteSet
 
-Key = tuple[type[Record], tuple[str, ...]]
+Named = tuple[type[Record], Key]
 
 _TABLE_OF = {name: kind for kind, name in TABLES.items()}
 
@@ -36,8 +36,10 @@ class Memory:
 
     def __init__(self) -> None:
         self.tasks: dict[str, Task] = {}
-        self._records: dict[str, dict[Key, Record]] = defaultdict(dict)  # patient id, or of a location its encounter's
-        self._home: dict[Key, str] = {}
+        self._records: dict[str, dict[Named, Record]] = defaultdict(
+            dict
+        )  # by patient, locations by encounter
+        self._home: dict[Named, str] = {}
         self._identifiers: dict[tuple[str, str], str] = {}
         self._members: dict[str, set[str]] = defaultdict(set)
         self._traces: dict[str, set[str]] = defaultdict(set)
@@ -86,7 +88,7 @@ class Memory:
             if patient_id in found:
                 continue
             found[patient_id] = None
-            patient = self._records.get(patient_id, {}).get((Patient, (patient_id,)))
+            patient = self._records.get(patient_id, {}).get((Patient, patient_id))
             if isinstance(patient, Patient) and patient.merged_into is not None:
                 waiting.append(patient.merged_into)
         return list(found)
@@ -108,7 +110,7 @@ class Memory:
     def drop_timer(self, timer_id: str) -> None:
         timer = self._timers.pop(timer_id, None)
         if timer is not None:
-            self._forget((Timer, (timer_id,)))
+            self._forget((Timer, timer_id))
 
     def patient_named(self, authority: str, value: str) -> str | None:
         """The surviving patient of an identifier."""
@@ -158,7 +160,7 @@ class Memory:
             case _:
                 pass
 
-    def _forget(self, key: Key) -> None:
+    def _forget(self, key: Named) -> None:
         home = self._home.pop(key, None)
         if home is not None:
             self._records[home].pop(key, None)

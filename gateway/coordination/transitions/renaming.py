@@ -25,7 +25,7 @@ def rename_patient(draft: Draft) -> None:
         draft.transition("identity-conflict", draft.subject.patient, None, other.patient.patient_id)
         return
     if other is not None:
-        draft.scope.subject = draft.scope.others.pop(other.patient.patient_id)
+        draft.take_subject(draft.scope.others.pop(other.patient.patient_id))
     if know_patient(draft) is None:
         return
     home = draft.subject
