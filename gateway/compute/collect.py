@@ -112,7 +112,6 @@ class Collector:
             _hear(kept.payers, word)
         for channel, count in part.received.items():
             kept.received[channel] = kept.received.get(channel, 0) + count
-        self._part = _Part()
 
     # -- what items add ----------------------------------------------------------------------------------------------
 
@@ -277,7 +276,6 @@ class Collector:
     # -- the result --------------------------------------------------------------------------------------------------
 
     def writes(self) -> WriteSet:
-        self.keep()
         kept = self._kept
         rows: dict[str, list[Any]] = {
             TABLES[kind]: list(records.values()) for kind, records in kept.records.items() if records

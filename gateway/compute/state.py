@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gateway.compute.protocol import StateRows
 from gateway.compute.unmatched import NOBODY, nobody
-from gateway.coordination.records import Patient, PatientIdentifier
+from gateway.coordination.records import PatientIdentifier
 from gateway.coordination.scope import PatientScope, Scope
 from mappings.events import CanonicalEvent, PatientFacts
 from mappings.profile import FeedProfile
@@ -114,9 +114,3 @@ class State:
                 continue
             self.patients[home.patient.patient_id] = home
             self.identifiers.update(home.identifiers)
-
-
-def lanes_of_patient(patient: Patient) -> tuple[int, ...]:
-    """Lanes stored with the patient: of every identifier ever merged into him (limits of lanes, rule 2)."""
-    text = patient.lanes_json
-    return tuple(int(lane) for lane in text[1:-1].split(",")) if len(text) > 2 else ()

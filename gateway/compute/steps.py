@@ -27,11 +27,11 @@ from gateway.compute.protocol import (
     ReadDone,
 )
 from gateway.compute.schedule import send_out, slot_keys
-from gateway.compute.state import State, lanes_of_patient
+from gateway.compute.state import State
 from gateway.compute.unmatched import NOBODY, close_unmatched, open_unmatched
 from gateway.coordination.changes import Cause, Considered, CoordinationSettings, TimerFired
 from gateway.coordination.decide import decide
-from gateway.coordination.scope import PatientScope, Scope
+from gateway.coordination.scope import PatientScope, Scope, lanes_of_patient
 from gateway.lanes import feed_lane
 from gateway.store.ports import LoadRequest, WorkItem
 from mappings import registry
@@ -164,6 +164,7 @@ class Steps:
                 done.append(self._decide_item(item, state, collector, request))
             except Exception as error:  # one item's failure ends the batch before it: its scope may be half changed
                 done.append(self._fail(item.work, collector, place_of(error)))
+                collector.keep()
                 break
             collector.keep()
         self._mark(0)

@@ -30,6 +30,10 @@ class Site(msgspec.Struct, frozen=True):
     calendar: str = "us-federal"
 
 
+site_in = lru_cache(maxsize=1024)(Site)
+"""The site of a zone and a calendar, made once."""
+
+
 @lru_cache(maxsize=256)
 def holidays_of(calendar: str, year: int) -> frozenset[date]:
     """Days off of one year, observed ones included.  Raises NotImplementedError for a calendar nobody knows."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import TypeVar, cast
 from zoneinfo import ZoneInfo
 
@@ -350,6 +351,7 @@ def _is_restricted(record: Stateful, home: PatientScope) -> bool:
     return bool(getattr(record, "restricted", False)) or (stay is not None and stay.restricted)
 
 
+@lru_cache(maxsize=256)
 def hours(count: float) -> timedelta:
     """Elapsed clock hours (H in the domain reference)."""
     return timedelta(hours=count)

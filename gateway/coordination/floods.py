@@ -71,7 +71,8 @@ def release(draft: Draft, home: PatientScope, *, first: bool = False) -> None:
 
 
 def held_of(home: PatientScope) -> list[Held]:
-    return msgspec.json.decode(home.patient.held_json, type=list[Held])
+    text = home.patient.held_json
+    return [] if text == "[]" else msgspec.json.decode(text, type=list[Held])
 
 
 def _may_wait(draft: Draft) -> bool:

@@ -55,6 +55,12 @@ class PatientScope(msgspec.Struct, kw_only=True):
         return self.tasks.by_key(task_key)
 
 
+def lanes_of_patient(patient: Patient) -> tuple[int, ...]:
+    """Lanes stored with the patient: of every identifier ever merged into him (limits of lanes, rule 2)."""
+    text = patient.lanes_json
+    return tuple(map(int, text[1:-1].split(","))) if len(text) > 2 else ()
+
+
 class Scope(msgspec.Struct, kw_only=True):
     """The patients an event concerns.  `subject` is the patient the event is about (for a merge: the survivor);
     None when the event names a patient not known yet.  `others` holds the prior patients of an identity event."""

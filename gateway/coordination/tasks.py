@@ -15,6 +15,7 @@ import msgspec
 from gateway.coordination.changes import JSON
 from gateway.coordination.draft import Draft
 from gateway.coordination.records import Task, Timer
+from gateway.coordination.scope import lanes_of_patient
 
 PRIORITIES = ("routine", "urgent", "asap", "stat")
 RETRACTED = "retracted"
@@ -67,15 +68,14 @@ def instances(draft: Draft, key: str) -> list[Task]:
     return sorted(draft.subject.tasks.instances(key), key=lambda task: _instance_number(task, key))
 
 
-def next_key(draft: Draft, key: str) -> str:
-    """The key of the next instance."""
-    before = newest(draft, key)
+def next_key(key: str, before: Task | None) -> str:
+    """The key of the next instance; `before`: the newest one."""
     return f"{key}|{_instance_number(before, key) + 1}" if before else key
 
 
 def newest(draft: Draft, key: str) -> Task | None:
-    found = instances(draft, key)
-    return found[-1] if found else None
+    found = draft.subject.tasks.instances(key)
+    return max(found, key=lambda task: _instance_number(task, key)) if found else None
 
 
 def was_retracted(task: Task | None) -> bool:
@@ -98,7 +98,7 @@ def open_task(draft: Draft, opening: Opening) -> Task | None:
         return None
     if draft.late and opening.due_at < draft.now - _PAST_DUE:
         priority = "urgent"
-    key = next_key(draft, opening.key)
+    key = next_key(opening.key, before)
     task = Task(
         task_id=draft.ids.new("tsk", key),
         facility_id=opening.facility_id,
@@ -237,8 +237,7 @@ def wake(draft: Draft, timer: Timer) -> None:
 
 def lane_of(draft: Draft) -> int:
     """The lane in which a timer of this patient fires: his first, else the one of the stimulus."""
-    lanes = msgspec.json.decode(draft.subject.patient.lanes_json, type=list[int])
-    return (lanes or list(draft.cause.lanes) or [0])[0]
+    return (lanes_of_patient(draft.subject.patient) or draft.cause.lanes or (0,))[0]
 
 
 def first_checklist(texts: Sequence[str]) -> str:
@@ -284,6 +283,7 @@ def tell(
 def task_data(task: Task) -> dict[str, JSON]:
     """The task as the bus shows it."""
     data: dict[str, JSON] = msgspec.to_builtins(msgspec.structs.asdict(task))
-    for name in ("evidence", "checklist"):
-        data[name] = msgspec.json.decode(str(data.pop(f"{name}_json")))
+    data["evidence"] = msgspec.json.decode(str(data.pop("evidence_json")))
+    checklist = str(data.pop("checklist_json"))
+    data["checklist"] = [] if checklist == "[]" else msgspec.json.decode(checklist)
     return data

@@ -36,9 +36,7 @@ class Memory:
 
     def __init__(self) -> None:
         self.tasks: dict[str, Task] = {}
-        self._records: dict[str, dict[Named, Record]] = defaultdict(
-            dict
-        )  # by patient, locations by encounter
+        self._records: dict[str, dict[Named, Record]] = defaultdict(dict)  # by patient, locations by encounter
         self._home: dict[Named, str] = {}
         self._identifiers: dict[tuple[str, str], str] = {}
         self._members: dict[str, set[str]] = defaultdict(set)

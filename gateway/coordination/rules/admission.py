@@ -48,7 +48,7 @@ _AWAITING = "awaiting-payer"
 def look_no_auth(draft: Draft) -> None:
     stays = {stay.encounter_id: stay for stay in stays_of_rule(draft, NO_AUTH, "admitted", "conversion-reverted")}
     arrived = any(coverage.revision == 1 for coverage in draft.touched(Coverage))
-    if arrived or any(row.kind == "coverage-changed" for row in draft.transitions):
+    if arrived or "coverage-changed" in draft.happened:
         stays |= {stay.encounter_id: stay for stay in draft.subject.encounters.values() if stay.status == "inpatient"}
     for stay in stays.values():
         for task in draft.subject.tasks.open_of(NO_AUTH.id):
@@ -180,7 +180,7 @@ def no_auth_steps(draft: Draft, task: Task) -> Iterable[Step]:
 
 
 def look_readmission(draft: Draft) -> None:
-    came_late = any(row.kind == "discharged" for row in draft.transitions)
+    came_late = "discharged" in draft.happened
     for stay in draft.subject.encounters.values():
         if stay.status != "inpatient" or stay.inpatient_at is None or stay.newborn:
             continue

@@ -18,7 +18,7 @@ from typing import Any
 
 import msgspec
 
-from gateway.coordination.calendar import Site, within_business_days
+from gateway.coordination.calendar import Site, site_in, within_business_days
 from gateway.coordination.changes import CoordinationSettings, TimerFired
 from gateway.coordination.draft import Draft, hours
 from gateway.coordination.records import Record, Task, Timer
@@ -312,7 +312,7 @@ def lead_step(draft: Draft, task: Task) -> Step:
 
 
 def site_of(draft: Draft, facility_id: str) -> Site:
-    return Site(draft.zone(facility_id), draft.calendar(facility_id))
+    return site_in(draft.zone(facility_id), draft.calendar(facility_id))
 
 
 def counted_back(wished: datetime, now: datetime, priority: str) -> tuple[datetime, str]:
@@ -334,11 +334,8 @@ _FOCUS_IDS = ("encounter_id", "appointment_id", "coverage_id", "authorization_id
 
 def timers_of(draft: Draft, rule: Rule, **ids: str | None) -> list[Timer]:
     """The rule's pending timers about these ids (`encounter_id=...`, `kind=...`)."""
-    return [
-        timer
-        for timer in draft.subject.timers.of_rule(rule.id)
-        if all(getattr(timer, name) == value for name, value in ids.items())
-    ]
+    held = draft.subject.timers.of_rule(rule.id)
+    return [timer for timer in held if all(getattr(timer, name) == value for name, value in ids.items())]
 
 
 def set_check(draft: Draft, rule: Rule, focus: Focus, kind: str, cycle: str, fire_at: datetime) -> None:
@@ -348,10 +345,10 @@ def set_check(draft: Draft, rule: Rule, focus: Focus, kind: str, cycle: str, fir
             if timer.fire_at != fire_at:
                 draft.set_timer(msgspec.structs.replace(timer, fire_at=fire_at))
             return
-    about = "|".join((rule.id, kind, cycle, *(getattr(focus, name) or "" for name in _FOCUS_IDS)))
+    stay, visit, coverage, grant = (getattr(focus, name) or "" for name in _FOCUS_IDS)
     draft.set_timer(
         Timer(
-            timer_id=draft.ids.new("tmr", about),
+            timer_id=draft.ids.new("tmr", f"{rule.id}|{kind}|{cycle}|{stay}|{visit}|{coverage}|{grant}"),
             facility_id=focus.facility_id,
             patient_id=draft.subject.patient.patient_id,
             lane=lane_of(draft),

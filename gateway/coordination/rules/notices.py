@@ -37,7 +37,7 @@ _MOON_OWED_AFTER = timedelta(hours=24)
 
 def medicare_of(draft: Draft, stay: Encounter) -> str | None:
     """The plan type of Medicare or Medicare Advantage on file (IN1-15, EB04); None when there is none."""
-    wanted = set(numbers_of(draft, stay).medicare_plan_types)
+    wanted = numbers_of(draft, stay).medicare_plan_types
     for row in draft.subject.coverages.values():
         if row.active:
             for said in (row.plan_type, row.insurance_type):

@@ -35,6 +35,8 @@ FARTHEST_FOLLOW_UP = 92
 
 def happened(draft: Draft, kind: str, record_id: str) -> Transition | None:
     """The transition of this kind that the stimulus caused on the record."""
+    if kind not in draft.happened:
+        return None
     return next((row for row in draft.transitions if row.kind == kind and row.aggregate_id == record_id), None)
 
 
@@ -115,6 +117,8 @@ def coming_category(stay: Encounter) -> str | None:
 def stays_with(draft: Draft, *kinds: str) -> list[Encounter]:
     """The stays with one of these transitions now, each once; when a death is taken back, also those that a discharge
     ended in the meantime."""
+    if draft.happened.isdisjoint(kinds) and not life_returned(draft):
+        return []
     ids = {row.aggregate_id: None for row in draft.transitions if row.kind in kinds}
     if "discharged" in kinds and life_returned(draft):
         ids |= {stay.encounter_id: None for stay in draft.subject.encounters.values() if stay.discharged_at}
@@ -123,7 +127,7 @@ def stays_with(draft: Draft, *kinds: str) -> list[Encounter]:
 
 def life_returned(draft: Draft) -> bool:
     """A death turned out to be an error: what it kept away is looked at again."""
-    return any(row.kind == "death-withdrawn" for row in draft.transitions)
+    return "death-withdrawn" in draft.happened
 
 
 def in_bed_at(stay: Encounter, moment: datetime) -> bool:

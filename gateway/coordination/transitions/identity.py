@@ -10,7 +10,7 @@ from gateway.coordination.changes import JSON
 from gateway.coordination.draft import Draft
 from gateway.coordination.records import Merge, Patient, PatientIdentifier, Record, Task
 from gateway.coordination.scope import PatientScope
-from gateway.coordination.tasks import next_key, task_data, tell, was_retracted
+from gateway.coordination.tasks import newest, next_key, task_data, tell, was_retracted
 from gateway.coordination.transitions.difference import encoded
 from gateway.coordination.transitions.patient import demographics, know_patient, note_death
 from mappings.events import Identifier, PatientFacts
@@ -147,7 +147,10 @@ def _move_tasks(draft: Draft, prior: PatientScope, survivor: PatientScope, moved
         key = task.task_key.replace(old_id, new_id)
         twin = ours.get(key)
         if twin is not None and was_retracted(twin) and task.open:
-            key, twin = next_key(draft, key), None  # ours was withdrawn: theirs is the next instance, not a copy
+            key, twin = (
+                next_key(key, newest(draft, key)),
+                None,
+            )  # ours was withdrawn: theirs is the next, no copy
         if twin is None:
             fresh = draft.update(task, survivor, patient_id=new_id, task_key=key)
             if fresh.open:
@@ -166,7 +169,7 @@ def collapse_tasks(draft: Draft, home: PatientScope, tasks: Sequence[Task], old_
         key = task.task_key.replace(old_id, new_id)
         twin = ours.get(key)
         if twin is not None and was_retracted(twin) and task.open:
-            key, twin = next_key(draft, key), None
+            key, twin = next_key(key, newest(draft, key)), None
         if twin is None:
             fresh = draft.update(task, home, encounter_id=new_id, task_key=key)
             if fresh.open:
