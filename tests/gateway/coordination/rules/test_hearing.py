@@ -92,7 +92,9 @@ def test_a_rule_that_hears_something_says_which_transitions_or_records() -> None
 
 
 def test_what_a_rule_hears_is_said_by_transitions_events_or_signs() -> None:
-    said = set(re.findall(r"[a-z-]+", transitions.__doc__ or "")) | {event.type for event in EVENT_TYPES} | SIGNS | {MERGE}
+    said = (
+        set(re.findall(r"[a-z-]+", transitions.__doc__ or "")) | {event.type for event in EVENT_TYPES} | SIGNS | {MERGE}
+    )
     for rule in RULES:
         words = {kind for kind in rule.hears or () if isinstance(kind, str)}
         assert words <= said, f"{rule.id} hears of something that nobody says"
