@@ -90,47 +90,62 @@ def routing_key(type_: str, facility_id: str) -> str:
     return f"{routing_word(family)}.{routing_word(name)}.{routing_word(facility_id)}"
 
 
-def render(event: Emitted, cause: Cause, trigger: str, patient: Patient | None, emitted_at: datetime) -> bytes:
-    """The full form of one event as JSON bytes."""
-    identifiers: tuple[dict[str, str], ...] = ()
-    if patient is not None:
-        identifiers = ({"authority": patient.authority, "value": patient.mrn},)
-    data = CanonicalData(
-        event_id=event.event_id,
-        type=event.type,
-        schema_version=SCHEMA_VERSION,
-        occurred_at=event.occurred_at,
-        recorded_at=event.recorded_at,
-        received_at=cause.received_at,
-        emitted_at=emitted_at,
-        source=_Source(cause.channel, cause.message_id, cause.control_id, trigger),
-        patient=_PatientReference(event.patient_id, identifiers),
-        aggregate=_Aggregate(event.aggregate, event.aggregate_id, event.revision),
-        facility=event.facility_id,
-        correlation_id=cause.message_id,
-        causation_id=cause.message_id,
-        idempotency_key=f"{event.type}|{event.aggregate_id}|{event.revision}",
-        privacy="restricted" if event.restricted else "normal",
-        flags=tuple(event.flags),
-        data=event.data,
-        changes=tuple(event.changes),
-        site=event.site,
-    )
-    return _ENCODER.encode(
-        CloudEvent(
-            specversion="1.0",
-            id=event.event_id,
-            source="/baton/gateway",
-            type=event.type,
-            subject=event.patient_id or event.aggregate_id,
-            time=event.occurred_at,
-            datacontenttype="application/json",
-            dataschema=f"/schemas/{event.type}/{SCHEMA_VERSION}.json",
-            partitionkey=event.patient_id or event.aggregate_id,
-            correlationid=cause.message_id,
-            data=data,
+@lru_cache(maxsize=1024)
+def _schema_of(type_: str) -> str:
+    return f"/schemas/{type_}/{SCHEMA_VERSION}.json"
+
+
+class Rendering:
+    """The full form of the events that one cause gives, as JSON bytes."""
+
+    def __init__(self, cause: Cause, trigger: str, emitted_at: datetime) -> None:
+        self._cause = cause
+        self._emitted_at = emitted_at
+        self._source = _Source(cause.channel, cause.message_id, cause.control_id, trigger)
+        self._of: Patient | None = None  # whom `_identifiers` name
+        self._identifiers: tuple[dict[str, str], ...] = ()
+
+    def render(self, event: Emitted, patient: Patient | None) -> bytes:
+        if patient is not None and patient is not self._of:
+            self._of, self._identifiers = patient, ({"authority": patient.authority, "value": patient.mrn},)
+        event_id, type_, about, cause = event.event_id, event.type, event.patient_id, self._cause
+        data = CanonicalData(
+            event_id=event_id,
+            type=type_,
+            schema_version=SCHEMA_VERSION,
+            occurred_at=event.occurred_at,
+            recorded_at=event.recorded_at,
+            received_at=cause.received_at,
+            emitted_at=self._emitted_at,
+            source=self._source,
+            patient=_PatientReference(about, self._identifiers if patient is not None else ()),
+            aggregate=_Aggregate(event.aggregate, event.aggregate_id, event.revision),
+            facility=event.facility_id,
+            correlation_id=cause.message_id,
+            causation_id=cause.message_id,
+            idempotency_key=f"{type_}|{event.aggregate_id}|{event.revision}",
+            privacy="restricted" if event.restricted else "normal",
+            flags=tuple(event.flags),
+            data=event.data,
+            changes=tuple(event.changes),
+            site=event.site,
         )
-    )
+        about = about or event.aggregate_id
+        return _ENCODER.encode(
+            CloudEvent(
+                specversion="1.0",
+                id=event_id,
+                source="/baton/gateway",
+                type=type_,
+                subject=about,
+                time=event.occurred_at,
+                datacontenttype="application/json",
+                dataschema=_schema_of(type_),
+                partitionkey=about,
+                correlationid=cause.message_id,
+                data=data,
+            )
+        )
 
 
 def to_minimal(body: bytes) -> bytes:

@@ -13,7 +13,7 @@ import msgspec
 
 from gateway.compute.answering import ApplicationAnswers, Outcome
 from gateway.compute.protocol import Configure
-from gateway.coordination.changes import Cause, Changes, Emitted, Outgoing
+from gateway.coordination.changes import Cause, Changes, Outgoing
 from gateway.coordination.keys import Key, key_of
 from gateway.coordination.records import (
     Appointment,
@@ -29,7 +29,7 @@ from gateway.coordination.records import (
     Timer,
 )
 from gateway.coordination.scope import Scope
-from gateway.envelope import render, routing_key
+from gateway.envelope import Rendering, routing_key
 from gateway.store.ports import FURTHER, EventRow, ItemEnd, NewWork, Parked, PayerWord, Reply, WorkItem, WriteSet
 from mappings.events import CanonicalEvent
 from mappings.reading import Reading
@@ -78,7 +78,7 @@ class Collector:
         self.recorded: dict[str, datetime] = {}
         self._configuration = configuration
         self._answers = ApplicationAnswers(configuration.answering, now)
-        self._kept = _Part()
+        self._kept: list[_Part] = []
         self._part = _Part()
 
     def begin(self) -> None:
@@ -91,27 +91,7 @@ class Collector:
         self._part.done = done
 
     def keep(self) -> None:
-        kept, part = self._kept, self._part
-        for kind, records in part.records.items():
-            kept.records[kind].update(records)
-        for timer_id in part.deleted_timers:
-            kept.records.get(Timer, {}).pop(timer_id, None)
-        if kept.deleted_timers:
-            kept.deleted_timers = [one for one in kept.deleted_timers if one not in part.records.get(Timer, ())]
-        kept.deleted_timers.extend(part.deleted_timers)
-        for table, rows in part.appended.items():
-            kept.appended.setdefault(table, []).extend(rows)
-        kept.events.extend(part.events)
-        kept.done.extend(part.done)
-        kept.ends.extend(part.ends)
-        kept.parked.extend(part.parked)
-        kept.new_work.extend(part.new_work)
-        kept.replies.extend(part.replies)
-        kept.appeared.extend(part.appeared)
-        for word in part.payers.values():
-            _hear(kept.payers, word)
-        for channel, count in part.received.items():
-            kept.received[channel] = kept.received.get(channel, 0) + count
+        self._kept.append(self._part)
 
     # -- what items add ----------------------------------------------------------------------------------------------
 
@@ -236,38 +216,13 @@ class Collector:
         self._append("task_changes", changes.task_changes)
         self._append("merges", changes.merges)
         part.replies += (_document(one, cause) for one in changes.documents)
-        patient = scope.subject.patient if scope.subject is not None else None
-        for emitted in changes.emitted:
-            other = scope.others.get(emitted.patient_id)
-            self._event(emitted, cause, trigger, other.patient if other is not None else patient)
+        if changes.emitted:
+            part.events += event_rows(changes, cause, trigger, scope, self.now)
         self.rule_failures.extend((failure.rule_id, failure.error) for failure in changes.failures)
 
     def _append(self, table: str, rows: Sequence[Record]) -> None:
         if rows:
             self._part.appended.setdefault(table, []).extend(rows)
-
-    def _event(self, emitted: Emitted, cause: Cause, trigger: str, patient: Patient | None) -> None:
-        journal_id = _journal_id(cause)
-        self._part.events.append(
-            EventRow(
-                event_id=emitted.event_id,
-                type=emitted.type,
-                facility_id=emitted.facility_id,
-                patient_id=emitted.patient_id,
-                aggregate=emitted.aggregate,
-                aggregate_id=emitted.aggregate_id,
-                revision=emitted.revision,
-                journal_id=journal_id,
-                item=cause.item // 1000,
-                lane=cause.lanes[0] if cause.lanes else 0,
-                routing_key=routing_key(emitted.type, emitted.facility_id),
-                occurred_at=emitted.occurred_at,
-                recorded_at=emitted.recorded_at,
-                emitted_at=self.now,
-                restricted=emitted.restricted,
-                body=render(emitted, cause, trigger, patient, self.now),
-            )
-        )
 
     def _facility(self, channel: str) -> str:
         profile = self._configuration.profiles.get(channel)
@@ -276,24 +231,77 @@ class Collector:
     # -- the result --------------------------------------------------------------------------------------------------
 
     def writes(self) -> WriteSet:
-        kept = self._kept
-        rows: dict[str, list[Any]] = {
-            TABLES[kind]: list(records.values()) for kind, records in kept.records.items() if records
-        }
+        records, deleted_timers = self._last_states()
+        rows: dict[str, list[Any]] = {TABLES[kind]: [*held.values()] for kind, held in records.items() if held}
+        appended: dict[str, list[Any]] = {}
+        received: dict[str, int] = {}
+        payers: dict[str, PayerWord] = {}
+        for part in self._kept:
+            for table, added in part.appended.items():
+                appended.setdefault(table, []).extend(added)
+            for channel, count in part.received.items():
+                received[channel] = received.get(channel, 0) + count
+            for word in part.payers.values():
+                _hear(payers, word)
         return WriteSet(
             rows=rows,
-            deleted_timers=kept.deleted_timers,
-            appended=kept.appended,
-            events=kept.events,
-            done=kept.done,
-            ends=kept.ends,
-            parked=kept.parked,
-            new_work=kept.new_work,
-            replies=kept.replies,
-            received=kept.received,
-            appeared=kept.appeared,
-            payers=list(kept.payers.values()),
+            deleted_timers=deleted_timers,
+            appended=appended,
+            events=[event for part in self._kept for event in part.events],
+            done=[work_id for part in self._kept for work_id in part.done],
+            ends=[end for part in self._kept for end in part.ends],
+            parked=[parked for part in self._kept for parked in part.parked],
+            new_work=[work for part in self._kept for work in part.new_work],
+            replies=[reply for part in self._kept for reply in part.replies],
+            received=received,
+            appeared=[key for part in self._kept for key in part.appeared],
+            payers=list(payers.values()),
         )
+
+    def _last_states(self) -> tuple[dict[type[Record], dict[Key, Record]], list[str]]:
+        """Of each record the last state; timers that are gone in the end."""
+        records: dict[type[Record], dict[Key, Record]] = {}
+        deleted: list[str] = []
+        for part in self._kept:
+            for kind, held in part.records.items():
+                records.setdefault(kind, {}).update(held)
+            for timer_id in part.deleted_timers:
+                records.get(Timer, {}).pop(timer_id, None)
+            if deleted:
+                deleted = [one for one in deleted if one not in part.records.get(Timer, ())]
+            deleted += part.deleted_timers
+        return records, deleted
+
+
+def event_rows(changes: Changes, cause: Cause, trigger: str, scope: Scope, now: datetime) -> list[EventRow]:
+    """The events of one decision as they are stored and leave."""
+    rendering, journal_id, item = Rendering(cause, trigger, now), _journal_id(cause), cause.item // 1000
+    lane = cause.lanes[0] if cause.lanes else 0
+    patient = scope.subject.patient if scope.subject is not None else None
+    rows = []
+    for one in changes.emitted:
+        other = scope.others.get(one.patient_id)
+        rows.append(
+            EventRow(
+                event_id=one.event_id,
+                type=one.type,
+                facility_id=one.facility_id,
+                patient_id=one.patient_id,
+                aggregate=one.aggregate,
+                aggregate_id=one.aggregate_id,
+                revision=one.revision,
+                journal_id=journal_id,
+                item=item,
+                lane=lane,
+                routing_key=routing_key(one.type, one.facility_id),
+                occurred_at=one.occurred_at,
+                recorded_at=one.recorded_at,
+                emitted_at=now,
+                restricted=one.restricted,
+                body=rendering.render(one, other.patient if other is not None else patient),
+            )
+        )
+    return rows
 
 
 def further_item(about: str) -> int:

@@ -83,7 +83,7 @@ def plain(name: str, value: object) -> JSON:
 
 def stamp(at: datetime | None) -> str | None:
     """ISO text in UTC."""
-    return None if at is None else at.isoformat().replace("+00:00", "Z")
+    return None if at is None else str(msgspec.to_builtins(at))
 
 
 def present(data: Mapping[str, JSON]) -> dict[str, JSON]:
