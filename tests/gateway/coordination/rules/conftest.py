@@ -73,7 +73,7 @@ class Bench:
     def know(self, record: Record, **fields: object) -> None:
         """Set fields of a record as an earlier message left them."""
         fresh = msgspec.structs.replace(record, **fields)
-        getattr(self.subject, f"{AGGREGATES[type(record)][0]}s")[key_of(fresh)[0]] = fresh
+        getattr(self.subject, f"{AGGREGATES[type(record)][0]}s")[key_of(fresh)] = fresh
 
     def only(self, table: str) -> Any:
         """The patient's one row of a table, "coverages"."""
