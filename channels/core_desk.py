@@ -10,14 +10,15 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from types import MappingProxyType
 
 from channels.core_answers import Outgoing, Unavailable, answer_with, receipt
+from channels.core_broker import Broker
 from channels.core_partners import CorePartner
 from channels.core_pickup import Mailbox, Pickup
-from channels.core_ports import BATCH, TIMED_OUT, Asked, Asker, Book, Exchange, NotAsked
+from channels.core_ports import TIMED_OUT, Asked, Asker, Book, Exchange, NotAsked
 from channels.offering import offer
 from channels.ports import Intake
 from parsers.core.checking import SUCCESS, EnvelopeError
@@ -26,6 +27,7 @@ from parsers.core.payloads import kind_of, use_of
 from parsers.core.refusal import NO_ANSWER, UNABLE, unable_to_answer
 from parsers.x12.header import find_headers
 from parsers.x12.interchange import read_interchanges
+from parsers.x12.readdressing import Route
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +36,7 @@ _NO_X12 = Outgoing(EnvelopeError("PayloadIllegal", "Payload is no X12 interchang
 
 
 class Desk:
-    """One endpoint's business.  `askers` by channel name; `answer_seconds`: until a real-time answer must be there."""
+    """One endpoint's business.  `answer_seconds`: until a real-time answer must be there; the rest as of Broker."""
 
     def __init__(
         self,
@@ -43,6 +45,7 @@ class Desk:
         book: Book,
         askers: Mapping[str, Asker],
         *,
+        routes: Mapping[str, Sequence[Route]] = MappingProxyType({}),
         clock: Callable[[], datetime],
         answer_seconds: float = 20.0,
     ) -> None:
@@ -50,8 +53,8 @@ class Desk:
         self.mailbox = Mailbox()
         self._intake = intake
         self._book = book
-        self._askers = askers
-        self._pickup = Pickup(name, book)
+        self._broker = Broker(book, askers, routes)
+        self._pickup = Pickup(name, book, self._broker)
         self._clock = clock
         self._answer_seconds = answer_seconds
         self._open: dict[str, asyncio.Future[Outgoing]] = {}
@@ -112,7 +115,7 @@ class Desk:
         if known is not None and known.digest != digest:
             return Outgoing(EnvelopeError("PayloadIDIllegal", "This PayloadID was used for another payload."))
         if known is not None:
-            again = await self._stored(partner, known, kind)
+            again = await self._stored(partner, known, kind, document)
             if again is not None:
                 return again
         journal_id, copy = await self._store(document, f"{partner.name}@{peer}", key)
@@ -124,7 +127,9 @@ class Desk:
         if kind is SUBMIT:
             outgoing = await self._pass_on(partner, envelope, journal_id)
         else:
-            before = await self._real_answer(partner, journal_id) if copy else None  # we ended before this was noted
+            before = (
+                await self._real_answer(partner, journal_id, document) if copy else None
+            )  # we ended before this was noted
             outgoing = before or await self._answer(partner, envelope, made, deadline)
         made.answered_at = self._clock()
         await self._book.note(made)
@@ -133,8 +138,9 @@ class Desk:
     async def _pass_on(self, partner: CorePartner, envelope: Envelope, journal_id: int) -> Outgoing:
         """A batch goes to the channel behind us, if there is one, before its exchange is noted: once in any case."""
         channel = partner.relay_of(envelope.get("ReceiverID"))
-        if channel is not None:
-            await self._book.pass_on(channel, partner.name, journal_id, BATCH, envelope.payload or b"")
+        document = envelope.payload or b""
+        if channel is not None and not await self._broker.submit(channel, partner, document, journal_id):
+            return Outgoing(EnvelopeError("PayloadIllegal", "Payload cannot be passed on with these separators."))
         return receipt(partner, "receipt")
 
     async def _store(self, document: bytes, peer: str, identity: str) -> tuple[int, bool]:
@@ -148,35 +154,33 @@ class Desk:
             return 0, False
         return answer.duplicate_of or answer.journal_id, answer.duplicate_of is not None
 
-    async def _stored(self, partner: CorePartner, known: Exchange, kind: Kind) -> Outgoing | None:
+    async def _stored(self, partner: CorePartner, known: Exchange, kind: Kind, document: bytes) -> Outgoing | None:
         """The answer that a request got before; None: it is to be worked on again."""
         if kind is SUBMIT:
             return receipt(partner, "receipt") if known.answered_at is not None else None
         journal_id = known.request_journal_id or 0
-        real = await self._real_answer(partner, journal_id)
+        real = await self._real_answer(partner, journal_id, document)
         if real is not None:
             return real
         replies = await self._book.replies_to(journal_id)
         return answer_with(partner, replies[-1].body) if replies and known.outcome else None
 
-    async def _real_answer(self, partner: CorePartner, journal_id: int) -> Outgoing | None:
+    async def _real_answer(self, partner: CorePartner, journal_id: int, document: bytes) -> Outgoing | None:
         """What the channel behind us answered to a request, also when that came too late."""
-        real = await self._book.answered(journal_id)
-        if real is None or real.answer_journal_id is None:
-            return None
-        document = await self._book.body(real.answer_journal_id)
-        return answer_with(partner, document) if document is not None else None
+        real = await self._broker.answered(journal_id, document)
+        return answer_with(partner, real) if real is not None else None
 
     # -- real time -------------------------------------------------------------------------------------------------
 
     async def _answer(self, partner: CorePartner, envelope: Envelope, made: Exchange, deadline: float) -> Outgoing:
         document = envelope.payload or b""
         channel = partner.relay_of(envelope.get("ReceiverID"))
-        asker = self._askers.get(channel) if channel else None
         interchange = next(read_interchanges(document), None)
-        if asker is None or interchange is None or interchange.error:
+        if channel is None or not self._broker.serves(channel) or interchange is None or interchange.error:
             return await self._own_answer(partner, made, deadline)
-        task: asyncio.Task[Asked] = asyncio.create_task(_quiet(asker.ask(document, made.request_journal_id)))
+        task: asyncio.Task[Asked] = asyncio.create_task(
+            self._broker.ask(channel, partner, document, made.request_journal_id or 0)
+        )
         self._late.add(task)
         task.add_done_callback(self._finish_late)
         done, _ = await asyncio.wait({task}, timeout=max(0.0, deadline - asyncio.get_running_loop().time()))
@@ -261,10 +265,6 @@ class Desk:
             answered_at=self._clock(),
             outcome=outcome,
         )
-
-
-async def _quiet(asking: Coroutine[Any, Any, Asked]) -> Asked:
-    return await asking
 
 
 def _control_number(document: bytes) -> str:

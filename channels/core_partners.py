@@ -24,7 +24,8 @@ class CorePartner:
 
     `password_hash`: as `hash_password` writes it; empty: he signs in by certificate alone.  `certificate_names`: common
     names and DNS names of his client certificates; given, one of them is wanted.  `relay`: ReceiverID (or `*`) to the
-    channel that his real-time requests are passed on to.  `spelling`: his names of MIME fields.
+    channel that his real-time requests are passed on to.  `relay_as`: sender (as they came) | gateway (under our own
+    addresses and control numbers).  `spelling`: his names of MIME fields.
     """
 
     name: str
@@ -34,6 +35,7 @@ class CorePartner:
     expectations: Expectations = field(default_factory=Expectations)
     spelling: dict[str, str] = field(default_factory=dict)
     relay: dict[str, str] = field(default_factory=dict)
+    relay_as: str = "sender"
 
     def relay_of(self, receiver_id: str) -> str | None:
         """The channel behind us that a request for this receiver goes to."""

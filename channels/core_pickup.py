@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Sequence
 
 from channels.core_answers import Outgoing, answer_with, receipt
+from channels.core_broker import Broker
 from channels.core_partners import CorePartner
 from channels.core_ports import Book, Exchange, Made
 from channels.ports import Delivery, Outcome
@@ -42,9 +43,10 @@ class Mailbox:
 class Pickup:
     """What waits on one channel.  `key` everywhere: the dedup key of the PayloadID that a request names."""
 
-    def __init__(self, channel: str, book: Book) -> None:
+    def __init__(self, channel: str, book: Book, broker: Broker) -> None:
         self._channel = channel
         self._book = book
+        self._broker = broker
 
     async def acknowledgements(self, partner: CorePartner, envelope: Envelope, key: str) -> Outgoing:
         """TA1 or 999 of a submission: of the one whose PayloadID is given, else of the oldest not picked up."""
@@ -91,6 +93,6 @@ class Pickup:
 
     async def _body(self, waiting: Exchange) -> bytes | None:
         if waiting.answer_journal_id is not None:
-            return await self._book.body(waiting.answer_journal_id)
+            return await self._broker.results(waiting.answer_journal_id, waiting.request_journal_id)
         found = await self._book.reply(waiting.reply_id) if waiting.reply_id is not None else None
         return found[0] if found is not None else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -11,6 +12,9 @@ TIMED_OUT = "TimedOut"
 
 BATCH = "batch"
 """Kind of a document that is passed on as the batch that it came as; its delivery's id begins so."""
+
+RELAYED = "relayed"
+"""Kind of a real-time request as it was passed on under our own address."""
 
 DOWN = "down"
 """Kind and outcome of a row that says from when to when an endpoint could not be called."""
@@ -60,6 +64,22 @@ class Made:
     created_at: datetime
 
 
+@dataclass(slots=True, frozen=True, kw_only=True)
+class Passage:
+    """A document to be passed on.  kind: BATCH (queued) | RELAYED (sent at once).
+
+    `numbers`: how many control numbers in a row of our sequence at `address` it wants; `make` gives the document from
+    the first of them (0 where none is wanted)."""
+
+    channel: str
+    partner: str
+    journal_id: int
+    kind: str
+    make: Callable[[int], bytes]
+    address: str = ""
+    numbers: int = 0
+
+
 class Book(Protocol):
     """Keeps exchanges and finds documents.  Every method may raise when the store is away."""
 
@@ -99,8 +119,14 @@ class Book(Protocol):
         """(body, journal row that it answers)."""
         ...
 
-    async def pass_on(self, channel: str, partner: str, journal_id: int, kind: str, body: bytes) -> None:
-        """Queue a stored document for another channel, once."""
+    async def relay(self, passage: Passage) -> bytes:
+        """Keep what a stored document is passed on as, and queue a batch: once for its journal row and channel.
+
+        Gives that document, the same when it is passed on again."""
+        ...
+
+    async def relayed_as(self, journal_id: int) -> int | None:
+        """The first control number that it was passed on with, where it got others."""
         ...
 
     async def body(self, journal_id: int) -> bytes | None: ...

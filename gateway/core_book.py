@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, fields
 from datetime import datetime
 
-from channels.core_ports import Exchange, Made
+from channels.core_ports import BATCH, Exchange, Made, Passage
 from gateway.clock import Clock
 from gateway.store import exchanges
 from gateway.store.core_store import CoreStore
@@ -66,8 +66,13 @@ class CoreBook:
     async def reply(self, reply_id: int) -> tuple[bytes, int] | None:
         return await exchanges.reply(self._store, reply_id)
 
-    async def pass_on(self, channel: str, partner: str, journal_id: int, kind: str, body: bytes) -> None:
-        await exchanges.pass_on(self._store, self._reply(channel, partner, journal_id, kind) | {"body": body})
+    async def relay(self, passage: Passage) -> bytes:
+        values = self._reply(passage.channel, passage.address or passage.partner, passage.journal_id, passage.kind)
+        queue = passage.partner if passage.kind == BATCH else None
+        return await exchanges.relay(self._store, values, passage.numbers, passage.make, queue)
+
+    async def relayed_as(self, journal_id: int) -> int | None:
+        return await exchanges.relayed_as(self._store, journal_id)
 
     async def body(self, journal_id: int) -> bytes | None:
         return await exchanges.body_of(self._store, journal_id)

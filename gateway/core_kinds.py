@@ -16,11 +16,13 @@ from channels.ports import Destination
 from channels.tls import TlsFiles
 from gateway.channel_opening import ChannelKind, Source, Surroundings
 from gateway.core_book import CoreBook
+from gateway.settings import Settings
 from gateway.settings.channels import ChannelSection
 from gateway.settings.core import CoreClient as CoreClientSection
 from gateway.settings.core import CoreEndpoint as CoreEndpointSection
 from gateway.settings.core import CorePartnerSection
 from parsers.core.checking import Expectations
+from parsers.x12.readdressing import Address, Route
 
 _MARGIN = 30.0  # seconds beyond the slowest request, for a whole round of deliveries
 
@@ -48,11 +50,23 @@ def _mailbox(channel: CoreEndpointSection, around: Surroundings) -> Destination:
         around.intake,
         _book(channel, around),
         around.opened,
+        routes=_routes(around.settings),
         clock=around.clock,
         answer_seconds=channel.answer_seconds,
     )
     around.opened[channel.name] = desk
     return desk.mailbox
+
+
+def _routes(settings: Settings) -> dict[str, list[Route]]:
+    """By channel: how we are addressed at its partners when we pass something on."""
+    found: dict[str, list[Route]] = {}
+    for one in settings.partner:
+        if one.channel and one.own_id:
+            ours = Address(one.own_qualifier, one.own_id, one.own_application or one.own_id)
+            his = Address(one.qualifier, one.id, one.application or one.id)
+            found.setdefault(one.channel, []).append(Route(ours, his))
+    return found
 
 
 def _endpoint(channel: CoreEndpointSection, around: Surroundings) -> Source:
@@ -94,6 +108,7 @@ def core_partner(section: CorePartnerSection) -> CorePartner:
         ),
         spelling=section.spelling,
         relay=dict(section.relay),
+        relay_as=section.relay_as,
     )
 
 

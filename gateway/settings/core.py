@@ -53,6 +53,12 @@ class CorePartnerSection(Section):
         description='Channel (a `core-client`) behind us by ReceiverID; `{"*" = "bigpayer"}` for any receiver.',
     )
 
+    relay_as: Literal["sender", "gateway"] = Field(
+        default="sender",
+        description="`gateway`: what is passed on gets the addresses of the `[[partner]]` of that channel and control "
+        "numbers of ours, and its answer the asker's own back; `sender`: as it came.",
+    )
+
     @model_validator(mode="after")
     def _can_sign_in(self) -> Self:
         if bool(self.user) != bool(self.password_hash):

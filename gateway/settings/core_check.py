@@ -21,14 +21,15 @@ Found = tuple[Place, Literal["error", "warning"], str, str]
 def core_findings(settings: Settings) -> Iterator[Found]:
     """(place, severity, what, cure)."""
     clients = {channel.name for channel in settings.channel if isinstance(channel, CoreClient) and channel.enabled}
+    known = {partner.channel for partner in settings.partner if partner.own_id}
     for index, channel in enumerate(settings.channel):
         if isinstance(channel, CoreEndpoint):
-            yield from _endpoint_findings(channel, ("channel", index), clients)
+            yield from _endpoint_findings(channel, ("channel", index), clients, known)
         elif isinstance(channel, CoreClient):
             yield from _client_findings(channel, ("channel", index))
 
 
-def _endpoint_findings(channel: CoreEndpoint, at: Place, clients: set[str]) -> Iterator[Found]:
+def _endpoint_findings(channel: CoreEndpoint, at: Place, clients: set[str], known: set[str]) -> Iterator[Found]:
     if not is_loopback(channel.host) and not channel.allow_plaintext and channel.tls is None:
         cure = "Add [channel.tls], or set `allow_plaintext = true` where the network itself is protected."
         yield (*at, "host"), "error", "CORE without TLS would listen off loopback.", cure
@@ -48,6 +49,9 @@ def _endpoint_findings(channel: CoreEndpoint, at: Place, clients: set[str]) -> I
             if target not in clients:
                 cure = "Name an enabled channel of kind `core-client`."
                 yield (*place, "relay"), "error", "Requests would be passed on to a channel that is not there.", cure
+            if partner.relay_as == "gateway" and target not in known:
+                cure = "Add a [[partner]] with this `channel` and with `own_id`, or leave `relay_as` away."
+                yield (*place, "relay_as"), "error", "We have no address at the channel that requests go to.", cure
         yield from _use_findings((*place, "accepts"), [*partner.accepts], [*partner.payload_types])
         yield from _use_findings((*place, "payload_types"), [*partner.payload_types], [])
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -17,6 +17,8 @@ from gateway.store.statements import conflict_insert
 
 DOCUMENT = "document"
 """Kind of a row that stands for something a partner may pick up."""
+
+_PASSED_ON = ("batch", "relayed")  # kinds of what was passed on, which answers nothing
 
 _NEXT_NUMBER = text(
     "INSERT INTO control_number (partner, kind, value) VALUES (:partner, 'interchange', 1) ON CONFLICT (partner, kind) "
@@ -81,7 +83,8 @@ async def mark(store: CoreStore, exchange_ids: Sequence[int], **moments: datetim
 async def replies_to(store: CoreStore, journal_id: int) -> list[Row]:
     """TA1, 999 and our own answers to a stored interchange: kind, body, created_at, the oldest first."""
     query = select(replies.c.reply_id, replies.c.kind, replies.c.body, replies.c.created_at)
-    return await store.fetch(query.where(replies.c.journal_id == journal_id).order_by(replies.c.reply_id))
+    query = query.where(replies.c.journal_id == journal_id, replies.c.kind.not_in(_PASSED_ON))
+    return await store.fetch(query.order_by(replies.c.reply_id))
 
 
 async def reply(store: CoreStore, reply_id: int) -> tuple[bytes, int] | None:
@@ -137,21 +140,37 @@ async def acknowledged(store: CoreStore, partner: str, start: datetime, stop: da
     return {row["journal_id"]: row["created_at"] for row in rows}
 
 
-async def pass_on(store: CoreStore, values: Row) -> bool:
-    """Queue a document for another channel, once for each journal row; `values`: of `replies`, but the number."""
+async def relay(store: CoreStore, values: Row, numbers: int, make: Callable[[int], bytes], queue: str | None) -> bytes:
+    """Keep what a document is passed on as, once for each journal row and channel; the document as it was kept.
 
-    def write(connection: Connection) -> bool:
+    `values`: of `replies`, but number and body, which `make` gives from the first of so many control numbers of that
+    partner.  `queue`: put it into the outbox of that channel, under this key."""
+
+    def write(connection: Connection) -> bytes:
         same = (replies.c.journal_id == values["journal_id"], replies.c.channel == values["channel"])
-        if connection.execute(select(replies.c.reply_id).where(*same)).first() is not None:
-            return False
-        new = insert(replies).values(**values, control_number=0).returning(replies.c.reply_id)
-        now, channel = values["created_at"], values["channel"]
-        row = {"sink": channel, "sequence": connection.execute(new).scalar_one(), "key": values["partner"], "lane": 0}
-        connection.execute(insert(outbox).values(**row, facility_id=values["facility_id"], queued_at=now))
-        add_counts(connection, Counts({(SINK + channel, "committed"): 1}), now)
-        return True
+        known = connection.execute(select(replies.c.body).where(*same, replies.c.kind.in_(_PASSED_ON))).first()
+        if known is not None:
+            return bytes(known[0])
+        taken = [_next_number(connection, values["partner"]) for _ in range(numbers)]
+        number = taken[0] if taken else 0
+        body = make(number)
+        new = insert(replies).values(**values, control_number=number, body=body).returning(replies.c.reply_id)
+        sequence = connection.execute(new).scalar_one()
+        if queue is not None:
+            now, channel = values["created_at"], values["channel"]
+            row = {"sink": channel, "sequence": sequence, "key": queue, "lane": 0}
+            connection.execute(insert(outbox).values(**row, facility_id=values["facility_id"], queued_at=now))
+            add_counts(connection, Counts({(SINK + channel, "committed"): 1}), now)
+        return body
 
     return await store.execute_write(write)
+
+
+async def relayed_as(store: CoreStore, journal_id: int) -> int | None:
+    """The first control number that a document was passed on with; None: it kept its own."""
+    query = select(replies.c.control_number).where(replies.c.journal_id == journal_id)
+    rows = await store.fetch(query.where(replies.c.kind.in_(_PASSED_ON), replies.c.control_number > 0))
+    return int(rows[0]["control_number"]) if rows else None
 
 
 async def between(store: CoreStore, partner: str, start: datetime, stop: datetime) -> list[Row]:

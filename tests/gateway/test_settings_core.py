@@ -27,6 +27,11 @@ def found(tmp_path: Path, text: str) -> list[Finding]:
         (ENDPOINT, "channel.0.partner", "Nobody may call"),
         (f"{ENDPOINT}{PARTNER}{PARTNER}", "channel.0.partner.1.name", "have this name"),
         (f'{ENDPOINT}{PARTNER}relay = {{ "*" = "nobody" }}\n', "channel.0.partner.0.relay", "not there"),
+        (
+            f'{ENDPOINT}{PARTNER}relay = {{ "*" = "bigpayer" }}\nrelay_as = "gateway"\n{CLIENT}url = "http://127.0.0.1/"\n',
+            "channel.0.partner.0.relay_as",
+            "no address",
+        ),
         (f'{ENDPOINT}{PARTNER}accepts = ["837"]\n', "channel.0.partner.0.accepts", "no such use"),
         (f'{ENDPOINT}{PARTNER}certificate = ["x"]\n', "channel.0.partner.0.certificate", "no certificate"),
         (f'{ENDPOINT}[[channel.partner]]\nname = "hospital"\n', "channel.0.partner.0", "nobody signs in"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from channels.core_ports import Exchange, Made
+from channels.core_ports import BATCH, Exchange, Made, Passage
 
 
 class FakeBook:
@@ -35,8 +35,13 @@ class FakeBook:
     async def body(self, journal_id: int) -> bytes | None:
         return self.bodies.get(journal_id)
 
-    async def pass_on(self, channel: str, partner: str, journal_id: int, kind: str, body: bytes) -> None:
-        self.passed_on.append((channel, journal_id))
+    async def relay(self, passage: Passage) -> bytes:
+        if passage.kind == BATCH and (passage.channel, passage.journal_id) not in self.passed_on:
+            self.passed_on.append((passage.channel, passage.journal_id))
+        return passage.make(passage.numbers)
+
+    async def relayed_as(self, journal_id: int) -> int | None:
+        return None
 
     async def keep_answer(self, channel: str, partner: str, journal_id: int, kind: str, body: bytes) -> bytes:
         self.made.setdefault(journal_id, []).append(Made(1, kind, body, datetime(2026, 3, 2, tzinfo=UTC)))

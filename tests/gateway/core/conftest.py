@@ -108,12 +108,13 @@ class Grounds:
         self._opened: list[Ground] = []
 
     async def open(self, **given: str) -> Ground:
-        """`endpoint`, `partner`, `client`: further lines of those sections; `answer_seconds`."""
+        """`endpoint`, `partner`, `client`: further lines of those sections; `answer_seconds`; `payer_port`: of another."""
         payer = FakePayer(answered)
         await payer.start()
         words = {"endpoint": "", "partner": "", "client": "", "answer_seconds": "20", **given}
         config = self._folder / "baton.toml"
-        text = CONFIG.format(folder=self._folder, hash=HASH, port=payer.port, **words)
+        port = words.pop("payer_port", payer.port)
+        text = CONFIG.format(folder=self._folder, hash=HASH, port=port, **words)
         await asyncio.to_thread(config.write_text, text)
         settings = load(config)
         await asyncio.to_thread(migrate, settings.store.url)

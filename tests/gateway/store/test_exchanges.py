@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from channels.core_ports import DOCUMENT, Exchange
+from channels.core_ports import DOCUMENT, Exchange, Passage
 from gateway.core_book import CoreBook
 from gateway.store import exchanges
 from gateway.store.postgres import PostgresStore
@@ -49,7 +49,9 @@ async def test_submission_is_passed_on_once_and_its_outcomes_are_joined_to_it(st
     book = CoreBook(store, clock, "main")
     await book.note(made("submit", dedup_key="in|core|hospital|a", request_journal_id=7))
     for _ in range(2):
-        await book.pass_on("bigpayer", "hospital", 7, "batch", REQUEST)
+        given = Passage(channel="bigpayer", partner="hospital", journal_id=7, kind="batch", make=lambda first: REQUEST)
+        assert await book.relay(given) == REQUEST
+    assert await book.relayed_as(7) is None and await book.replies_to(7) == []
     (item,) = await store.outbox_claim("bigpayer", 10)
     assert (item.body, item.key, item.type) == (REQUEST, "hospital", "batch")
     reply = await book.reply(int(item.event_id.removeprefix("r-")))
@@ -67,6 +69,28 @@ async def test_submission_is_passed_on_once_and_its_outcomes_are_joined_to_it(st
     await store.outbox_settle("bigpayer", [(item.sequence, "confirmed")])
     balance = (await store.ledger()).sinks["bigpayer"]
     assert (balance.words["confirmed"], balance.open) == (1, 0)
+
+
+async def test_document_is_passed_on_under_numbers_of_its_own_and_the_same_again(store: Store, clock: Clock) -> None:
+    book = CoreBook(store, clock, "main")
+
+    def passage(journal_id: int, numbers: int, kind: str = "relayed") -> Passage:
+        return Passage(
+            channel="bigpayer",
+            partner="hospital",
+            journal_id=journal_id,
+            kind=kind,
+            make=lambda first: b"%d" % first,
+            address="BIGPAYER",
+            numbers=numbers,
+        )
+
+    assert [await book.relay(passage(journal_id, 2)) for journal_id in (7, 8, 7)] == [b"1", b"3", b"1"]
+    assert await book.relay(passage(9, 1, "batch")) == b"5"
+    assert [await book.relayed_as(journal_id) for journal_id in (7, 8, 9, 10)] == [1, 3, 5, None]
+    assert [item.body for item in await store.outbox_claim("bigpayer", 10)] == [
+        b"5"
+    ]  # what is sent at once is not queued
 
 
 async def test_document_waits_until_it_is_acknowledged_and_unfetched_ones_come_first(
