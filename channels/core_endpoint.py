@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -24,6 +23,7 @@ from channels.core_partners import CorePartner
 from channels.core_request import LATER, Receive, Refusal, Request, Send, basic_credentials, respond
 from channels.core_server import EndpointProtocol, EndpointServer
 from channels.core_uptime import Uptime
+from channels.listening import ListeningSource
 from channels.tls import Tls
 from parsers.core.checking import EnvelopeError, check_request
 from parsers.core.envelope import CoreError, Envelope
@@ -73,7 +73,7 @@ class Gate(Protocol):
     async def recognise(self, user: str, password: str, certificate: frozenset[str]) -> CorePartner | None: ...
 
 
-class CoreEndpoint:
+class CoreEndpoint(ListeningSource):
     """Serves one channel.  `requests` counts envelopes, `refused` those that nobody may send."""
 
     def __init__(
@@ -86,6 +86,7 @@ class CoreEndpoint:
         uptime: Callable[[Callable[[], bool]], Uptime] | None = None,
     ) -> None:
         """`uptime` makes the keeper of when calls were answered."""
+        super().__init__(settings.name, settings.host, settings.port)
         self.settings = settings
         self._tls = tls
         self.requests = 0
@@ -102,7 +103,6 @@ class CoreEndpoint:
     async def start(self) -> int:
         """Listen; the bound port.  Raises OSError when the address cannot be had."""
         settings = self.settings
-        family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
         tls = self._tls
         config = uvicorn.Config(
             self,
@@ -117,13 +117,13 @@ class CoreEndpoint:
             timeout_graceful_shutdown=25,
             ssl_context_factory=None if tls is None else lambda config, default: tls.following_context(),
         )
-        listening = socket.create_server((settings.host, settings.port), family=family, backlog=128)
+        if not self.bound:
+            await self.bind()
         self._server = EndpointServer(config)
-        self._task = asyncio.create_task(self._server.serve([listening]), name=f"core {settings.name}")
+        self._task = asyncio.create_task(self._server.serve(self.handles()), name=f"core {settings.name}")
         if self._uptime is not None:
             self._uptime.start()
-        port: int = listening.getsockname()[1]
-        return port
+        return self.port
 
     def pause(self) -> None:
         """Answer 503 from now on; what is being answered is finished."""
@@ -135,6 +135,7 @@ class CoreEndpoint:
     async def drain(self, timeout: float = 15.0) -> None:
         """Take no new connection, answer what was taken in, then close."""
         self.paused = True
+        self.unbind()
         if self._uptime is not None:
             await self._uptime.stop()
         if self._server is not None and self._task is not None:

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from channels.listening import BACKLOG, ListeningSource
 from channels.mllp_connection import CHANNEL, INTAKE, PEER_SLOW, MllpConnection
 from channels.ports import Intake
 from channels.rare_line import RareLine
@@ -54,7 +55,7 @@ class PeerStatus:
     reading: bool
 
 
-class MllpListener:
+class MllpListener(ListeningSource):
     """Listens on one port and submits what it receives to an intake.
 
     Reading pauses, so that TCP slows the peer down, while the intake does not accept, while the channel is paused,
@@ -71,6 +72,7 @@ class MllpListener:
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         tls: Tls | None = None,
     ) -> None:
+        super().__init__(settings.name, settings.host, settings.port, reuse_port=settings.reuse_port)
         self.settings = settings
         self.tls = tls
         self.intake = intake
@@ -78,7 +80,7 @@ class MllpListener:
         self.frames = 0
         self.last_received_at: datetime | None = None
         self.paused = False
-        self._server: asyncio.Server | None = None
+        self._servers: list[asyncio.Server] = []
         self._sweeper: asyncio.TimerHandle | None = None
         self._connections: dict[MllpConnection, None] = {}
         self._by_peer: dict[str, MllpConnection] = {}
@@ -96,17 +98,12 @@ class MllpListener:
     async def start(self) -> int:
         """Listen; the bound port.  Raises OSError when the address cannot be had."""
         self.loop = asyncio.get_running_loop()
-        settings = self.settings
-        self._server = await self.loop.create_server(
-            self._accepted,
-            settings.host,
-            settings.port,
-            backlog=1024,
-            reuse_port=settings.reuse_port or None,
-        )
+        if not self.bound:
+            await self.bind()
+        for one in self.handles():
+            self._servers.append(await self.loop.create_server(self._accepted, sock=one, backlog=BACKLOG))
         self._sweep()
-        port: int = self._server.sockets[0].getsockname()[1]
-        return port
+        return self.port
 
     async def drain(self, timeout: float = 15.0) -> None:
         """Accept and read no more, answer everything submitted, then close; after `timeout` seconds close anyway."""
@@ -188,7 +185,7 @@ class MllpListener:
     def shaken(self, entry: TlsEntry, failure: str) -> None:
         del self._shaking[entry]
         self._leave(entry.address)
-        if not failure or self._server is None:
+        if not failure or not self._servers:
             return
         self.failed_handshakes[failure] += 1
         self._unshaken.count += 1
@@ -203,7 +200,7 @@ class MllpListener:
 
     def admit(self, connection: MllpConnection) -> bool:
         """True when there is room for one more connection of this peer."""
-        if self._server is None or (self.tls is None and not self._room(connection.address)):
+        if not self._servers or (self.tls is None and not self._room(connection.address)):
             return False
         self._connections[connection] = None
         self._by_peer[connection.peer] = connection
@@ -219,7 +216,7 @@ class MllpListener:
         if (
             len(self._connections) + len(self._shaking) < settings.max_connections
             and self._by_address[address] < settings.max_connections_per_peer
-            and self._server is not None
+            and self._servers
         ):
             return True
         self._refused.count += 1
@@ -304,6 +301,7 @@ class MllpListener:
             log.warning("channel %s: %d TLS handshakes failed, last: %s", settings.name, failed, self._unshaken.what)
 
     def _stop_listening(self) -> None:
-        if self._server is not None:
-            self._server.close()
-            self._server = None
+        for server in self._servers:
+            server.close()
+        self._servers.clear()
+        self.unbind()

@@ -7,19 +7,15 @@ import hashlib
 import logging
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
-from channels.ports import Delivery, Destination
 from gateway.api.keys import ensure_admin_key
 from gateway.api.ports import ChannelStatus, Facts
 from gateway.api.server import ApiServer
-from gateway.bus import bus_destinations
 from gateway.certificates import Certificates
 from gateway.channel_kinds import answer_rules, event_sinks, feeds_of, kind_of
-from gateway.channel_opening import Source, Surroundings
 from gateway.clock import Clock, system_clock
 from gateway.compute.answering import ApplicationAnswers, Outcome
 from gateway.compute.process import ComputeProcess
@@ -29,18 +25,16 @@ from gateway.coordination.changes import Adopt, Ask, Command, Link, Undo
 from gateway.desk import DeskClerk
 from gateway.intake import GroupCommitIntake, IntakeFeed
 from gateway.mllp_opening import message_sinks
-from gateway.outgoing import renderer
-from gateway.pacing import paced
+from gateway.open_channels import OpenChannels
 from gateway.pipeline import Pipeline, PipelineSettings
-from gateway.relay import Relay, RelayTimes
 from gateway.replayer import Replayer
 from gateway.scheduler import Scheduler, SchedulerSettings
 from gateway.settings import Settings
 from gateway.settings.kinds import AnyChannel
 from gateway.status import Status
 from gateway.store import inquiries
-from gateway.store.opening import BUS_GRANTED, open_store
-from gateway.store.ports import OutboxItem, Reply, WorkItem, WriteSet
+from gateway.store.opening import bus_sinks, open_store
+from gateway.store.ports import Reply, StoreUnavailable, WorkItem, WriteSet
 from gateway.store.progress import pending
 from gateway.telemetry import Metrics
 from gateway.watch import Watch
@@ -60,15 +54,11 @@ class Gateway:
         self.store = open_store(settings, clock, event_sinks(settings), number_interchange)
         self.store.message_sinks = message_sinks(settings.channel)
         self.metrics = Metrics()
-        self.certificates = Certificates()
-        self.sources: dict[str, Source] = {}
-        self.ports: dict[str, int] = {}
-        self.relays: dict[str, Relay] = {}
+        self.open = OpenChannels(settings, self.store, clock)
+        self.sources, self.ports, self.relays = self.open.sources, self.open.ports, self.open.relays
         self.ready = False
-        self._states: dict[str, str] = {}
+        self._reloading = asyncio.Lock()
         self._events = asyncio.Event()
-        self._destinations: list[Destination] = []
-        self._opened: dict[str, Any] = {}
         self._disk_checked = (0.0, False)
         self._backlog = 0
 
@@ -109,7 +99,7 @@ class Gateway:
         self.scheduler = Scheduler(
             self.store, self.clock, self._scheduler_settings(), tuple(self.feeds()), self.pipeline.wake
         )
-        self._start_relays()
+        self.open.start_relays(self.intake)
         self.webhooks = Webhooks(self)
         await self.webhooks.start()
         self.pipeline.start()
@@ -117,8 +107,8 @@ class Gateway:
         self.status = Status(self)
         self.watch = Watch(self)
         await ensure_admin_key(self.store, self.settings.gateway.data_dir, self.clock())
-        await self._note_configuration()
-        await self._open_channels()
+        await self._note_configuration(self.settings)
+        await self.open.start_sources()
         self.replayer = Replayer(self.store, self.feeds, self.wake)
         self.api = ApiServer(self)
         await self.api.start()
@@ -142,75 +132,56 @@ class Gateway:
             quiet={c.name: timedelta(seconds=c.quiet_after) for c in self.settings.channel if c.quiet_after},
         )
 
-    def _start_relays(self) -> None:
-        for sink, bus in bus_destinations(self.settings).items():
-            self._relay(sink, bus)
-        for channel in self.settings.channel:
-            kind = kind_of(channel)
-            if kind.destination is not None and channel.enabled:
-                destination = kind.destination(channel, self._surroundings())
-                patient = RelayTimes(batch=self.settings.bus.batch, delivery=kind.patience(channel))
-                times = kind.times(channel) if kind.times is not None else patient
-                destination, times = paced(self.settings, channel.name, destination, times)
-                self._relay(channel.name, destination, kind.render, times)
-
-    def _surroundings(self) -> Surroundings:
-        given = (self.settings, self.store, self.intake, self.clock, self.certificates)
-        return Surroundings(*given, self.sources, self._opened)
-
-    def _relay(
-        self,
-        sink: str,
-        destination: Destination,
-        render: Callable[[OutboxItem], Delivery] | None = None,
-        times: RelayTimes | None = None,
-    ) -> None:
-        """`render`: of a sink that is sent something else than events and files."""
-        self._destinations.append(destination)
-        payload = self.settings.bus_payload if sink in ("bus", BUS_GRANTED) else "full"
-        granted = all(each.restricted for each in self.store.sinks if each.name == sink)
-        render = render or renderer(payload, restricted=granted)
-        times = times or RelayTimes(batch=self.settings.bus.batch)
-        self.relays[sink] = Relay(self.store, sink, destination, render=render, times=times)
-        self.relays[sink].start()
-
-    async def _note_configuration(self) -> None:
-        digest = hashlib.sha256(self.settings.model_dump_json().encode()).hexdigest()
-        await self.store.note_configuration(self.settings.version, digest)
+    async def _note_configuration(self, settings: Settings) -> None:
+        digest = hashlib.sha256(settings.model_dump_json().encode()).hexdigest()
+        await self.store.note_configuration(settings.version, digest)
 
     async def reload(self, settings: Settings) -> list[str]:
-        """Apply new settings all or nothing, between two batches (decision 28); why not, when they need more than that.
+        """Apply new settings all or nothing, between two batches (decision 28); why not, when that cannot be.  Raises
+        StoreUnavailable, and has changed nothing then.
 
-        Feed profiles, acknowledgement, rules and retention change while running; what is bound or connected does not.
+        A channel that is bound or connected otherwise is drained and opened anew; the others go on.
         """
-        refusals = needs_restart(self.settings, settings)
-        if not refusals and moves_lanes(self.settings, settings) and (await pending(self.store)).work:
-            refusals.append("a lane function or patient key changes: drain the channels first (baton channels drain)")
-        if refusals:
-            return refusals
-        self.settings = settings
-        async with self.pipeline.between_batches():
-            await self.compute.configure(self.configuration(await self.store.salt()))
-            self.intake.configure(self.feeds())
+        async with self._reloading:
+            if refusals := [*needs_restart(self.settings, settings), *await self._held_by_work(settings)]:
+                return refusals
+            salt = await self.store.salt()
+            change = await self.open.prepare(settings)
+            if isinstance(change, str):
+                return [change]
+            try:
+                await self._note_configuration(settings)
+            except StoreUnavailable:
+                await self.open.abandon(change)
+                raise
+            async with self.pipeline.between_batches():
+                self.settings = settings
+                await self.compute.configure(self.configuration(salt))
+                self.intake.configure(self.feeds())
+                self.scheduler.configure(self._scheduler_settings(), tuple(self.feeds()))
+                self.store.message_sinks = message_sinks(settings.channel)
+                self.webhooks.follow((*bus_sinks(settings), *event_sinks(settings)))
+            await self.open.apply(change)
         await asyncio.to_thread(self.certificates.refresh)
-        await self._note_configuration()
         log.warning("settings of version %d applied", settings.version)
         return []
 
-    async def _open_channels(self) -> None:
-        kept = await self.store.channel_states()
-        for channel in self.settings.channel:
-            if not channel.enabled:
-                continue
-            open_source = kind_of(channel).source
-            if open_source is not None:
-                self.sources[channel.name] = source = open_source(channel, self._surroundings())
-                self.ports[channel.name] = await source.start() or 0
-            self._states[channel.name] = kept.get(channel.name, "running")
-            if self._states[channel.name] != "running":
-                if valve := self.sources.get(channel.name) or self.relays.get(channel.name):
-                    valve.pause()
-                log.warning("channel %s: %s since before the start", channel.name, self._states[channel.name])
+    async def _held_by_work(self, new: Settings) -> list[str]:
+        """What only empty lanes allow: a channel that goes, or keys of patients and lanes that change."""
+        waiting = {name: each.open for name, each in (await self.store.ledger()).channels.items()}
+        kept = {channel.name for channel in new.channel}
+        held = [
+            f"channel {channel.name} has {waiting[channel.name]} messages in work: set `enabled = false` until none is"
+            for channel in self.settings.channel
+            if channel.name not in kept and waiting.get(channel.name)
+        ]
+        if moves_lanes(self.settings, new) and (await pending(self.store)).work:
+            held.append("a lane function or patient key changes: drain the channels first (baton channels drain)")
+        return held
+
+    @property
+    def certificates(self) -> Certificates:
+        return self.open.certificates
 
     # -- stopping ------------------------------------------------------------------------------------------------------
 
@@ -218,7 +189,7 @@ class Gateway:
         """Drain: no new peers, answer what was taken in, finish the batch in hand, then close."""
         self.ready = False
         deadline = time.monotonic() + timeout
-        await asyncio.gather(*(source.drain(max(0.5, timeout - 5)) for source in self.sources.values()))
+        await self.open.drain_sources(max(0.5, timeout - 5))
         try:
             async with asyncio.timeout(max(0.5, deadline - time.monotonic() - 3)):
                 await self.intake.drain()
@@ -232,8 +203,7 @@ class Gateway:
         await self.scheduler.stop()
         await self.pipeline.stop()
         await self.webhooks.stop()
-        await asyncio.gather(*(relay.stop() for relay in self.relays.values()))
-        await asyncio.gather(*(destination.close() for destination in self._destinations))
+        await self.open.stop_relays()
         await self.compute.stop()
         await self.store.close()
 
@@ -255,8 +225,7 @@ class Gateway:
         if decided.writes.new_work or decided.writes.appeared:
             self.pipeline.wake()
         if decided.writes.events or decided.writes.replies:
-            for relay in self.relays.values():
-                relay.wake()
+            self.open.wake()
             self._events.set()
 
     def _answer_parked(self, item: WorkItem, reason: str) -> Reply | None:
@@ -302,7 +271,7 @@ class Gateway:
 
     def channel_state(self, name: str) -> str:
         channel = self.settings.find_channel(name)
-        return "disabled" if channel is None or not channel.enabled else self._states.get(name, "stopped")
+        return "disabled" if channel is None or not channel.enabled else self.open.states.get(name, "stopped")
 
     def answers_of(self, name: str) -> str:
         """Which acknowledgements a channel gives, in words."""
@@ -321,35 +290,21 @@ class Gateway:
         return "away" if relay.trouble else "connected"
 
     async def pause_channel(self, name: str, actor: str) -> None:
-        self._valve(name).pause()
-        await self._steer(name, "paused", actor)
+        self.open.valve(name).pause()
+        await self.open.steered(name, "paused", actor)
 
     async def resume_channel(self, name: str, actor: str) -> None:
-        self._valve(name).resume()
-        await self._steer(name, "running", actor)
+        self.open.valve(name).resume()
+        await self.open.steered(name, "running", actor)
 
     async def drain_channel(self, name: str, actor: str) -> None:
         """Stop reading, and what is stored is finished by the pipeline; a channel that only sends empties its queue."""
-        valve = self._valve(name)
-        if isinstance(valve, Relay):
-            valve.drain()
-        else:
-            valve.pause()
-        await self._steer(name, "draining", actor)
-
-    def _valve(self, name: str) -> Source | Relay:
-        """What a pause stops: the reading, or the sending of a channel that only sends.  KeyError when it is closed."""
-        return self.sources.get(name) or self.relays[name]
-
-    async def _steer(self, name: str, state: str, actor: str) -> None:
-        self._states[name] = state
-        await self.store.set_channel_state(name, state, actor)
-        log.warning("channel %s: %s", name, state)
+        self.open.drain(name)
+        await self.open.steered(name, "draining", actor)
 
     def wake(self) -> None:
         self.pipeline.wake()
-        for relay in self.relays.values():
-            relay.wake()
+        self.open.wake()
 
     async def wait_for_events(self, seconds: float) -> None:
         """Return when events were committed here, or after `seconds`."""
@@ -373,19 +328,14 @@ def needs_restart(old: Settings, new: Settings) -> list[str]:
         for name in ("gateway", "store", "bus", "api", "webhooks", "pipeline", "disk", "scheduler")
         if getattr(old, name) != getattr(new, name)
     ]
-    if [_bound(channel) for channel in old.channel] != [_bound(channel) for channel in new.channel]:
-        found.append("a channel was added, removed or bound otherwise: restart")
     return found
-
-
-def _bound(channel: AnyChannel) -> tuple[object, ...]:
-    return (channel.name, channel.enabled, kind_of(channel).bound(channel))
 
 
 def moves_lanes(old: Settings, new: Settings) -> bool:
     """True when pending work would be in other lanes, or of other patients, under the new settings."""
-    return any(
-        (before.default_authority, getattr(before, "split_lanes", 1), getattr(before, "patient_id", ()))
-        != (after.default_authority, getattr(after, "split_lanes", 1), getattr(after, "patient_id", ()))
-        for before, after in zip(old.channel, new.channel, strict=True)
-    )
+    after = {channel.name: _lane_keys(channel) for channel in new.channel}
+    return any(after.get(channel.name, _lane_keys(channel)) != _lane_keys(channel) for channel in old.channel)
+
+
+def _lane_keys(channel: AnyChannel) -> tuple[object, ...]:
+    return channel.default_authority, getattr(channel, "split_lanes", 1), getattr(channel, "patient_id", ())

@@ -42,6 +42,17 @@ class Certificates:
         self._held[owner] = (tls, timedelta(days=warn_days))
         return tls
 
+    def copy(self) -> Certificates:
+        """The same ones, to be changed apart."""
+        copied = Certificates()
+        copied._held = dict(self._held)
+        return copied
+
+    def drop(self, channel: str) -> None:
+        """Forget those of a channel that is closed."""
+        for owner in [owner for owner in self._held if owner.partition("/")[0] == channel]:
+            del self._held[owner]
+
     def refresh(self) -> None:
         """Load what changed.  Blocks for some small reads; what cannot be used leaves the old in use."""
         for owner, (tls, _) in list(self._held.items()):

@@ -9,7 +9,7 @@ from gateway.settings import Settings
 
 
 def compute_configuration(settings: Settings, salt: bytes, packages: Sequence[str] = ()) -> Configure:
-    channels = [channel for channel in settings.channel if channel.enabled]
+    channels = settings.channel  # what a channel took in is read to its end also when it is not enabled any more
     return Configure(
         profiles={channel.name: settings.profile(channel.name) for channel in channels},
         coordination={

@@ -64,6 +64,10 @@ class Scheduler:
         self._task: asyncio.Task[None] | None = None
         self._stopping = asyncio.Event()
 
+    def configure(self, settings: SchedulerSettings, channels: tuple[str, ...]) -> None:
+        """Use these from the next look on."""
+        self._settings, self._channels = settings, channels
+
     async def start(self) -> None:
         """Begin; feeds are held when we were away."""
         now = self._clock()

@@ -74,7 +74,7 @@ class Status:
         for channel, source in self._gateway.sources.items():
             for reason, count in getattr(source, "failed_handshakes", {}).items():
                 inc = metrics.failed_handshakes.labels(channel, reason).inc
-                self._advance(("handshake", channel, reason), count, inc)
+                self._advance(("handshake", channel, reason, str(id(source))), count, inc)
         for one in self._gateway.certificates.expiries():
             metrics.certificate_expires.labels(one.owner, one.file).set(one.ends.timestamp())
         for relay in self._gateway.relays.values():

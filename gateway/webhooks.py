@@ -62,7 +62,9 @@ class Webhooks:
         self._mark = ""
         self._other_key = False
         self._lock = asyncio.Lock()
-        self._stopping = asyncio.Event()
+        self._behind = True  # the settings changed, the table does not say so yet
+        self._look = asyncio.Event()
+        self._stopping = False
         self._task: asyncio.Task[None] | None = None
         self._ending: set[asyncio.Task[None]] = set()
 
@@ -75,16 +77,22 @@ class Webhooks:
         if known is None:
             await self._gateway.store.set_fact(KEY_FACT, self._mark)
         self._other_key = known not in (None, self._mark)
-        await self._follow_settings()
         await self.refresh()
         self._task = asyncio.create_task(self._run(), name="webhooks")
 
     async def stop(self) -> None:
-        self._stopping.set()
+        self._stopping = True
+        self._look.set()
         if self._task is not None:
             await self._task
         await asyncio.gather(*self._ending)
         await asyncio.gather(*(self._close(name) for name in list(self._open)))
+
+    def follow(self, others: Sequence[EventSink]) -> None:
+        """New settings hold: `others` are the sinks that are no webhooks.  Webhooks change at the next look."""
+        self._base, self._behind = tuple(others), True
+        self._gateway.store.sinks = (*self._base, *(_sink(each.row) for each in self._open.values()))
+        self._look.set()
 
     @property
     def policy(self) -> EgressPolicy:
@@ -180,6 +188,13 @@ class Webhooks:
     async def refresh(self) -> None:
         """Make what is open equal to what the table says."""
         async with self._lock:
+            if self._behind:
+                self._behind = False
+                try:
+                    await self._follow_settings()
+                except StoreUnavailable:
+                    self._behind = True
+                    raise
             before, self._rows = self._rows, {row.name: row for row in await list_webhooks(self._gateway.store)}
             self._gone |= dict.fromkeys(before.keys() - self._rows.keys(), time.monotonic() + 2 * REFRESH_SECONDS)
             active = {name: row for name, row in self._rows.items() if row.state == "active"}
@@ -191,12 +206,13 @@ class Webhooks:
                     self._start_one(row)
 
     async def _run(self) -> None:
-        while not self._stopping.is_set():
+        while not self._stopping:
             try:
                 async with asyncio.timeout(REFRESH_SECONDS):
-                    await self._stopping.wait()
+                    await self._look.wait()
             except TimeoutError:
                 pass
+            self._look.clear()
             try:
                 await self.refresh()
                 await self._clear_gone()

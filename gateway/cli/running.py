@@ -92,6 +92,8 @@ async def run_gateway(
 
 async def reload_on_signal(gateway: Gateway, config: Path | None) -> None:
     """SIGHUP: read the settings again; a file that is wrong changes nothing (decision 28)."""
+    from gateway.store.ports import StoreUnavailable
+
     asked = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, asked.set)
     while True:
@@ -102,7 +104,11 @@ async def reload_on_signal(gateway: Gateway, config: Path | None) -> None:
         except SettingsError as error:
             log.error("settings not applied: %s", str(error))
             continue
-        for refusal in await gateway.reload(settings):
+        try:
+            refusals = await gateway.reload(settings)
+        except StoreUnavailable:
+            refusals = ["the store is away"]
+        for refusal in refusals:
             log.error("settings not applied: %s", refusal)
 
 

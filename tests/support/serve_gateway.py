@@ -23,7 +23,7 @@ def main(config: Path, ready: Path) -> int:
         from tests.support import mutants
 
         mutants.plant(name)
-    return uvloop.run(run_gateway(settings, lambda port: ready.touch()))
+    return uvloop.run(run_gateway(settings, lambda port: ready.touch(), config=config))
 
 
 if __name__ == "__main__":
