@@ -6,13 +6,13 @@ Pure in effect: bytes and state in, changes out.  `worker` runs them in the comp
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
 
 import msgspec
 
 from gateway.compute.acting import channel_of, home_of, origin_of, place_of, scope_of
 from gateway.compute.answers import acknowledged, control_key, match_answer, member_keys, says_down
 from gateway.compute.collect import Collector
+from gateway.compute.firing import fire, heard_by, overdue
 from gateway.compute.keys import header_keys, identifiers_of
 from gateway.compute.protocol import (
     EVENT_DECODER,
@@ -29,8 +29,9 @@ from gateway.compute.protocol import (
 from gateway.compute.schedule import send_out, slot_keys
 from gateway.compute.state import State
 from gateway.compute.unmatched import NOBODY, close_unmatched, open_unmatched
-from gateway.coordination.changes import Cause, Considered, CoordinationSettings, TimerFired
+from gateway.coordination.changes import Cause, Considered, CoordinationSettings
 from gateway.coordination.decide import decide
+from gateway.coordination.records import Timer
 from gateway.coordination.scope import PatientScope, Scope, lanes_of_patient
 from gateway.lanes import feed_lane
 from gateway.store.ports import LoadRequest, WorkItem
@@ -44,9 +45,6 @@ BEHIND = "behind:"
 """Reason of an item that waits for a parked one of its patient, named after the colon (decision 16)."""
 
 NO_PROFILE = FeedProfile(channel="")
-
-LATE = timedelta(minutes=5)
-"""A timer this much past its moment was held (decision 17): the task it makes says so."""
 
 
 class _Item:
@@ -333,6 +331,10 @@ class Steps:
         blocked = self._blocked_by(work, scope)
         if blocked is not None:
             return "parked", f"{BEHIND}{blocked}"
+        for home in (scope.subject, *scope.others.values()):
+            if home is not None and not work.replayed:  # what failed with a timer is tried again without it
+                for timer in overdue(home, work.channel, heard_by(work, event, collector.now)):
+                    self._fire_now(timer, home, work.lanes, collector)
         cause = self._cause(work, item, index)
         changes = decide(
             scope,
@@ -386,20 +388,11 @@ class Steps:
         if timer.fire_at > request.now:
             return  # moved to a later time after it was queued
         root = state.root(home.patient.patient_id) or home
-        cause = Cause(
-            message_id=timer.message_id,
-            origin=f"{timer_id}.{int(timer.fire_at.timestamp())}",
-            channel=timer.channel,
-            received_at=timer.fire_at,
-            lanes=work.lanes,
-            config_version=self.configuration.version,
-        )
-        scope = Scope(subject=root)
-        fired = TimerFired(timer=timer, late=request.now - timer.fire_at > LATE)
+        self._fire_now(timer, root, work.lanes, collector)
+
+    def _fire_now(self, timer: Timer, home: PatientScope, lanes: tuple[int, ...], collector: Collector) -> None:
         settings = self.coordination(timer.channel)
-        salt = self.configuration.salt
-        changes = decide(scope, fired, cause, collector.now, settings, salt, self.considered)
-        collector.add(changes, cause, "timer", scope)
+        fire(timer, home, lanes, self.configuration, settings, collector, self.considered)
 
     def act(self, request: Act) -> Decided:
         """Apply a person's command; the outcome `filtered` carries the conflict."""

@@ -152,19 +152,22 @@ class TaskTable(Table[Task]):
 
 
 class TimerTable(Table[Timer]):
-    """Timers by rule and by task."""
+    """Timers by rule, by task, and by their moment."""
 
     def _blank(self) -> None:
+        self._moments: list[tuple[datetime, str]] = []
         self._rules: Index[Timer] = {}
         self._tasks: dict[tuple[str, bool], Timer] = {}
 
     def _enter(self, key: str, row: Timer) -> None:
+        insort(self._moments, (row.fire_at, key))
         if row.task_id is not None:
             self._tasks[row.task_id, row.kind == WAKE] = row
         else:
             _enter(self._rules, row.rule_id, key, row)
 
     def _leave(self, key: str, row: Timer) -> None:
+        self._moments.pop(bisect_left(self._moments, (row.fire_at, key)))
         if row.task_id is not None:
             self._tasks.pop((row.task_id, row.kind == WAKE), None)
         else:
@@ -173,6 +176,10 @@ class TimerTable(Table[Timer]):
     def rules(self) -> Iterable[str]:
         """The rules that wait to look again."""
         return self._rules.keys()
+
+    def before(self, moment: datetime) -> list[Timer]:
+        """Those whose moment is earlier, in its order."""
+        return [self[key] for _, key in self._moments[: bisect_left(self._moments, (moment, ""))]]
 
     def of_rule(self, rule_id: str) -> list[Timer]:
         """The rule's own checks, without the escalations of its tasks."""

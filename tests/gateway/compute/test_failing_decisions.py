@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from gateway.compute import steps
+from gateway.compute import firing, steps
 from gateway.coordination.changes import TimerFired
 from mappings.events import CanonicalEvent
 from tests.support.local_pipeline import NOW, LocalPipeline
@@ -65,14 +65,14 @@ async def test_timer_whose_decision_raises_is_dropped_and_does_not_come_back(
     await local.send(admission(1))
     before = len(await local.rows("timers", "timer_id"))
     assert before
-    real = steps.decide
+    real = firing.decide
 
     def decide(scope: Any, stimulus: Any, *rest: Any) -> Any:
         if isinstance(stimulus, TimerFired):
             raise RuntimeError("a defect")
         return real(scope, stimulus, *rest)
 
-    monkeypatch.setattr(steps, "decide", decide)
+    monkeypatch.setattr(firing, "decide", decide)
     later = datetime(2027, 1, 1, tzinfo=UTC) + timedelta(days=1)
     local.store.clock.now = later  # type: ignore[attr-defined]
     queued = await local.store.due_timers(later, 100, {})

@@ -96,12 +96,21 @@ class Bench:
     def _decide(
         self, stimulus: CanonicalEvent | TimerFired | Command, considered: list[Considered] | None = None
     ) -> Changes:
-        self.count += 1
-        cause = Cause(message_id=f"m-{self.count}", channel="adt", received_at=self.now, lanes=(7,))
+        if not isinstance(stimulus, TimerFired):
+            self.count += 1
+        cause = self.cause_of(stimulus)
         made = decide(self.scope, stimulus, cause, self.now, self.settings, b"salt", considered)
         assert made.failures == [], made.failures
         self.changes.append(made)
         return made
+
+    def cause_of(self, stimulus: CanonicalEvent | TimerFired | Command) -> Cause:
+        """Of the newest message or command; of a timer the message that set it off, as the gateway has it."""
+        if isinstance(stimulus, TimerFired):
+            timer = stimulus.timer
+            origin = f"{timer.timer_id}.{int(timer.fire_at.timestamp())}"
+            return Cause(message_id=timer.message_id, origin=origin, channel="adt", received_at=timer.fire_at)
+        return Cause(message_id=f"m-{self.count}", channel="adt", received_at=self.now, lanes=(7,))
 
     # -- what is known ---------------------------------------------------------------------------------------------
 

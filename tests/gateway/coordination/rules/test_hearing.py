@@ -34,8 +34,7 @@ class TwiceDecided(Bench):
         self.scope = copy.deepcopy(self.scope)  # the indexes of both are filled in the same order
         scope = copy.deepcopy(self.scope)
         made = super()._decide(stimulus, considered)
-        cause = Cause(message_id=f"m-{self.count}", channel="adt", received_at=self.now, lanes=(7,))
-        whole = decide(scope, stimulus, cause, self.now, self.settings, b"salt", [])
+        whole = decide(scope, stimulus, self.cause_of(stimulus), self.now, self.settings, b"salt", [])
         assert msgspec.to_builtins(made) == msgspec.to_builtins(whole)
         assert msgspec.to_builtins(self.scope) == msgspec.to_builtins(scope)
         return made
