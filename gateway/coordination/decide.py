@@ -28,6 +28,7 @@ from gateway.coordination.floods import FLOOD, hold_updates, release
 from gateway.coordination.rules import run_rules, run_timer
 from gateway.coordination.rules.feed import hear_silence
 from gateway.coordination.scope import Scope
+from gateway.coordination.terms import TERM, end_term, keep_terms
 from gateway.coordination.transitions import apply_event
 from gateway.coordination.transitions.crosswalk import link_number
 from gateway.coordination.transitions.implied import IMPLIED_DISCHARGE, discharge_implied
@@ -73,20 +74,21 @@ def decide(
     return draft.changes()
 
 
-_OWN_TIMERS = frozenset((FLOOD, IMPLIED_DISCHARGE))
+_OWN_TIMERS = frozenset((FLOOD, IMPLIED_DISCHARGE, TERM))
 """Timers that are no rule's."""
 
 
 def _hear(draft: Draft) -> None:
     apply_event(draft)
     if draft.outcome == "processed":
+        keep_terms(draft)
         run_rules(draft)
         ask_by_itself(draft)
     hold_updates(draft)
 
 
 def _wake(draft: Draft, fired: TimerFired) -> None:
-    """Tell what waited to be told, or take the discharge that an A08 implied for one."""
+    """Tell what waited to be told, or ended by itself, or take the discharge that an A08 implied for one."""
     subject = draft.scope.subject
     timer = subject.timers.get(fired.timer.timer_id) if subject is not None else None
     if subject is None or timer is None:
@@ -95,6 +97,9 @@ def _wake(draft: Draft, fired: TimerFired) -> None:
     draft.clear_timer(timer)
     if timer.rule_id == FLOOD:
         release(draft, subject)
+        return
+    if timer.rule_id == TERM:
+        end_term(draft, timer)
         return
     event = discharge_implied(draft, timer)
     if event is not None:

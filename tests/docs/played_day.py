@@ -215,6 +215,12 @@ def _decision(at: str, number: int, *hcr: str) -> str:
     return _payer("278", at, number, *event, "DTP*AAH*D8*{d D+9}")
 
 
+def _used_up(at: str, number: int) -> str:
+    """A grant of two months that ends tonight, and of whose visits none is left."""
+    event = ("HL*4*3*EV*0", f"TRN*2*TRC-MORE-{number}*9CCGATEWAY", "UM*HS*I*PT*11:B", f"HCR*A1*AUTH{number}")
+    return _payer("278", at, number, *event, "DTP*007*RD8*{d D-60}-{d D+1}", "HSD*VS*6***29*0")
+
+
 def _asked(set_id: str, at: str, number: int, *loops: str, purpose: str = "13") -> str:
     """A request of the hospital's own system about Carla, on its way to the payer."""
     text = _payer(set_id, at, number, *loops)
@@ -237,6 +243,7 @@ def further_messages() -> list[tuple[str, str, str]]:
         "HL*6*4*SS*0", "HCR*A3**0V", "SV1*HC:93306**UN*1",
     )  # fmt: skip
     return [
+        ("D+1 20:00", "payers", _used_up("D+1 20:00", 915)),
         ("D+2 08:00", "adt", _adt("A05^ADT_A05", "D+2 08:00", new, planned)),
         ("D+2 08:10", "adt", _carla("A08^ADT_A01", "D+2 08:10", "4E^413", "SUR")),
         ("D+2 08:20", "adt", _carla("A02^ADT_A02", "D+2 08:20", "5E^500", "SUR")),
