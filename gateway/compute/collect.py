@@ -72,8 +72,10 @@ class _Part:
 class Collector:
     """One batch.  `begin`, then `keep` or `abandon` around each item."""
 
-    def __init__(self, configuration: Configure, now: datetime) -> None:
+    def __init__(self, configuration: Configure, now: datetime, *, renders: bool = True) -> None:
+        """`renders` False: nobody reads the events."""
         self.now = now
+        self._renders = renders
         self.rule_failures: list[tuple[str, str]] = []
         self.recorded: dict[str, datetime] = {}
         self._configuration = configuration
@@ -216,7 +218,7 @@ class Collector:
         self._append("task_changes", changes.task_changes)
         self._append("merges", changes.merges)
         part.replies += (_document(one, cause) for one in changes.documents)
-        if changes.emitted:
+        if self._renders and changes.emitted:
             part.events += event_rows(changes, cause, trigger, scope, self.now)
         self.rule_failures.extend((failure.rule_id, failure.error) for failure in changes.failures)
 

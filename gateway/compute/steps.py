@@ -5,7 +5,7 @@ Pure in effect: bytes and state in, changes out.  `worker` runs them in the comp
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import msgspec
 
@@ -47,15 +47,15 @@ BEHIND = "behind:"
 NO_PROFILE = FeedProfile(channel="")
 
 
-class _Item:
-    """One work item between its reading and its decision."""
+class Heard(msgspec.Struct, array_like=True):
+    """What reading made of one work item: neither for a timer, one of both for the others."""
 
-    __slots__ = ("failure", "reading", "work")
+    reading: Reading | None = None
+    failure: tuple[str, str, str] | None = None  # stage, reason, detail
 
-    def __init__(self, work: WorkItem) -> None:
-        self.work = work
-        self.reading: Reading | None = None
-        self.failure: tuple[str, str, str] | None = None  # stage, reason, detail
+
+_Item = tuple[WorkItem, Heard]
+"""One work item between its reading and its decision."""
 
 
 class Steps:
@@ -67,6 +67,7 @@ class Steps:
         self._configuration: Configure | None = None
         self._batch: list[_Item] = []
         self._state: State | None = None  # what the newest decisions left
+        self.renders = True  # whether events are made ready to leave
         self.considered: list[Considered] | None = None  # takes what each rule made of it, for whoever asks why
 
     def configure(self, request: Configure) -> None:
@@ -92,45 +93,47 @@ class Steps:
     # -- read ------------------------------------------------------------------------------------------------------
 
     def read(self, request: Read) -> ReadDone:
+        return self.take((work, self.heard(work)) for work in request.items)
+
+    def take(self, items: Iterable[tuple[WorkItem, Heard]]) -> ReadDone:
+        """The next batch: work with what was heard of it."""
         self._batch = []
         load = LoadRequest()
         keys: list[ItemKeys] = []
-        for work in request.items:
-            self._mark(work.work_id)
-            item = _Item(work)
+        for item in items:
             self._batch.append(item)
-            self._read_item(item)
-            identifiers = self._keys_of(item, load)
+            identifiers = self._keys_of(*item, load)
             load.identifiers.extend(identifiers)
-            keys.append(ItemKeys(work_id=work.work_id, identifiers=identifiers))
+            keys.append(ItemKeys(work_id=item[0].work_id, identifiers=identifiers))
         self._mark(0)
         return ReadDone(request=load, keys=keys)
 
-    def _read_item(self, item: _Item) -> None:
-        work = item.work
+    def heard(self, work: WorkItem) -> Heard:
+        """Read one item: needs no state."""
+        self._mark(work.work_id)
         try:
             if work.kind == "read":
                 profile = self.profile(work.channel)
                 repeated = work.repeated and not work.replayed
-                item.reading = registry.read(work.source_kind, work.body, profile, work.received_at, repeated)
-            elif work.kind == "event":
+                return Heard(registry.read(work.source_kind, work.body, profile, work.received_at, repeated))
+            if work.kind == "event":
                 event = EVENT_DECODER.decode(work.body)
-                item.reading = Reading(items=(ItemReading(item=work.item, outcome="events", events=(event,)),))
+                return Heard(Reading(items=(ItemReading(item=work.item, outcome="events", events=(event,)),)))
         except ParseError as error:
-            item.failure = ("parse", error.oddity.code, str(error))
+            return Heard(failure=("parse", error.oddity.code, str(error)))
         except Exception as error:  # a mapping must survive one item (decision 18)
-            item.failure = ("map", "mapping-failed", place_of(error))
+            return Heard(failure=("map", "mapping-failed", place_of(error)))
+        return Heard()
 
-    def _keys_of(self, item: _Item, load: LoadRequest) -> list[tuple[str, str]]:
-        work = item.work
+    def _keys_of(self, work: WorkItem, heard: Heard, load: LoadRequest) -> list[tuple[str, str]]:
         if work.kind == "timer":
             load.timers.append(work.body.decode())
             return []
         profile = self.profile(work.channel)
-        if item.reading is None:
+        if heard.reading is None:
             return list(header_keys(work.body, profile))
         found: list[tuple[str, str]] = []
-        for part in item.reading.items:
+        for part in heard.reading.items:
             for event in part.events:
                 if event.acknowledgement is not None:
                     load.controls.append(control_key(event.acknowledgement))
@@ -153,15 +156,15 @@ class Steps:
         assert self._state is not None or not request.follows, "what it follows was not decided here"
         state = self._state = State(request.rows, self._state if request.follows else None)
         batch = self._batch[: request.count]
-        collector = Collector(self.configuration, request.now)
+        collector = Collector(self.configuration, request.now, renders=self.renders)
         done: list[ItemDone] = []
-        for item in batch:
-            self._mark(item.work.work_id)
+        for work, heard in batch:
+            self._mark(work.work_id)
             collector.begin()
             try:
-                done.append(self._decide_item(item, state, collector, request))
+                done.append(self._decide_item(work, heard, state, collector, request))
             except Exception as error:  # one item's failure ends the batch before it: its scope may be half changed
-                done.append(self._fail(item.work, collector, place_of(error)))
+                done.append(self._fail(work, collector, place_of(error)))
                 collector.keep()
                 break
             collector.keep()
@@ -181,22 +184,23 @@ class Steps:
         collector.park(work, work.item, "decide", "decision-failed", place)
         return ItemDone(work_id=work.work_id, outcome="parked", reason="decision-failed")
 
-    def _decide_item(self, item: _Item, state: State, collector: Collector, request: Decide) -> ItemDone:
-        work = item.work
+    def _decide_item(
+        self, work: WorkItem, heard: Heard, state: State, collector: Collector, request: Decide
+    ) -> ItemDone:
         collector.finish_work(work)
         if work.kind == "timer":
             self._fire(work, state, collector, request)
             return ItemDone(work_id=work.work_id, outcome="processed")
-        if item.failure is not None or item.reading is None:
-            stage, reason, detail = item.failure or ("map", "mapping-failed", "")
+        if heard.failure is not None or heard.reading is None:
+            stage, reason, detail = heard.failure or ("map", "mapping-failed", "")
             collector.park(work, work.item, stage, reason, detail)
             self._note_gap(work, state, collector)
             return ItemDone(work_id=work.work_id, outcome="parked", reason=reason)
-        parts = item.reading.items
+        parts = heard.reading.items
         if work.replayed and work.kind == "read" and any(part.item == work.item for part in parts) and len(parts) > 1:
             parts = tuple(part for part in parts if part.item == work.item)  # one parked item, not its siblings again
         else:
-            collector.replies(work, item.reading)
+            collector.replies(work, heard.reading)
             collector.received(work, len(parts))
         for part in parts:
             self._decide_part(work, part, state, collector)

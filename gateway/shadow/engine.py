@@ -13,8 +13,8 @@ from typing import Any
 
 import msgspec
 
-from gateway.compute.protocol import Configure, Decide, Decided, Read
-from gateway.compute.steps import Steps
+from gateway.compute.protocol import Configure, Decide, Decided
+from gateway.compute.steps import Heard, Steps
 from gateway.compute.worker import configure
 from gateway.coordination.changes import Considered
 from gateway.coordination.records import Task, TaskChange, Transition
@@ -56,6 +56,24 @@ class Step(msgspec.Struct, kw_only=True):
     patients: set[str] = msgspec.field(default_factory=set)
 
 
+def work_of(message: Message) -> WorkItem:
+    """The message as work to be read."""
+    return WorkItem(
+        work_id=0,
+        journal_id=message.journal_id,
+        item=0,
+        kind="read",
+        lanes=message.lanes,
+        channel=message.channel,
+        source_kind=message.kind,
+        received_at=message.received_at,
+        attempts=0,
+        config_version=0,
+        control_id=message.control_id,
+        body=message.body,
+    )
+
+
 class ShadowRun:
     """`explain`: every step tells what each rule made of it."""
 
@@ -67,6 +85,7 @@ class ShadowRun:
         self.failures: Counter[str] = Counter()  # rule|class of error
         self.ends: Counter[str] = Counter()
         self._steps = Steps()
+        self._steps.renders = False
         configure(self._steps, configuration)
         self._explain = explain
         self._parked: dict[Item, WorkItem] = {}  # what a retry runs again
@@ -77,27 +96,14 @@ class ShadowRun:
     def tasks(self) -> dict[str, Task]:
         return self.memory.tasks
 
-    def take(self, message: Message) -> list[Step]:
-        """Everything up to this message and the message itself: timers first, as they came due."""
+    def take(self, message: Message, heard: Heard | None = None) -> list[Step]:
+        """Everything up to this message and the message itself: timers first, as they came due.  `heard`: it was read
+        before."""
         steps = self.wait(message.received_at)
         self.now = max(self.now, message.received_at)
         self.messages += 1
-        work = WorkItem(
-            work_id=0,
-            journal_id=message.journal_id,
-            item=0,
-            kind="read",
-            lanes=message.lanes,
-            channel=message.channel,
-            source_kind=message.kind,
-            received_at=message.received_at,
-            attempts=0,
-            config_version=0,
-            control_id=message.control_id,
-            body=message.body,
-        )
         step = Step(message_id=f"m-{message.journal_id}", at=self.now)
-        self._run(work, step)
+        self._run(work_of(message), step, heard)
         return [*steps, step]
 
     def wait(self, until: datetime) -> list[Step]:
@@ -132,21 +138,22 @@ class ShadowRun:
 
     # -- one piece of work, and what follows from it at once -------------------------------------------------------
 
-    def _run(self, work: WorkItem, step: Step) -> None:
+    def _run(self, work: WorkItem, step: Step, heard: Heard | None = None) -> None:
         waiting = [work]
         while waiting:
-            decided = self._decide(waiting.pop(0), step)
+            decided = self._decide(waiting.pop(0), step, heard)
+            heard = None  # what follows was not read
             waiting += [self._hop(one, work) for one in decided.writes.new_work]
             for key in decided.writes.appeared:
                 items = self._waiting.pop(key, ())
                 waiting += [self._parked.pop(item) for item in items if item in self._parked]
 
-    def _decide(self, work: WorkItem, step: Step) -> Decided:
+    def _decide(self, work: WorkItem, step: Step, heard: Heard | None) -> Decided:
         self._work += 1
         work = msgspec.structs.replace(work, work_id=self._work)
         considered: list[Considered] = []
         self._steps.considered = considered if self._explain else None
-        reading = self._steps.read(Read(items=[work]))
+        reading = self._steps.take([(work, heard or self._steps.heard(work))])
         rows = self.memory.load(reading.request)
         decided = self._steps.decide(Decide(count=1, rows=rows, now=self.now))
         writes = decided.writes

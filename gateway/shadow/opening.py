@@ -10,7 +10,7 @@ from gateway.compute.protocol import Configure
 from gateway.coordination.changes import Adopt
 from gateway.coordination.records import Task
 from gateway.shadow.engine import ShadowRun
-from gateway.shadow.replay import Period, stored_messages
+from gateway.shadow.replay import Period, stored_chunks
 from gateway.store import traffic_log
 from gateway.store.core_store import CoreStore
 
@@ -27,10 +27,11 @@ async def find_open(
     their escalations, and the checks that the channel's messages set."""
     run = ShadowRun(configuration)
     own: set[str] = set()
-    async for message in stored_messages(store, period, progress):
-        if message.channel == channel:
-            own.add(f"m-{message.journal_id}")
-        run.take(message)
+    async for chunk in stored_chunks(store, period, progress):
+        for message in chunk:
+            if message.channel == channel:
+                own.add(f"m-{message.journal_id}")
+            run.take(message)
     run.wait(period.now)
     tasks = [task for task in run.tasks.values() if task.open and not own.isdisjoint(_messages(task))]
     known = await traffic_log.known_keys(store, [task.task_key for task in tasks])

@@ -12,10 +12,9 @@ from gateway.compute.protocol import Configure
 from gateway.coordination.records import Task
 from gateway.shadow.difference import Difference, compare
 from gateway.shadow.engine import Message, ShadowRun
+from gateway.shadow.readers import CHUNK, Read, Readers
 from gateway.store import traffic_log
 from gateway.store.core_store import CoreStore
-
-CHUNK = 200
 
 Progress = Callable[[int, int], None]
 """(messages done, messages in all)"""
@@ -62,11 +61,16 @@ async def replay(
     progress: Progress = lambda done, of: None,
 ) -> Result:
     """`before` None: against the tasks that the store holds."""
-    runs = [ShadowRun(one) for one in ((before, after) if before else (after,))]
+    configurations = (before, after) if before else (after,)
+    runs = [ShadowRun(one) for one in configurations]
     started = time.monotonic()
-    async for message in stored_messages(store, period, progress):
-        for run in runs:
-            run.take(message)
+    with Readers(configurations) as readers:
+        async for chunk in stored_chunks(store, period, progress):
+            readers.push(chunk)
+            if readers.full:
+                _play(readers.pop(), runs)
+        while readers:
+            _play(readers.pop(), runs)
     for run in runs:
         run.wait(period.now)
     elapsed = time.monotonic() - started
@@ -79,7 +83,13 @@ async def replay(
     )
 
 
-async def stored_messages(store: CoreStore, period: Period, progress: Progress) -> AsyncIterator[Message]:
+def _play(read: Iterable[Read], runs: Sequence[ShadowRun]) -> None:
+    for message, heard in read:
+        for run, one in zip(runs, heard, strict=True):
+            run.take(message, one)
+
+
+async def stored_chunks(store: CoreStore, period: Period, progress: Progress) -> AsyncIterator[list[Message]]:
     """The traffic of the period and its warm-up, in order."""
     first = await traffic_log.first_since(store, period.since - period.warm_up)
     last = await traffic_log.first_since(store, period.now)
@@ -87,8 +97,7 @@ async def stored_messages(store: CoreStore, period: Period, progress: Progress) 
     done, after = 0, first - 1
     progress(0, total)
     while found := await traffic_log.units(store, after, last, CHUNK, period.channels):
-        for unit in found:
-            yield message_of(unit)
+        yield [message_of(unit) for unit in found]
         done, after = done + len(found), found[-1].journal_id
         progress(done, total)
 
@@ -109,11 +118,16 @@ def simulate(
     before: Configure | None, after: Configure, messages: Sequence[Message], until: datetime | None = None
 ) -> Result:
     """Files instead of stored traffic; `before` None: against nothing, every task is new."""
-    runs = [ShadowRun(one) for one in ((before, after) if before else (after,))]
+    configurations = (before, after) if before else (after,)
+    runs = [ShadowRun(one) for one in configurations]
     started = time.monotonic()
-    for message in messages:
-        for run in runs:
-            run.take(message)
+    with Readers(configurations) as readers:
+        for first in range(0, len(messages), CHUNK):
+            readers.push(messages[first : first + CHUNK])
+            if readers.full:
+                _play(readers.pop(), runs)
+        while readers:
+            _play(readers.pop(), runs)
     for run in runs:
         run.wait(until or run.now)
     elapsed = time.monotonic() - started

@@ -126,8 +126,17 @@ RULES: tuple[Rule, ...] = (
 )
 
 
+_MOST_SETTINGS = 256
 _MOST_HEARD = 4096
 """Sets of news for which the rules are kept; a day of all kinds of messages has some hundred."""
+
+
+class _Under:
+    """Of some settings: the rules that may run, and those that hear of a set of news."""
+
+    def __init__(self, settings: CoordinationSettings, on: frozenset[str]) -> None:
+        self.settings, self.on = settings, on
+        self.hearing: dict[frozenset[str | type[Record]], frozenset[str]] = {}
 
 
 class Catalogue:
@@ -141,8 +150,7 @@ class Catalogue:
         self.rules, self.by_id = rules, by_id
         self._audible = frozenset(word for rule in rules for word in rule.hears or ())
         self._watching: dict[frozenset[type[Record]], tuple[Rule, ...]] = {}
-        self._on: tuple[CoordinationSettings | None, frozenset[str]] = (None, frozenset())
-        self._hearing: dict[frozenset[str | type[Record]], frozenset[str]] = {}
+        self._settings: dict[int, _Under] = {}
 
     def install(self, further: Iterable[Rule]) -> None:
         """Take a site's rules in place of those it had before.  Raises ValueError when an id is taken."""
@@ -155,23 +163,28 @@ class Catalogue:
 
     def on(self, settings: CoordinationSettings) -> frozenset[str]:
         """Ids of the rules that may run under these settings (`Rule.may_be_on`)."""
-        known, ids = self._on
-        if known is not settings:
-            ids = frozenset(rule.id for rule in self.rules if rule.may_be_on(settings))
-            self._on = (settings, ids)
-            self._hearing.clear()
-        return ids
+        return self._under(settings).on
 
     def hearing(self, settings: CoordinationSettings, news: Set[str | type[Record]]) -> frozenset[str]:
         """Ids of the rules that may run under these settings and hear of one of these (`Rule.hears`)."""
-        on, told = self.on(settings), self._audible & news
-        found = self._hearing.get(told)
+        under, told = self._under(settings), self._audible & news
+        found = under.hearing.get(told)
         if found is None:
-            if len(self._hearing) >= _MOST_HEARD:
-                self._hearing.clear()
+            if len(under.hearing) >= _MOST_HEARD:
+                under.hearing.clear()
             hearing = (rule for rule in self.rules if rule.hears is None or not told.isdisjoint(rule.hears))
-            found = self._hearing[told] = frozenset(rule.id for rule in hearing) & on
+            found = under.hearing[told] = frozenset(rule.id for rule in hearing) & under.on
         return found
+
+    def _under(self, settings: CoordinationSettings) -> _Under:
+        """What is kept for these very settings: each channel has its own, for as long as they are not reloaded."""
+        known = self._settings.get(id(settings))
+        if known is None or known.settings is not settings:
+            if len(self._settings) >= _MOST_SETTINGS:
+                self._settings.clear()
+            on = frozenset(rule.id for rule in self.rules if rule.may_be_on(settings))
+            known = self._settings[id(settings)] = _Under(settings, on)
+        return known
 
     def watching(self, kinds: frozenset[type[Record]]) -> tuple[Rule, ...]:
         """The rules that watch one of these kinds of records, in order."""
