@@ -15,6 +15,7 @@ from gateway.api.restricted import require
 from gateway.coordination import records
 from gateway.coordination.changes import Undo
 from gateway.store import inquiries, merges
+from gateway.store.paging import Row
 from gateway.store.ports import WriteSet
 
 router = new_router("patients")
@@ -59,7 +60,7 @@ async def list_merges(request: Request, patient_id: Ident) -> dict[str, Any]:
         raise not_found()
     await require(request, "Patient", patient_id)
     await record(request, "merge.list", patient_id, facility_id=facility_id)
-    return {"items": [shown(row) for row in await merges.of_patient(store, facilities, patient_id)]}
+    return {"items": [_shown(row) for row in await merges.of_patient(store, facilities, patient_id)]}
 
 
 @router.post(
@@ -90,6 +91,13 @@ async def undo_merge(request: Request, merge_id: Ident, act: UndoAct) -> dict[st
         reason=act.reason,
     )
     return _told(await gateway.ask(undo, dry_run=act.dry_run))
+
+
+def _shown(row: Row) -> dict[str, Any]:
+    """Ids of what moved, not how the records were before."""
+    entry = shown(row)
+    entry["moved"] = {name: ids for name, ids in entry["moved"].items() if name not in ("before", "after")}
+    return entry
 
 
 def _told(writes: WriteSet) -> dict[str, Any]:

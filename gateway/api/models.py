@@ -146,7 +146,10 @@ Patient = model_of(records.Patient)
 PatientIdentifier = model_of(records.PatientIdentifier)
 Encounter = model_of(records.Encounter)
 EncounterLocation = model_of(records.EncounterLocation)
-Appointment = model_of(records.Appointment)
+Appointment = model_of(
+    records.Appointment,
+    unresolved=(bool, Field(description="Still booked a day after its end: nobody said whether the patient came.")),
+)
 Coverage = model_of(records.Coverage)
 Authorization = model_of(records.Authorization)
 Transition = model_of(records.Transition)

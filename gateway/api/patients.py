@@ -25,6 +25,7 @@ from gateway.api.models import (
 )
 from gateway.api.problems import Problem, ProblemDocument, not_found
 from gateway.api.restricted import hidden, require_patient
+from gateway.coordination.rules.scheduling import is_unresolved
 from gateway.store import queries
 
 router = new_router("patients")
@@ -57,6 +58,9 @@ async def show_patient(request: Request, patient_id: Ident) -> dict[str, Any]:
         raise not_found()
     await require_patient(request, found)
     await record(request, "patient.read", patient_id, facility_id=found["patient"]["facility_id"])
+    now = gateway_of(request).clock()
+    for visit in found["appointments"]:
+        visit["unresolved"] = is_unresolved(visit["status"], visit["end_at"] or visit["start_at"], now)
     lists = {name: [shown(row) for row in rows] for name, rows in found.items() if name != "patient"}
     return {"patient": shown(found["patient"]), **lists}
 

@@ -11,6 +11,7 @@ from gateway.cli import crosswalk
 from gateway.cli.console import Config, Json, examples, fail, out, print_json, read_settings, show
 from gateway.cli.local import PatientName, account, with_store
 from gateway.clock import system_clock
+from gateway.coordination.rules.scheduling import is_unresolved
 from gateway.store import access, patient_log, queries
 from gateway.store.core_store import CoreStore
 from gateway.store.paging import Row
@@ -19,7 +20,14 @@ _FOUND = ["patient_id:patient", "facility_id:facility", "authority", "mrn", "fam
 _LISTS = {
     "identifiers": ["authority", "value", "type", "key"],
     "encounters": ["encounter_id:stay", "visit_number:visit", "status", "class_:class", "started_at", "discharged_at"],
-    "appointments": ["appointment_id:appointment", "filler_id:filler", "status", "start_at:start", "provider_name"],
+    "appointments": [
+        "appointment_id:appointment",
+        "filler_id:filler",
+        "status",
+        "unresolved",
+        "start_at:start",
+        "provider_name",
+    ],
     "coverages": ["coverage_id:coverage", "payer_name:payer", "member_id:member", "eligibility", "eligibility_as_of"],
     "authorizations": ["authorization_id:authorization", "number", "status", "payer_id:payer", "expires_on:expires"],
     "tasks": ["task_id:task", "rule_id:rule", "title", "status", "due_at:due", "owner"],
@@ -74,7 +82,11 @@ def show_patient(patient: PatientName, config: Config = None, as_json: Json = Fa
         if patient_id is None:
             return None
         await _audit(store, "patient.read", patient_id)
-        return await queries.patient_state(store, None, patient_id)
+        found = await queries.patient_state(store, None, patient_id)
+        for visit in found["appointments"] if found is not None else ():
+            end = visit["end_at"] or visit["start_at"]
+            visit["unresolved"] = is_unresolved(visit["status"], end, system_clock())
+        return found
 
     state = with_store(read_settings(config), ask)
     if state is None:

@@ -139,3 +139,38 @@ async def test_an_eligibility_answer_resolves_the_check_of_an_admission(
 
     assert (await played.task_states("100"))["verify-coverage-on-admit"] == "completed"
     assert "coverage.active" in await played.event_types()
+
+
+async def test_two_visits_merged_by_mistake_are_two_again_and_their_messages_find_them(
+    played: PlayedGateway, morning: datetime
+) -> None:
+    await played.accepted("adt", sent.admit("100", "V1", morning, "C1"), sent.admit("100", "V2", morning, "C2"))
+    await played.accepted("adt", sent.merge_visits("100", "V2", "V1", morning + HOUR, "C3"))
+    (entry,) = await played.rows("SELECT merge_id, survivor_id, prior_id FROM merges WHERE trigger = 'ADT^A42'")
+    assert entry.survivor_id == entry.prior_id
+    async with played.api() as api:
+        listed = (await api.get(f"/api/v1/patients/{entry.survivor_id}/merges")).raise_for_status().json()["items"]
+        assert [one["trigger"] for one in listed] == ["ADT^A42"] and "before" not in listed[0]["moved"]
+        act = {"actor": "jdoe", "reason": "two stays"}
+        told = (await api.post(f"/api/v1/merges/{entry.merge_id}/undo", json=act)).raise_for_status().json()
+    assert told["survivor"] == told["restored"] == entry.survivor_id and told["moved"]["encounters"]
+
+    await played.accepted("adt", sent.discharge("100", "V1", morning, morning + 2 * HOUR, "C4"))
+    rows = await played.rows("SELECT visit_number, status, merged_into FROM encounters ORDER BY visit_number")
+    assert [tuple(row) for row in rows] == [("V1", "discharged", None), ("V2", "inpatient", None)]
+
+
+async def test_appointment_of_which_nobody_says_whether_it_was_kept_is_shown_as_unresolved(
+    played: PlayedGateway, morning: datetime
+) -> None:
+    await played.accepted("siu", sent.book("100", "P1", morning + HOUR, morning, "C1"))
+    (patient,) = await played.rows("SELECT patient_id FROM patients")
+
+    async def unresolved() -> list[bool]:
+        async with played.api() as api:
+            state = (await api.get(f"/api/v1/patients/{patient.patient_id}")).raise_for_status().json()
+        return [visit["unresolved"] for visit in state["appointments"]]
+
+    assert await unresolved() == [False]
+    await played.pass_time(morning + 26 * HOUR)
+    assert await unresolved() == [True]

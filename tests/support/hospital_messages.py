@@ -74,6 +74,13 @@ def merge(survivor: str, prior: str, at: datetime, control_id: str) -> bytes:
     return hl7(event, f"EVN||{moment(at)}", person(survivor), f"MRG|{prior}^^^GENHOSP^MR")
 
 
+def merge_visits(mrn: str, survivor: str, prior: str, at: datetime, control_id: str) -> bytes:
+    """A42."""
+    event = header("ADT^A42^ADT_A39", control_id, at)
+    gone = f"MRG|{mrn}^^^GENHOSP^MR||||{prior}^^^GENHOSP^VN"
+    return hl7(event, f"EVN||{moment(at)}", person(mrn), gone, f"PV1|1|I|||||||||||||||||{survivor}^^^GENHOSP^VN")
+
+
 def book(mrn: str, placer: str, start: datetime, at: datetime, control_id: str) -> bytes:
     """S12 of a follow-up visit."""
     end = start + timedelta(minutes=30)

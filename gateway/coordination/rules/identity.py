@@ -1,7 +1,8 @@
-"""Rules about who is who: a merged chart, and an answer that found no patient (6.2, 43; 6.3)."""
+"""Rules about who is who: merged charts, deleted persons, answers that find no patient (6.2, 43; 2.2, A29; 6.3)."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 
 import msgspec
@@ -9,8 +10,17 @@ import msgspec
 from gateway.coordination.calendar import Site, within_business_days
 from gateway.coordination.changes import Cause, CoordinationSettings, Ids
 from gateway.coordination.draft import MERGE, Draft
-from gateway.coordination.records import Merge, Patient, Task
-from gateway.coordination.rules.declaration import Finding, Focus, Rule, evidence, open_for, site_of
+from gateway.coordination.records import Patient, Task
+from gateway.coordination.rules.declaration import (
+    Closing,
+    Finding,
+    Focus,
+    Rule,
+    evidence,
+    gone,
+    open_for,
+    site_of,
+)
 from gateway.coordination.rules.payer import GRANTED, WAITING, facility_of
 from gateway.coordination.tasks import Evidence
 from mappings.events import CanonicalEvent
@@ -21,37 +31,45 @@ _UPCOMING = ("booked", "pending", "waitlist", "proposed")
 
 def look_merged(draft: Draft) -> None:
     for merge in draft.merges:
-        found = _affected(draft, merge)
+        moved = msgspec.json.decode(merge.moved_json, type=dict[str, list[str]])
+        found = _affected(draft, moved)
         if not found:
             continue
+        joined = merge.prior_id == merge.survivor_id  # two stays of one patient
+        what, whose = ("stay", "one") if joined else ("record", "patient's")
         facility_id = facility_of(draft) or merge.facility_id
         open_for(
             draft,
             MERGED,
             Focus(facility_id=facility_id),
             Finding(
-                key=MERGED.key_of(merge.prior_id, merge.survivor_id),
+                key=MERGED.key_of(
+                    *(moved["joined"] + moved["into"] if joined else [merge.prior_id, merge.survivor_id])
+                ),
                 due_at=within_business_days(draft.event.recorded_at, 1, site_of(draft, facility_id)),
-                reason=f"Another record was merged into this patient's; it brought {', '.join(found)}.",
+                reason=f"Another {what} was merged into this {whose}; it brought {', '.join(found)}.",
                 evidence=[evidence(draft, "MRG-1", merge.prior_id), evidence(draft, "PID-3", merge.survivor_id)],
             ),
         )
 
 
-def _affected(draft: Draft, merge: Merge) -> list[str]:
+def _affected(draft: Draft, moved: dict[str, list[str]]) -> list[str]:
     """What the prior record had that a person must look at, in words: "2 open tasks"."""
-    moved = msgspec.json.decode(merge.moved_json, type=dict[str, list[str | int | list[str | int]]])
-    ids = {str(id_) for listed in moved.values() for id_ in listed}
+    ids = {id_ for listed in moved.values() for id_ in listed}
+    return _at_stake(draft, lambda id_: id_ in ids)
+
+
+def _at_stake(draft: Draft, counts_in: Callable[[str], bool]) -> list[str]:
     state, now = draft.subject, draft.event.recorded_at
     counts = {
-        "open task": sum(task.open for id_, task in state.tasks.items() if id_ in ids),
+        "open task": sum(task.open for id_, task in state.tasks.items() if counts_in(id_)),
         "future appointment": sum(
             visit.status in _UPCOMING and visit.start_at is not None and visit.start_at > now
             for id_, visit in state.appointments.items()
-            if id_ in ids
+            if counts_in(id_)
         ),
         "active authorization": sum(
-            row.status in _LIVE_AUTHORIZATIONS for id_, row in state.authorizations.items() if id_ in ids
+            row.status in _LIVE_AUTHORIZATIONS for id_, row in state.authorizations.items() if counts_in(id_)
         ),
     }
     return [f"{count} {word}{'s' if count > 1 else ''}" for word, count in counts.items() if count]
@@ -72,6 +90,47 @@ MERGED = Rule(
     watches=(Patient,),
     hears=(MERGE,),
     look=look_merged,
+)
+
+
+def about_deactivated(draft: Draft) -> list[Patient]:
+    return [draft.subject.patient] if any(row.kind == "deactivated" for row in draft.transitions) else []
+
+
+def wants_deactivated(draft: Draft, patient: Patient) -> Finding | str:
+    found = _at_stake(draft, lambda id_: True)
+    if patient.active or not found:
+        return "nothing is left to look at"
+    return Finding(
+        key=DEACTIVATED.key_of(patient.patient_id),
+        due_at=within_business_days(draft.event.recorded_at, 1, site_of(draft, patient.facility_id)),
+        reason=f"The person was deleted at the sender (A29) and still has {', '.join(found)}.",
+        evidence=[evidence(draft, "event", "A29")],
+        focus=Focus(facility_id=patient.facility_id),
+    )
+
+
+def settle_deactivated(draft: Draft, task: Task) -> Closing | None:
+    return gone("the person is back (A28)") if draft.subject.patient.active else None
+
+
+DEACTIVATED = Rule(
+    id="patient-deactivated-review",
+    trigger="A29, and the person has open tasks, future appointments or active authorizations",
+    task="Review tasks of a deleted person",
+    type="identity",
+    priority="routine",
+    due="1 business day",
+    queue="records",
+    resolves="Reviewed",
+    retracts="A28 brings the person back",
+    key="patient",
+    basis="Domain reference 2.2",
+    watches=(Patient,),
+    hears=("deactivated", "reactivated"),
+    about=about_deactivated,
+    wants=wants_deactivated,
+    settle=settle_deactivated,
 )
 
 UNMATCHED = Rule(

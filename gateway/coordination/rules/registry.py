@@ -23,7 +23,7 @@ from gateway.coordination.rules.eligibility import REJECTED as ELIGIBILITY_REJEC
 from gateway.coordination.rules.emergency import FREQUENT
 from gateway.coordination.rules.feed import SILENT
 from gateway.coordination.rules.followup import NO_SHOW
-from gateway.coordination.rules.identity import MERGED, UNMATCHED
+from gateway.coordination.rules.identity import DEACTIVATED, MERGED, UNMATCHED
 from gateway.coordination.rules.insurance import CHANGED, ENDING, OTHER_PAYER, SELF_PAY
 from gateway.coordination.rules.intake import ALLERGY, BEDSIDE, INTERPRETER, NOT_ARRIVED, SOCIAL, UNLINKED
 from gateway.coordination.rules.intake import CONTACT as FAMILY_CONTACT
@@ -94,6 +94,7 @@ RULES: tuple[Rule, ...] = (
     RESOURCE,
     MERGED,
     CONFLICT,
+    DEACTIVATED,
     UNMATCHED,
     # Extended, off by default:
     EMERGENCY_NOTICE,

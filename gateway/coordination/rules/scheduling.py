@@ -114,14 +114,22 @@ def settle_confirmation(draft: Draft, task: Task) -> Closing | None:
 # -- outcome unknown ---------------------------------------------------------------------------------------------------
 
 
+OUTCOME_AFTER = hours(24)
+
+
+def is_unresolved(status: str, end: datetime | None, now: datetime) -> bool:
+    """True of an appointment that is still booked a day after its end (3.2): nobody said whether the patient came."""
+    return status == "booked" and end is not None and end + OUTCOME_AFTER <= now
+
+
 def checks_of_outcome(draft: Draft, visit: Appointment) -> Sequence[Check]:
     end = visit.end_at or visit.start_at
-    return [Check(kind="outcome", at=end + hours(24))] if visit.status == "booked" and end is not None else []
+    return [Check(kind="outcome", at=end + OUTCOME_AFTER)] if visit.status == "booked" and end is not None else []
 
 
 def ripe_outcome(draft: Draft, visit: Appointment, timer: Timer) -> Finding | str:
     end = visit.end_at or visit.start_at
-    if visit.status != "booked" or end is None or end + hours(24) > timer.fire_at:
+    if end is None or not is_unresolved(visit.status, end, timer.fire_at):
         return "the outcome is known, or the appointment is ahead"
     return Finding(
         key=OUTCOME.key_of(scope_of(visit)),

@@ -11,6 +11,7 @@ from gateway.coordination.records import Merge, Record
 from gateway.coordination.scope import PatientScope
 from gateway.coordination.transitions.custody import Moved, move_task, move_timers
 from gateway.coordination.transitions.difference import encoded
+from gateway.coordination.transitions.merged_stays import part_stays
 from gateway.coordination.transitions.patient import FROM_PID, withdraw_death
 
 _OWNED = ("encounters", "appointments", "coverages", "authorizations", "inquiries")
@@ -20,7 +21,8 @@ def undo_merge(draft: Draft, undo: Undo) -> None:
     """Everything that the entry moved and that the survivor still has goes back; a retired record is active again.
 
     Refused (`filtered`, "conflict: ...") when the record is not the survivor's any more."""
-    survivor, prior = draft.scope.subject, draft.scope.others.get(undo.prior_id)
+    survivor = draft.scope.subject
+    prior = survivor if undo.prior_id == undo.patient_id else draft.scope.others.get(undo.prior_id)
     if survivor is None or prior is None:
         draft.end("filtered", "not-found: patient")
         return
@@ -32,7 +34,10 @@ def undo_merge(draft: Draft, undo: Undo) -> None:
         draft.end("filtered", "conflict: there is nothing to undo")
         return
     listed = msgspec.json.decode(undo.moved_json, type=Moved)
-    back, left = _give_back(draft, survivor, prior, listed)
+    back, left = part_stays(draft, listed)
+    if prior is not survivor:
+        given, stayed = _give_back(draft, survivor, prior, listed)
+        back, left = back | given, left + stayed
     if not back and not was_merge:
         draft.end("filtered", "conflict: there is nothing to undo")
         return
@@ -96,7 +101,8 @@ def _tell(draft: Draft, undo: Undo, prior: PatientScope, back: Moved, left: list
         "moved": {table: list[JSON](ids) for table, ids in back.items()},
         "left": list[JSON](left),
     }
-    for person in (survivor, prior.patient):
+    people = (survivor,) if survivor.patient_id == prior.patient.patient_id else (survivor, prior.patient)
+    for person in people:
         draft.emit("patient.unmerged", person, data)
         draft.transition(
             "unmerged", person, survivor.patient_id, prior.patient.patient_id, patient_id=person.patient_id

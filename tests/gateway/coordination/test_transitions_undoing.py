@@ -8,7 +8,7 @@ from gateway.coordination.changes import Cause, Changes, Undo
 from gateway.coordination.decide import decide
 from gateway.coordination.records import Merge
 from gateway.coordination.scope import Scope
-from mappings.events import CanonicalEvent, IdentityFacts
+from mappings.events import CanonicalEvent, Identifier, IdentityFacts, PatientFacts
 from tests.gateway.coordination.transition_builders import ACME, PROFILE, SETTINGS, World, adt, after, person, siu, stay
 
 A, B, C = (person(number, family="TESTER") for number in ("900001", "900002", "900003"))
@@ -31,7 +31,8 @@ class Charts(World):
             moved_json=entry.moved_json, actor="jdoe", reason="two people",
         )  # fmt: skip
         scope = Scope(subject=self.state.patients[entry.survivor_id])
-        scope.others[entry.prior_id] = self.state.patients[entry.prior_id]
+        if entry.prior_id != entry.survivor_id:
+            scope.others[entry.prior_id] = self.state.patients[entry.prior_id]
         cause = Cause(message_id=entry.merge_id, origin=f"undo.{entry.merge_id}", channel="api", received_at=after(90))
         changes = decide(scope, undo, cause, after(90), SETTINGS, b"salt")
         self.state.absorb(scope)
@@ -145,3 +146,59 @@ def test_death_that_came_with_a_stay_goes_back_with_it() -> None:
     assert charts.home(A).patient.deceased_source is not None
     charts.undo(entry)
     assert charts.home(A).patient.deceased_source is None and charts.home(B).patient.deceased_source is not None
+
+
+# -- A42 ---------------------------------------------------------------------------------------------------------------
+
+
+def joined(patient_of_prior: PatientFacts = A) -> tuple[Charts, Merge]:
+    """V1, from an emergency visit, merged into the inpatient stay V2 of A."""
+    charts = Charts()
+    charts.decided(adt("A04", patient=patient_of_prior, encounter=stay("V1", class_="emergency", account_number="K1")))
+    charts.decided(adt("A01", 3, patient=A, encounter=stay("V2", class_="inpatient")))
+    facts = IdentityFacts(
+        old_visit=Identifier(value="V1", authority="GENHOSP"), visit=Identifier(value="V2", authority="GENHOSP")
+    )
+    prior = (patient_of_prior,) if patient_of_prior is not A else ()
+    event = adt("A42", 4, patient=A, prior=prior, encounter=None)
+    (entry,) = charts.decided(msgspec.structs.replace(event, type="encounter.merged", identity=facts)).merges
+    return charts, entry
+
+
+def test_undone_visit_merge_makes_two_stays_again_as_they_were() -> None:
+    charts, entry = joined()
+    assert (entry.survivor_id, entry.trigger) == (entry.prior_id, "ADT^A42")
+    merged_stay = next(one for one in charts.home(A).encounters.values() if one.visit_number == "V2")
+    assert merged_stay.account_number == "K1" and '"V1"' in merged_stay.aliases_json
+    changes = charts.undo(entry)
+    assert changes.outcome == "processed"
+    stays = {one.visit_number: one for one in charts.home(A).encounters.values()}
+    assert (stays["V1"].status, stays["V1"].merged_into, stays["V1"].account_number) == ("emergency", None, "K1")
+    assert (stays["V2"].status, stays["V2"].account_number, stays["V2"].aliases_json) == ("inpatient", None, "[]")
+    assert stays["V2"].started_at == after(3)
+    ids = {one.encounter_id for one in stays.values()}
+    for task in charts.home(A).tasks.values():
+        assert all(other not in task.task_key for other in ids - {task.encounter_id})
+    charts.decided(adt("A03", 5, patient=A, encounter=stay("V1", disposition="01", disposition_category="home")))
+    stays = {one.visit_number: one.status for one in charts.home(A).encounters.values()}
+    assert stays == {"V1": "discharged", "V2": "inpatient"}
+    assert charts.undo(entry).reason == "conflict: there is nothing to undo"
+
+
+def test_undone_visit_merge_keeps_what_was_said_since_and_tells_it() -> None:
+    charts, entry = joined()
+    charts.decided(adt("A08", 5, patient=A, encounter=stay("V2", class_="inpatient", account_number="K9")))
+    charts.undo(entry)
+    stays = {one.visit_number: one for one in charts.home(A).encounters.values()}
+    assert (stays["V1"].account_number, stays["V2"].account_number) == ("K1", "K9")
+
+
+def test_undone_visit_merge_across_patients_gives_the_stay_back() -> None:
+    charts, entry = joined(B)
+    assert entry.survivor_id != entry.prior_id and not charts.home(B).encounters
+    assert charts.undo(entry).outcome == "processed"
+    assert [one.visit_number for one in charts.home(A).encounters.values()] == ["V2"]
+    (stay_of_b,) = charts.home(B).encounters.values()
+    assert (stay_of_b.visit_number, stay_of_b.status, stay_of_b.patient_id) == (
+        "V1", "emergency", charts.home(B).patient.patient_id,
+    )  # fmt: skip

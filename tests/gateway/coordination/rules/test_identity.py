@@ -156,3 +156,34 @@ def test_merge_into_a_dead_patient_cancels_the_work_it_brings(make_bench) -> Non
     bench.now = bench.local("2026-07-02 16:00")
     bench._decide(bench.event("patient.merged", "ADT^A40", "2026-07-02 16:00", prior=(person,)))
     assert bench.task("verify-coverage-on-admit").status_reason == "ADT^A40: the patient died"
+
+
+# -- a deleted person --------------------------------------------------------------------------------------------------
+
+DELETED = "patient-deactivated-review"
+
+
+def test_deleted_person_with_open_tasks_is_reviewed_until_he_is_back(bench) -> None:
+    bench.hear(bench.admit("2026-07-01 09:00"))
+    bench.hear(bench.event("patient.deactivated", "ADT^A29", "2026-07-01 10:00"))
+    task = bench.task(DELETED)
+    assert (task.queue, task.priority, task.status) == ("records", "routine", "requested")
+    assert "open task" in task.reason and task.due_at == bench.local("2026-07-02 23:59:59")
+    bench.hear(bench.event("patient.created", "ADT^A28", "2026-07-01 11:00"))
+    assert bench.task(DELETED).business_status == "retracted"
+    bench.hear(bench.event("patient.deactivated", "ADT^A29", "2026-07-01 12:00"))
+    assert [one.open for one in bench.tasks(DELETED)] == [False, True]
+
+
+def test_deleted_person_without_anything_open_needs_no_review(bench) -> None:
+    bench.hear(bench.event("patient.created", "ADT^A28", "2026-07-01 09:00"))
+    bench.hear(bench.event("patient.deactivated", "ADT^A29", "2026-07-01 10:00"))
+    assert bench.tasks(DELETED) == []
+
+
+def test_merge_of_two_stays_is_reviewed_under_their_own_ids(bench) -> None:
+    draft = merged(bench, {"joined": ["enc_1"], "into": ["enc_2"], "rekeyed": ["aut_1"]},
+                   authorizations={"aut_1": authorization(bench, "pended")})  # fmt: skip
+    draft.merges[0] = msgspec.structs.replace(draft.merges[0], prior_id="pat_a", trigger="ADT^A42")
+    (task,) = found(draft)
+    assert task.task_key == f"{RULE}|enc_1|enc_2" and task.reason.startswith("Another stay was merged")
