@@ -30,7 +30,7 @@ def main(arguments: list[str] | None = None) -> int:
             measured = stages.measure(plan, servers, tell)
             single = costs.measure(plan, servers, tell)
         tell("reading and checking X12 beside pyx12")
-        interchanges = x12.measure(5 if chosen.quick else 11, (100, 1_000) if chosen.quick else (1_000, 10_000))
+        interchanges = x12.measure(5 if chosen.quick else 11, (100, 1_000) if chosen.quick else (1_000, 100_000))
     except UnsafeToReport as reason:
         print(reason, file=sys.stderr)
         return 3
