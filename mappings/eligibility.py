@@ -28,7 +28,6 @@ from mappings.x12_codes import (
 from mappings.x12_facts import (
     MAX_LISTED,
     Transaction,
-    head_segments,
     iso,
     level_rejections,
     member_facts,
@@ -88,7 +87,7 @@ def _eligibility(transaction: Transaction, level: HierarchicalLevel | None) -> E
         refused = unplaced_rejections(transaction)
         return EligibilityFacts(status="rejected", as_of=transaction.recorded_at, rejections=refused)
     above = transaction.above(level)
-    head = head_segments(level)
+    head = level.head
     plan_period = period_of(head)
     loops = benefit_loops(level)
     benefits = tuple(read_benefit(loop, plan_period) for loop in loops)

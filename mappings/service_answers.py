@@ -53,15 +53,17 @@ def service_answers(benefits: Sequence[Benefit], day: str) -> tuple[ServiceAnswe
             if len(exact) < MOST_SERVICES or key in exact:
                 exact.setdefault(key, []).append(benefit)
     plan = [benefit for benefit in benefits if is_plan(benefit)]
-    general = {}
-    for tier in _TIERS:
-        rows = _of_tier(plan, tier)
-        general[tier] = status_of(rows, day, exact=False), authorization_required(rows)
+    general: dict[str | None, tuple[str, str | None]] = {}
     found: list[ServiceAnswer] = []
     for (service_type, procedure), rows in exact.items():
         telling = {row.in_network for row in rows if row.code in _DECIDING or row.authorization_required}
         asked = ServiceAnswer(service_type=service_type, procedure=procedure)
-        found += (_answer(asked, rows, tier, general[tier], day) for tier in _TIERS if tier in telling)
+        for tier in _TIERS:
+            if tier in telling:
+                if tier not in general:
+                    alike = _of_tier(plan, tier)
+                    general[tier] = status_of(alike, day, exact=False), authorization_required(alike)
+                found.append(_answer(asked, rows, tier, general[tier], day))
     return tuple(found[:MOST_SERVICES])
 
 

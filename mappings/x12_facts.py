@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -206,15 +206,9 @@ def name_loop(level: HierarchicalLevel, set_id: str) -> str:
 
 def level_rejections(level: HierarchicalLevel, set_id: str) -> tuple[Rejection, ...]:
     """AAA of a level before its first benefit: of the level itself before its NM1, of the name loop after it."""
-    head = head_segments(level)
+    head = level.head
     named = next((at for at, s in enumerate(head) if s.id == "NM1"), len(head))
     return rejections(head[:named], level.loop) + rejections(head[named:], name_loop(level, set_id))
-
-
-def head_segments(level: HierarchicalLevel) -> Sequence[Segment]:
-    """The segments of a level before its first EB."""
-    first = next((at for at, s in enumerate(level.segments) if s.id == "EB"), len(level.segments))
-    return level.segments[:first]
 
 
 def unplaced_rejections(transaction: Transaction) -> tuple[Rejection, ...]:
@@ -233,14 +227,14 @@ def source_of(hierarchy: Hierarchy) -> HierarchicalLevel | None:
 
 def name_of(level: HierarchicalLevel | None) -> Segment | None:
     """The first NM1 of the level itself; names inside its benefits are other people's."""
-    return next((s for s in head_segments(level) if s.id == "NM1"), None) if level else None
+    return next((s for s in level.head if s.id == "NM1"), None) if level else None
 
 
 def member_id(level: HierarchicalLevel) -> str | None:
     """NM109 unless it is a social security number, else REF 1W."""
     name = name_of(level)
     sent = name.text(9) if name and name.text(8) != SOCIAL_SECURITY_NUMBER else ""
-    return sent or reference(head_segments(level), MEMBER_NUMBER)
+    return sent or reference(level.head, MEMBER_NUMBER)
 
 
 def member_facts(
@@ -270,7 +264,7 @@ def _payer_facts(transaction: Transaction, payer: Segment | None) -> MemberFacts
 
 
 def _read_member(transaction: Transaction, level: HierarchicalLevel) -> MemberFacts:
-    head = head_segments(level)
+    head = level.head
     above = transaction.above(level)
     name = name_of(level)
     demographics = next((segment for segment in head if segment.id == "DMG"), None)

@@ -134,6 +134,19 @@ class Conformance:
         segments = level.segments
         stack = [_Frame(loop, segments[0])]
         for segment in segments:
+            frame = stack[-1]
+            first = frame.loop.table.get(segment.id)
+            if first is not None:  # the usual case: it follows in the innermost loop
+                entry = first[0]
+                if (
+                    entry.line is not None
+                    and entry.group >= frame.group
+                    and (entry.at or len(stack) == 1)
+                    and _qualifies(entry, segment)
+                ):
+                    frame.group = entry.group
+                    self._look(frame, entry, entry.line, segment, found)
+                    continue
             place = self._place(stack, segment)
             if place is None and self._open_implied(stack, segment):
                 place = self._place(stack, segment)
@@ -150,7 +163,7 @@ class Conformance:
         self._close(stack, end, found, below=bool(level.children))
 
     def _enter(self, stack: list[_Frame], entry: Entry, ordered: bool, segment: Segment, found: Found) -> None:
-        """The segment takes its place: count it, and look into it."""
+        """The segment takes its place, which may open a loop."""
         frame = stack[-1]
         if ordered:
             frame.group = entry.group
@@ -165,6 +178,10 @@ class Conformance:
         assert line is not None
         if not ordered:
             found.append(self._line_error(line, segment, _ORDER, "stands in the wrong place of its loop"))
+        self._look(frame, entry, line, segment, found)
+
+    def _look(self, frame: _Frame, entry: Entry, line: Line, segment: Segment, found: Found) -> None:
+        """Count the segment in its loop, and look into it."""
         if frame.count(entry, segment.id) == line.repeat + 1:
             found.append(self._line_error(line, segment, _TOO_MANY, _TOO_OFTEN))
         if not accepts(line, segment, found.patterns):
@@ -175,12 +192,6 @@ class Conformance:
 
     def _place(self, stack: list[_Frame], segment: Segment) -> tuple[int, Entry, bool] | None:
         """(depth of the open loop, where in it, in order): ahead in the innermost loop that knows it, then behind."""
-        top = stack[-1]
-        first = top.loop.table.get(segment.id)
-        if first is not None:  # the usual case
-            entry = first[0]
-            if entry.group >= top.group and (entry.at or len(stack) == 1) and _qualifies(entry, segment):
-                return len(stack) - 1, entry, True
         fallback = None
         for depth in range(len(stack) - 1, -1, -1):
             frame = stack[depth]

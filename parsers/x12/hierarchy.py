@@ -33,7 +33,7 @@ class HierarchicalLevel:
               "too-deep", "parent-damaged"
     """
 
-    __slots__ = ("children", "code", "damage", "depth", "loop", "parent", "segments")
+    __slots__ = ("_head", "children", "code", "damage", "depth", "loop", "parent", "segments")
 
     def __init__(self, segment: Segment, loops: Mapping[str, str]) -> None:
         self.segments = [segment]
@@ -43,10 +43,19 @@ class HierarchicalLevel:
         self.children: list[HierarchicalLevel] = []
         self.damage: str | None = None
         self.depth = 1
+        self._head: list[Segment] | None = None
 
     @property
     def header(self) -> Segment:
         return self.segments[0]
+
+    @property
+    def head(self) -> list[Segment]:
+        """Its segments before its first benefit (EB); looked up once, when the level is whole."""
+        if self._head is None:
+            first = next((at for at, one in enumerate(self.segments) if one.id == "EB"), len(self.segments))
+            self._head = self.segments[:first]
+        return self._head
 
     def ancestors(self) -> Iterator[HierarchicalLevel]:
         """From the parent up to the root; at most MAX_DEPTH, and free of cycles because a parent stands earlier."""

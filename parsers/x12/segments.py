@@ -19,7 +19,13 @@ class Delimiters(NamedTuple):
     @property
     def blanks(self) -> bytes:
         """White space that is layout between segments, because the interchange does not use it as a separator."""
-        return bytes(byte for byte in b" \t\r\n" if byte not in self.element + self.component + self.repetition)
+        return _blanks(self)
+
+
+@lru_cache(maxsize=64)
+def _blanks(delimiters: Delimiters) -> bytes:
+    taken = delimiters.element + delimiters.component + delimiters.repetition
+    return bytes(byte for byte in b" \t\r\n" if byte not in taken)
 
 
 def decode(raw: bytes) -> str:
