@@ -14,10 +14,10 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any
 
+from gateway.batches import BatchSize, fitting, isolate_suspect, untried
 from gateway.compute.process import ComputeFailure, ComputeProcess
-from gateway.compute.protocol import Decided, ItemKeys, ReadDone
+from gateway.compute.protocol import Decided, ReadDone
 from gateway.coordination.changes import Adopt, Ask, Command, Link, Silence, Undo
-from gateway.coordination.records import Patient, Timer
 from gateway.crosswalk import needed
 from gateway.store.ports import (
     Loaded,
@@ -34,16 +34,8 @@ from gateway.store.ports import (
 
 log = logging.getLogger(__name__)
 
-HOLD_MS = 20.0
-"""Longest time for which one commit may hold SQLite's only writer: acknowledgements wait behind it (decision 19)."""
-
-SMALLEST_BATCH = 32
-
 LONGEST_CHAIN = 16
 """Batches in one hold of the lanes: commands and a new configuration wait for its end."""
-
-MERGED_INTO = Patient.__struct_fields__.index("merged_into")
-TIMER_PATIENT = Timer.__struct_fields__.index("patient_id")
 
 
 class PipelineSettings:
@@ -76,7 +68,8 @@ class Conflict(Exception):
 class Pipeline:
     """Runs until stopped.
 
-    `clock` gives the gateway's time, `committed` is called after each commit, `facility_of` names a channel's facility.
+    `clock` gives the gateway's time, `committed` is called after each commit, `facility_of` names a channel's facility,
+    `waiting` tells how many items are pending.
     """
 
     def __init__(
@@ -87,6 +80,7 @@ class Pipeline:
         clock: Callable[[], datetime],
         committed: Callable[[Decided], None] = lambda decided: None,
         facility_of: Callable[[str], str] = lambda channel: "main",
+        waiting: Callable[[], int] = lambda: 0,
     ) -> None:
         self._store = store
         self._compute = compute
@@ -94,13 +88,13 @@ class Pipeline:
         self._clock = clock
         self._committed = committed
         self._facility_of = facility_of
+        self._waiting = waiting
         self.answer_parked: Callable[[WorkItem, str], Reply | None] = lambda item, reason: None
         """What a message that the compute process could not survive is answered, where it is answered at all."""
         self._wake = asyncio.Event()
         self._stopping = False
-        self._cut = False  # the batch in hand: there is more behind it, so nothing is gained by waiting
-        self._size = settings.batch
-        self._limit = settings.batch  # below `_size` after a batch failed as a whole, until some went through
+        self._more = False  # behind the batch in hand: nothing is gained by waiting
+        self._size = BatchSize(settings.batch)
         self._task: asyncio.Task[None] | None = None
         self._batch = asyncio.Lock()
         self._read_ahead: tuple[list[int], ReadDone | None] = ([], None)
@@ -140,7 +134,7 @@ class Pipeline:
             self.last_progress = time.monotonic()
             if count == 0:
                 await self._pause(self._settings.idle_seconds)
-            elif count < self._settings.small_batch and self._settings.linger_seconds and not self._cut:
+            elif count < self._settings.small_batch and self._settings.linger_seconds and not self._more:
                 await asyncio.sleep(self._settings.linger_seconds)
 
     async def _pause(self, seconds: float) -> None:
@@ -155,9 +149,11 @@ class Pipeline:
     async def run_once(self) -> int:
         """Claim and finish one batch; returns how many items ended.  0: nothing to do."""
         async with self._batch:
-            session = await self._store.claim(min(self._size, self._limit))
+            limit = self._size.limit
+            session = await self._store.claim(limit)
             if session is None:
                 return 0
+            self._more = len(session.items) >= limit
             return await self._finish(session)
 
     @asynccontextmanager
@@ -175,7 +171,7 @@ class Pipeline:
         try:
             async with session:
                 batch = isolate_suspect(session.items)
-                self._cut = len(batch) < len(session.items)
+                self._more |= len(batch) < len(session.items)
                 if not batch:
                     return 0
                 reading = await self._read(batch)
@@ -228,8 +224,9 @@ class Pipeline:
     async def _look_ahead(self, session: Session, after: int) -> tuple[Sequence[WorkItem], Decided] | None:
         """Read the batch that follows.  Where the lanes stay ours, decide on it too, upon the state that the batch in
         writing leaves; but not when more than the patients named must be known, such as whom an answer may be about."""
-        items = untried(await session.ahead(after, min(self._size, self._limit)))
-        if len(items) < self._settings.small_batch:
+        limit = self._size.limit
+        items = untried(await session.ahead(after, limit))
+        if len(items) < min(self._settings.small_batch, limit):
             return None
         reading = await self._compute.read(list(items))
         request = reading.request
@@ -247,17 +244,8 @@ class Pipeline:
         session = await self._store.claim(self._settings.batch, only_lanes=lanes, up_to=up_to)
         return 0 if session is None else await self._finish(session)
 
-    def _fit_batch(self) -> None:
-        """Cut batches to what the writer may be held for; grow again when there is room."""
-        held = self._store.last_write_ms
-        if held > HOLD_MS:
-            self._size = max(SMALLEST_BATCH, int(self._size * HOLD_MS / held))
-        elif held < HOLD_MS / 2:
-            self._size = min(self._settings.batch, self._size + SMALLEST_BATCH)
-
     def _count(self, decided: Decided) -> None:
-        self._fit_batch()
-        self._limit = min(self._limit * 2, self._settings.batch)
+        self._size.wrote(self._store.last_write_ms, self._waiting())
         self.batches += 1
         self.items += len(decided.done)
         for rule_id, error in decided.rule_failures:
@@ -275,7 +263,7 @@ class Pipeline:
         suspect = next((item for item in batch if item.work_id == failure.work_id), None)
         if suspect is None:
             if len(batch) != 1:
-                self._limit = max(1, len(batch) // 2)
+                self._size.failed(len(batch))
                 return
             suspect = batch[0]
         chances = 2 if failure.reason == "time-budget" else self._settings.max_attempts
@@ -365,47 +353,3 @@ def request_row(command: Command, loaded: Loaded, now: datetime) -> list[Any]:
     """What is kept of an act that was asked for under an Idempotency-Key, in the transaction that does it."""
     task = next(row for row in loaded.rows["tasks"] if row[0] == command.task_id)
     return [command.request, task[1], command.task_id, command.request_digest, now]
-
-
-def isolate_suspect(items: Sequence[WorkItem]) -> Sequence[WorkItem]:
-    """Items that were tried before run alone: the batch ends before the first of them, or is that one."""
-    return untried(items) or items[:1]
-
-
-def untried(items: Sequence[WorkItem]) -> Sequence[WorkItem]:
-    """The items before the first that was tried before."""
-    return items[: next((index for index, item in enumerate(items) if item.attempts), len(items))]
-
-
-def fitting(
-    keys: Sequence[ItemKeys], batch: Sequence[WorkItem], loaded: Loaded, held: frozenset[int]
-) -> tuple[int, frozenset[int] | None]:
-    """(how many items of the batch need no lane beyond those held, the lanes that the next one needs).
-
-    A patient into whom others were merged is in all of their lanes (merge protocol, rule 2).  `held` empty: the store
-    has one writer and holds them all.
-    """
-    if not held:
-        return len(batch), None
-    roots = resolve_roots(loaded)
-    for index, (key, item) in enumerate(zip(keys, batch, strict=True)):
-        needed = set(item.lanes)
-        named = [("", item.body.decode())] if item.kind == "timer" else key.identifiers
-        for name in named:
-            needed.update(loaded.lanes.get(roots.get(name, ""), ()))
-        if not needed <= held:
-            return index, frozenset(needed)
-    return len(batch), None
-
-
-def resolve_roots(loaded: Loaded) -> dict[tuple[str, str], str]:
-    """Identifier, or ("", timer id) -> surviving patient, from the rows as loaded (column order of `records`)."""
-    merged = {row[0]: row[MERGED_INTO] for row in loaded.rows.get("patients", ())}
-    roots = {(row[0], row[1]): row[2] for row in loaded.rows.get("patient_identifiers", ())}
-    roots |= {("", row[0]): row[TIMER_PATIENT] for row in loaded.rows.get("timers", ())}
-    for name, patient_id in roots.items():
-        root = patient_id
-        for _ in range(32):
-            root = merged.get(root) or root
-        roots[name] = root
-    return roots

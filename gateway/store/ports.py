@@ -290,7 +290,8 @@ class Store(Protocol):
 
     @property
     def last_write_ms(self) -> float:
-        """How long the newest commit kept every other writer waiting; 0 where writers do not wait for each other."""
+        """How long the newest write of a session kept every other writer waiting, without its sync, which a small one
+        needs as well; 0 where writers do not wait for each other."""
         ...
 
     async def open(self) -> None:

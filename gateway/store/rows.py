@@ -20,14 +20,22 @@ def from_stored_time(text: str) -> datetime:
     return datetime.fromisoformat(text)
 
 
-def to_sqlite_rows(rows: Iterable[Iterable[Any]], moments: Sequence[int]) -> list[list[Any]]:
+class StoredTimes(dict[datetime, str]):
+    """Moments as text, each made once: rows of a batch name the same ones over and over."""
+
+    def __missing__(self, moment: datetime) -> str:
+        text = self[moment] = to_stored_time(moment)
+        return text
+
+
+def to_sqlite_rows(rows: Iterable[Iterable[Any]], moments: Sequence[int], texts: StoredTimes) -> list[list[Any]]:
     """Rows whose moments, at these positions, are text; booleans need nothing, sqlite3 binds them as 0 and 1."""
     written = [list(row) for row in rows]
     for row in written:
         for position in moments:
             value = row[position]
             if value is not None:
-                row[position] = to_stored_time(value)
+                row[position] = texts[value]
     return written
 
 

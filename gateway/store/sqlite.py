@@ -55,10 +55,7 @@ class SqliteStore(CoreStore):
         self._cold = SqliteReaders(self.path, 3)
         self._lanes = asyncio.Lock()
         self._lock_file: int | None = None
-
-    @property
-    def last_write_ms(self) -> float:
-        return self.writer.last_write_ms
+        self.last_write_ms = 0.0
 
     async def open(self) -> None:
         await asyncio.to_thread(self.writer.open)

@@ -18,7 +18,7 @@ from gateway.store import sqlite_statements as sql
 from gateway.store.delivery import Numbering, unnumbered
 from gateway.store.ledger import SINK, Counts
 from gateway.store.ports import FURTHER, EventRow, ItemEnd, NewWork, Parked, Reply, WriteSet
-from gateway.store.rows import to_sqlite_rows, to_stored_time
+from gateway.store.rows import StoredTimes, to_sqlite_rows, to_stored_time
 from gateway.store.sqlite_connection import SqliteConnection
 from gateway.store.sqlite_ingest import add_counts, take_ids
 from gateway.store.statements import moment_positions
@@ -38,10 +38,12 @@ class Rows:
 
     @staticmethod
     def of(writes: WriteSet) -> Rows:
+        texts = StoredTimes()
+        events = ((0, 0, *msgspec.structs.astuple(event)) for event in writes.events)
         return Rows(
-            [(STATE[name], to_sqlite_rows(rows, MOMENTS[name])) for name, rows in writes.rows.items()],
-            [(APPENDED[name], to_sqlite_rows(rows, MOMENTS[name])) for name, rows in writes.appended.items()],
-            to_sqlite_rows(((0, 0, *msgspec.structs.astuple(event)) for event in writes.events), MOMENTS["events"]),
+            [(STATE[name], to_sqlite_rows(rows, MOMENTS[name], texts)) for name, rows in writes.rows.items()],
+            [(APPENDED[name], to_sqlite_rows(rows, MOMENTS[name], texts)) for name, rows in writes.appended.items()],
+            to_sqlite_rows(events, MOMENTS["events"], texts),
         )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sqlite3
+import time
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from gateway.store.limits import CLAIM_BYTES, CLOSED_TASKS, PART
 from gateway.store.ports import Loaded, LoadRequest, ScheduleQuery, WorkItem, WriteSet
 from gateway.store.rows import from_stored_time, to_stored_time, with_booleans
 from gateway.store.sqlite_commit import CommitWriter, Rows
+from gateway.store.sqlite_connection import SqliteConnection
 from gateway.store.sqlite_writer import PIPELINE
 from gateway.store.statements import Statement, schedule_arguments
 
@@ -40,11 +42,13 @@ class SqliteSession:
     async def commit(self, writes: WriteSet) -> None:
         now, sinks, numbering = self._store.clock(), self._store.sinks, self._store.numbering
         rows = await asyncio.to_thread(Rows.of, writes)
-        self._commit = asyncio.ensure_future(
-            self._store.writer.run(
-                PIPELINE, lambda connection: CommitWriter(connection, now, sinks, numbering).write(writes, rows)
-            )
-        )
+
+        def write(connection: SqliteConnection) -> None:
+            started = time.perf_counter()
+            CommitWriter(connection, now, sinks, numbering).write(writes, rows)
+            self._store.last_write_ms = (time.perf_counter() - started) * 1000
+
+        self._commit = asyncio.ensure_future(self._store.writer.run(PIPELINE, write))
         await asyncio.shield(self._commit)
 
     async def __aenter__(self) -> SqliteSession:

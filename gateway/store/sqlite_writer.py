@@ -12,7 +12,6 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import threading
-import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -47,8 +46,6 @@ class SqliteWriter:
         self._connection: SqliteConnection | None = None
         self._checkpointed_at = 0  # total_changes of the connection then
         self._checkpointer: threading.Thread | None = None
-        self.last_write_ms = 0.0
-        """How long the newest transaction held the writer, its sync included."""
 
     def open(self) -> None:
         """Blocks for the first connection.  StoreUnavailable, UnsafeStore."""
@@ -115,7 +112,6 @@ class SqliteWriter:
 
     def _transact(self, work: Callable[[SqliteConnection], T]) -> T:
         assert self._connection is not None
-        started = time.perf_counter()
         self._connection.begin("IMMEDIATE")
         try:
             result = work(self._connection)
@@ -123,8 +119,6 @@ class SqliteWriter:
         except BaseException:
             self._connection.rollback()
             raise
-        finally:
-            self.last_write_ms = (time.perf_counter() - started) * 1000
         return result
 
     def _written(self) -> int:

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from gateway.batches import fitting, isolate_suspect, resolve_roots
 from gateway.compute.protocol import ItemKeys
 from gateway.coordination.records import Patient, PatientIdentifier, Timer
-from gateway.pipeline import fitting, isolate_suspect, resolve_roots
 from gateway.store.ports import Loaded, WorkItem
 from tests.gateway.store.samples import NOON, identifier, patient, timer
 

@@ -39,14 +39,20 @@ def bodies() -> list[bytes]:
     ]
 
 
-async def played(folder: Path, *, batch: int, small_batch: int) -> tuple[dict[str, list[tuple[object, ...]]], int]:
+async def nothing(*_: object) -> None:
+    return None
+
+
+async def played(folder: Path, *, batch: int, looking: bool) -> tuple[dict[str, list[tuple[object, ...]]], int]:
     """(every row, how many batches were decided ahead) after all messages."""
     folder.mkdir()  # noqa: ASYNC240
     local = LocalPipeline(folder)
     await local.store.open()
     try:
-        local.pipeline._settings = PipelineSettings(batch=batch, small_batch=small_batch)
-        local.pipeline._size = batch
+        local.pipeline._settings = PipelineSettings(batch=batch)
+        if not looking:
+            local.pipeline._look_ahead = nothing  # type: ignore[method-assign]
+        local.pipeline._size.size = batch
         ahead = 0
         decide = local.pipeline._compute.decide
 
@@ -68,8 +74,8 @@ async def played(folder: Path, *, batch: int, small_batch: int) -> tuple[dict[st
 
 @pytest.mark.parametrize("batch", [1, 2, 5])
 async def test_batches_decided_ahead_give_the_same_state_as_one_after_the_other(tmp_path: Path, batch: int) -> None:
-    plain, none = await played(tmp_path / "plain", batch=batch, small_batch=1000)
-    ahead, count = await played(tmp_path / "ahead", batch=batch, small_batch=1)
+    plain, none = await played(tmp_path / "plain", batch=batch, looking=False)
+    ahead, count = await played(tmp_path / "ahead", batch=batch, looking=True)
     assert none == 0 and count > 0
     assert ahead == plain
     assert len(plain["patients"]) == 3 and plain["merges"]
@@ -78,7 +84,7 @@ async def test_batches_decided_ahead_give_the_same_state_as_one_after_the_other(
 async def test_batch_decided_ahead_of_a_refused_one_is_not_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plain, _ = await played(tmp_path / "plain", batch=3, small_batch=1000)
+    plain, _ = await played(tmp_path / "plain", batch=3, looking=False)
     commit, seen = SqliteSession.commit, []
 
     async def refusing_once(self: SqliteSession, writes: WriteSet) -> None:
@@ -88,7 +94,7 @@ async def test_batch_decided_ahead_of_a_refused_one_is_not_written(
         await commit(self, writes)
 
     monkeypatch.setattr(SqliteSession, "commit", refusing_once)
-    ahead, _ = await played(tmp_path / "ahead", batch=3, small_batch=1)
+    ahead, _ = await played(tmp_path / "ahead", batch=3, looking=True)
     assert ahead["item_end"] == plain["item_end"]
     assert [row[:3] for row in ahead["events"]] == [row[:3] for row in plain["events"]]
     assert ahead["encounters"] == plain["encounters"]
