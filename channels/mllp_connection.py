@@ -136,6 +136,9 @@ class MllpConnection(asyncio.Protocol):
         if self._paused & (INTAKE | CHANNEL):
             return
         listener = self._listener
+        if self._held and self._transport is not None and listener.intake.full:
+            self._wait_for_intake()
+            return
         while self._held:
             if len(self._places) >= listener.settings.max_unanswered and self._transport is not None:
                 self.pause(UNANSWERED)
@@ -145,8 +148,11 @@ class MllpConnection(asyncio.Protocol):
             cut, self._cut = self._cut, None
             self._submit(cut, silent=True)
         if self._transport is not None and not listener.intake.accepting:
-            self.pause(INTAKE)
-            listener.wait_for_intake(self)
+            self._wait_for_intake()
+
+    def _wait_for_intake(self) -> None:
+        self.pause(INTAKE)
+        self._listener.wait_for_intake(self)
 
     def pause(self, reason: int) -> None:
         """Stop reading for `reason`; TCP slows the peer down."""

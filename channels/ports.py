@@ -61,6 +61,11 @@ class Intake(Protocol):
         """False while the store is away, the disk is short or the backlog is full: sources stop reading."""
         ...
 
+    @property
+    def full(self) -> bool:
+        """True while there is no room even for one unit: the disk is short or the backlog is full."""
+        ...
+
     def when_accepting(self, resume: Callable[[], None]) -> None:
         """Call `resume` once when `accepting` turns true again (at once when it is)."""
         ...

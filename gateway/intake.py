@@ -140,12 +140,12 @@ class GroupCommitIntake:
     @property
     def accepting(self) -> bool:
         """False while the store is away or slow, the disk is short, or too much is waiting."""
-        return not (
-            self._away
-            or self._gathered_bytes > self.limits.gathered_bytes
-            or self._backlog() > self.limits.max_backlog
-            or self._disk_short()
-        )
+        return not (self._away or self._gathered_bytes > self.limits.gathered_bytes or self.full)
+
+    @property
+    def full(self) -> bool:
+        """True while the disk is short or too much waits: also what was read already is not taken."""
+        return self._backlog() > self.limits.max_backlog or self._disk_short()
 
     def when_accepting(self, resume: Callable[[], None]) -> None:
         """Call `resume` once when `accepting` turns true again; at once when it is."""

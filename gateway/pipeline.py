@@ -119,18 +119,22 @@ class Pipeline:
             await self._task
 
     async def _run(self) -> None:
+        away = False
         while not self._stopping:
             self._wake.clear()  # before the claim: work stored from here on is seen by it, or wakes the next
             try:
                 count = await self.run_once()
             except StoreUnavailable:
-                log.warning("store away: the pipeline waits")
+                if not away:  # once: an outage may last for hours
+                    log.warning("store away: the pipeline waits")
+                away = True
                 await self._pause(1.0)
                 continue
             except Exception:  # the loop must survive a batch: nothing was committed, it is claimed again
                 log.exception("batch failed")
                 await self._pause(1.0)
                 continue
+            away = False
             self.last_progress = time.monotonic()
             if count == 0:
                 await self._pause(self._settings.idle_seconds)

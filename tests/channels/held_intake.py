@@ -15,6 +15,7 @@ class HeldIntake:
         self.automatic = automatic
         self.inbounds: list[Inbound] = []
         self._accepting = True
+        self.full = False
         self._resume: list[Callable[[], None]] = []
 
     def submit(self, inbound: Inbound) -> None:

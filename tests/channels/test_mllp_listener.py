@@ -284,6 +284,22 @@ def test_listener_intake_that_does_not_accept_stops_reading_until_it_does(play: 
     play(scenario())
 
 
+def test_listener_submits_nothing_of_a_new_connection_while_the_intake_is_full(play: Play) -> None:
+    async def scenario() -> None:
+        async with house() as it:
+            it.intake.accept(False)
+            it.intake.full = True
+            peer = await it.connect()
+            await peer.send(frame(b"A"))
+            await it.until(lambda: [status.reading for status in it.listener.peers] == [False])
+            assert it.intake.bodies == []
+            it.intake.full = False
+            it.intake.accept(True)
+            assert await peer.answer() == b"ACK A"
+
+    play(scenario())
+
+
 def test_listener_peer_that_does_not_read_its_answers_is_not_read(play: Play) -> None:
     async def scenario() -> None:
         async with house(automatic=False, max_unanswered=1_000_000) as it:

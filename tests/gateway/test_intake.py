@@ -330,15 +330,16 @@ async def test_intake_backlog_and_disk_stop_reading() -> None:
     )
     assert intake.accepting
     state["backlog"] = 11
-    assert not intake.accepting
+    assert intake.full and not intake.accepting
     resumed = asyncio.Event()
     intake.when_accepting(resumed.set)
     state.update(backlog=0, short=True)
     await asyncio.sleep(0.05)
     assert not resumed.is_set()
+    assert intake.full
     state["short"] = False
     await asyncio.wait_for(resumed.wait(), 5)
-    assert intake.accepting
+    assert intake.accepting and not intake.full
     await intake.close()
 
 

@@ -13,6 +13,7 @@ class FileIntake:
         self.units: list[Inbound] = []
         self.answers: dict[bytes, Answer] = {}  # by body; default: accepted
         self.accepting = True
+        self.full = False
         self.silent = False
 
     def submit(self, inbound: Inbound) -> None:
