@@ -70,13 +70,16 @@ class FeedProfile(msgspec.Struct, frozen=True, kw_only=True):
         return self.default_authority or self.channel
 
     def facility_of(self, *codes: str | None) -> tuple[str, bool]:
-        """(facility id, known) of the first code that is an alias; the channel's default and False when none is."""
+        """(facility id, known) of the first code that is an alias; the channel's default and False when none is.
+
+        Where there is one facility and it has no aliases, every code is its own."""
         for code in codes:
             if code:
                 for facility in self.facilities:
                     if code == facility.id or code in facility.aliases:
                         return facility.id, True
-        return self.default_facility, not any(codes)
+        alone = not any(facility.aliases for facility in self.facilities) and len(self.facilities) < 2
+        return self.default_facility, alone or not any(codes)
 
     def partner_of(self, qualifier: str, sender: str) -> TradingPartner:
         """The partner with this ISA05 and ISA06; one with the defaults when no settings name him."""

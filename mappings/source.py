@@ -87,7 +87,7 @@ class Source(Fields):
         """Decide facility (decision 11: the first known alias), zone and `recorded_at` (EVN-2, else MSH-7)."""
         header, event = self.header, self.first("EVN")
         self.facility, known = self.profile.facility_of(*self._places(event), self.value(header, 4))
-        if not known and self.profile.facilities:
+        if not known:
             self.note("103", header, 4, "facility unknown; the channel's default is taken")
         self._zone = self.profile.zone_of(self.facility)
         sent = parse_timestamp(self.text(header, 7) or "")

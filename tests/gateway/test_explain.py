@@ -65,7 +65,7 @@ def test_proposal_is_a_channel_that_the_settings_take() -> None:
     assert (channel.name, channel.default_authority) == ("north", "GENHOSP")
     assert channel.patient_id[0].type == "MR"
     assert channel.observation_when == (("PV1-18", "OBS1"),)
-    assert found.messages == 4 and found.unreadable == 1
+    assert found.messages == 3 and found.unreadable == 1
     assert "ADT^A99" in text and "ZPV: 3 segments" in text and '"INPT" = "?"' in text
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from mappings import registry
 from mappings.codes import EVENTS
 from mappings.hl7v2 import read_hl7v2
-from mappings.profile import FeedProfile
+from mappings.profile import Facility, FeedProfile
 from tests.mappings.hl7_messages import PROFILE, RECEIVED, codes, message, read
 
 CORPUS = Path(__file__).parents[3] / "shared" / "corpus" / "hl7"
@@ -179,3 +179,10 @@ def test_second_patient_of_an_event_about_one_is_noted() -> None:
     item = read(message("ADT^A01", "EVN||20261109142800", "PID|2||900999^^^HOSP^MR", "PV1||I"))
     assert item.events[0].patient and item.events[0].patient.key and item.events[0].patient.key.value == "900123"
     assert [(one.code, one.location) for one in item.problems] == [("100", "PID^2^0")]
+
+
+def test_facility_code_is_unknown_only_where_there_is_something_to_know() -> None:
+    body = message("ADT^A08", "EVN||20261109142800", "PV1||I", facility="ELSEWHERE")
+    one = msgspec.structs.replace(PROFILE, facilities=(Facility(id="main"),))
+    assert [found.code for found in read(body, one).problems] == []
+    assert [found.code for found in read(body).problems] == ["103"]
