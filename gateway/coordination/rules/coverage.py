@@ -7,13 +7,17 @@ from datetime import datetime, timedelta
 from gateway.coordination.calendar import business_days_before, local_date, within_business_days
 from gateway.coordination.draft import Draft, hours
 from gateway.coordination.records import Appointment, Coverage, Encounter, Task, Transition
-from gateway.coordination.rules.declaration import Finding, Focus, Rule, evidence, open_for, site_of
+from gateway.coordination.rules.cancellation import still_stands
+from gateway.coordination.rules.declaration import Finding, Focus, Rule, evidence, next_step, open_for, site_of
 from gateway.coordination.rules.signs import ANSWERED
 from gateway.coordination.rules.stays import focus_on, scope_of, told
-from gateway.coordination.tasks import newest, raised, resolve, retract, was_retracted
+from gateway.coordination.tasks import newest, raised, reinstate, resolve, retract, set_step, was_retracted
 
 _ARRIVALS = {"admitted": ("inpatient",), "registered": ("emergency", "observation"), "preadmitted": ()}
 _OUT_OF_FORCE = ("inactive", "not-covered")
+_LEFT = "the coverage is no longer on file"
+REVERTED_WITHIN = timedelta(hours=1)
+"""A change of insurance that is taken back so soon was none (6.2, 34)."""
 _HORIZON = timedelta(days=30)
 
 
@@ -23,6 +27,9 @@ _HORIZON = timedelta(days=30)
 def look_verify(draft: Draft) -> None:
     for task in draft.subject.tasks.open_of(VERIFY.id):
         _settle_verify(draft, task)
+    if any(row.kind == "coverage-changed" for row in draft.transitions):
+        for task in draft.subject.tasks.retracted_of(VERIFY.id):
+            _give_back(draft, task)
     for row in draft.transitions:
         classes = _ARRIVALS.get(row.kind)
         if classes is not None and (not classes or row.to_value in classes):
@@ -31,6 +38,17 @@ def look_verify(draft: Draft) -> None:
                 for coverage in draft.subject.coverages.values():
                     if coverage.active and not _is_verified(draft, coverage):
                         _open_verify(draft, stay, coverage, row)
+
+
+def _give_back(draft: Draft, task: Task) -> None:
+    """The coverage left and came back within the hour: no change of insurance asks for it, the arrival still does."""
+    coverage = draft.subject.coverages.get(task.coverage_id or "")
+    left = (task.status_reason or "").endswith(_LEFT) and task.closed_at is not None
+    if not left or coverage is None or not coverage.active or _is_verified(draft, coverage):
+        return
+    if task.closed_at and draft.occurred_at - task.closed_at <= REVERTED_WITHIN and still_stands(draft, task):
+        fresh = reinstate(draft, task, told(draft, "the coverage is on file again"))
+        set_step(draft, fresh, next_step(draft, VERIFY, fresh, after=task.closed_at))
 
 
 def _open_verify(draft: Draft, stay: Encounter, coverage: Coverage, arrival: Transition) -> None:
@@ -91,7 +109,7 @@ def _is_verified(draft: Draft, coverage: Coverage) -> bool:
 def _settle_verify(draft: Draft, task: Task) -> None:
     coverage = draft.subject.coverages.get(task.coverage_id or "")
     if coverage is None or not coverage.active:
-        retract(draft, task, told(draft, "the coverage is no longer on file"))
+        retract(draft, task, told(draft, _LEFT))
         return
     for row in draft.transitions:
         if row.aggregate_id != coverage.coverage_id:

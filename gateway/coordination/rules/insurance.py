@@ -11,6 +11,7 @@ import msgspec
 from gateway.coordination.calendar import business_days_before, local_date, within_business_days
 from gateway.coordination.draft import Draft, hours
 from gateway.coordination.records import Appointment, Authorization, Coverage, Encounter, Patient, Task, Timer
+from gateway.coordination.rules.coverage import REVERTED_WITHIN
 from gateway.coordination.rules.declaration import (
     Check,
     Closing,
@@ -32,7 +33,6 @@ from gateway.coordination.rules.stays import focus_on, happened, is_dead, number
 from mappings.payer_facts import OtherPayer
 
 _HORIZON = timedelta(days=365)
-_REVERTED_WITHIN = timedelta(hours=1)
 _ADMISSIONS = ("admitted",)
 _IN_BED = ("inpatient", "observation", "on-leave")
 
@@ -169,7 +169,7 @@ def settle_changed(draft: Draft, task: Task) -> Closing | None:
     change = next((row for row in draft.transitions if row.kind == "coverage-changed"), None)
     if change is not None:
         back = f"{change.to_value} -> {change.from_value}"
-        if back in task.evidence_json and draft.occurred_at - task.opened_at <= _REVERTED_WITHIN:
+        if back in task.evidence_json and draft.occurred_at - task.opened_at <= REVERTED_WITHIN:
             _unmark(draft)
             return gone("the change was taken back within the hour")
         return None

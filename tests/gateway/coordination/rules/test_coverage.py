@@ -168,6 +168,26 @@ def test_coverage_that_left_the_insurance_on_file_has_nothing_to_verify(bench) -
     assert [t.business_status for t in bench.tasks(VERIFY)] == ["retracted"]
 
 
+@pytest.mark.parametrize(("back", "opens"), [("2026-07-02 10:50", True), ("2026-07-02 12:00", False)])
+def test_coverage_that_left_by_mistake_is_verified_after_all(bench, back: str, opens: bool) -> None:
+    bench.hear(bench.admit("2026-07-02 09:00", coverages=bench.insurance()))
+    due = bench.task(VERIFY).due_at
+    bench.hear(bench.update("2026-07-02 10:00", coverages=bench.insurance("CIGNA")))
+    assert not bench.task(VERIFY).open
+    bench.hear(bench.update(back, coverages=bench.insurance()))
+    task = bench.task(VERIFY)  # later than an hour the change of insurance asks for it
+    assert (task.open, task.due_at) == (opens, due)
+    assert ("coverage-changed" in bench.open_rules()) is not opens
+
+
+def test_coverage_that_came_back_verified_has_no_task(bench) -> None:
+    bench.hear(bench.admit("2026-07-02 09:00", coverages=bench.insurance()))
+    bench.hear(bench.update("2026-07-02 10:00", coverages=bench.insurance("CIGNA")))
+    verified = bench.insurance(verified_at=bench.local("2026-07-02 10:20"))
+    bench.hear(bench.update("2026-07-02 10:30", coverages=verified))
+    assert not bench.task(VERIFY).open
+
+
 def test_verification_asked_for_by_a_conversion_goes_with_it(bench) -> None:
     bench.hear(bench.register("2026-07-02 09:00", class_="outpatient", coverages=bench.insurance()))
     bench.hear(bench.admit("2026-07-02 10:00", trigger="ADT^A06", coverages=bench.insurance()))
