@@ -181,8 +181,10 @@ def _refusal(header: Header, feed: IntakeFeed, number: int | None) -> tuple[str,
     """`number`: the sequence number, where they are in use; of one that is about the link MSH-9 need not be there."""
     if not header.readable:
         return header.reason or "no-header", AckError(code="100", location="", text="no readable MSH segment")
+    if header.batch:  # FHS and BHS have no type and no version, and need no control id
+        return None
     about_the_link = number in LINK_ONLY
-    if not header.message_code and not header.batch and not about_the_link:
+    if not header.message_code and not about_the_link:
         return "no-message-type", AckError(code="101", location="MSH^1^9", text="message type missing")
     if feed.require_control_id and not header.control_id:
         return "no-control-id", AckError(code="101", location="MSH^1^10", text="MSH-10 is required")

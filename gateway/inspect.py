@@ -148,10 +148,8 @@ def _inspect_message(raw: bytes, profile: FeedProfile, now: datetime, index: int
 
 
 def _acknowledgement(raw: bytes, reading: ItemReading, now: datetime, index: int) -> str | None:
-    """The text that would go back; an acknowledgement is not acknowledged (chapter 2.9)."""
+    """The text that would go back."""
     header = scan_header(raw)
-    if header.message_code.upper() == b"ACK":
-        return None
     code = answer_code(header, "auto", "reject" if reading.outcome == "rejected" else "accept")
     if code is None:
         return None

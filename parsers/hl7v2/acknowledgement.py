@@ -55,7 +55,7 @@ class AckError(msgspec.Struct, frozen=True):
 
 
 def answer_code(header: Header, mode: str, verdict: str) -> str | None:
-    """The code of the immediate answer, None when none is to be sent (an ACK has none in original mode).
+    """The code of the immediate answer, None when none is to be sent (to an ACK only where MSH-15 asks).
 
     mode     auto: MSH-15 and MSH-16 both empty is original mode, else MSH-15 decides (empty: NE) · original: always
              AA/AE/AR · enhanced: as auto, but when both are empty the accept answer is always sent
@@ -63,8 +63,10 @@ def answer_code(header: Header, mode: str, verdict: str) -> str | None:
     """
     accept, application = _conditions(header)
     plain = not accept and not application
+    if _is_answer(header) and (plain or mode == "original"):
+        return None
     if mode == "original" or not header.readable or (mode == "auto" and plain):
-        return None if header.message_code == b"ACK" else _ORIGINAL[verdict]
+        return _ORIGINAL[verdict]
     wanted = accept or (b"AL" if plain else b"NE")
     return _ENHANCED[verdict] if _asked_for(wanted, verdict) else None
 
@@ -79,10 +81,14 @@ def application_code(header: Header, mode: str, verdict: str, wanted: str = "aut
     """
     accept, application = _conditions(header)
     plain = not accept and not application
-    if mode == "original" or (mode == "auto" and plain) or not header.readable or header.message_code == b"ACK":
+    if mode == "original" or (mode == "auto" and plain) or not header.readable or _is_answer(header):
         return None
     condition = {"always": b"AL", "never": b"NE"}.get(wanted, application or b"NE")
     return _ORIGINAL[verdict] if _asked_for(condition, verdict) else None
+
+
+def _is_answer(header: Header) -> bool:
+    return header.message_code.upper() == b"ACK"
 
 
 def _conditions(header: Header) -> tuple[bytes, bytes]:

@@ -211,6 +211,13 @@ async def test_intake_unit_that_can_never_be_read_is_kept_and_answered_ar(
     assert peer.stored == []
 
 
+async def test_intake_batch_is_not_refused_for_what_its_header_cannot_hold() -> None:
+    strict = {"require_control_id": True, "versions": ("2.5",), "unknown_event": "reject"}
+    peer = Peer(feed=dataclasses.replace(FEED, **strict))  # type: ignore[arg-type]
+    answer = await peer.ask(b"BHS|^~\\&|ADT1|GENHOSP\r" + message() + b"BTS|1\r")
+    assert msa(answer)[1] == b"AA" and peer.store.rows[0].rejected is None
+
+
 @pytest.mark.parametrize(("accept", "code"), [("", b"AR"), ("AL", b"CR")])
 async def test_intake_message_without_type_is_kept_and_refused_with_its_place(accept: str, code: bytes) -> None:
     peer = Peer()

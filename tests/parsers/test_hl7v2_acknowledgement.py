@@ -192,6 +192,8 @@ def test_answer_code_follows_the_mode_and_the_conditions_of_the_header(
 def test_answer_code_an_acknowledgement_is_not_acknowledged() -> None:
     assert answer_code(header(event=b"ACK^A01"), "auto", "accept") is None
     assert answer_code(header(event=b"ACK^A01"), "original", "accept") is None
+    assert answer_code(header(event=b"ACK^A01"), "enhanced", "accept") is None
+    assert answer_code(header(event=b"ack^a01"), "auto", "accept") is None
 
 
 @pytest.mark.parametrize("mode", ["auto", "original", "enhanced"])

@@ -233,7 +233,7 @@ VERIFY = Rule(
     basis="CORE",
     settings=("verify_valid_cd",),
     watches=(Encounter, Coverage),
-    hears=tuple(_ARRIVALS),
+    hears=(*_ARRIVALS, "coverage-changed"),
     look=look_verify,
 )
 
