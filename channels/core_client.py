@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 _REPLY = re.compile(r"\br-(\d+)")
 _REAL_TIME_USES = frozenset({"270", "276", "278"})
-_AWAY = (NO_CONNECTION, "no-answer", "not-stored", "UnAuthorized", "http-")
+_AWAY = (NO_CONNECTION, "no-answer", "not-stored", "UnAuthorized", "http-", "token-")
 """Codes that say nothing about the request: it is kept however long that lasts."""
 
 
@@ -149,7 +149,8 @@ class CoreClient:
         payload_type = own.get(f"batch:{use}") or value_of(use, own)
         fields = calls.line.fields(SUBMIT, payload_type, document, self._payload_id(origin, document))
         made = calls.exchange(SUBMIT, fields, document, journal_id)
-        await calls.send(SUBMIT, fields, document)
+        envelope = await calls.send(SUBMIT, fields, document)
+        made.payload_id = envelope.get("PayloadID")[:50] or made.payload_id  # by which its results are fetched
         made.outcome, made.answered_at = "Success", calls.clock()
         await self._book.note(made)
 

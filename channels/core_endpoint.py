@@ -2,6 +2,7 @@
 
     GET <path>?wsdl     the WSDL, for who signs in by HTTP Basic or certificate
     POST <path>         an envelope; its form is told by Content-Type
+    <path>/v1/...       the REST form, where it is on (`channels.core_rest`)
 
 Who is not known is refused after 64 KiB of a body.  A body and the time to send it are bounded, and the bodies in work
 together.
@@ -11,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
@@ -21,6 +22,7 @@ import uvicorn
 from channels.core_answers import Outgoing, Unavailable, response_fields
 from channels.core_partners import CorePartner
 from channels.core_request import LATER, Receive, Refusal, Request, Send, basic_credentials, respond
+from channels.core_rest import RestDoor
 from channels.core_server import EndpointProtocol, EndpointServer
 from channels.core_uptime import Uptime
 from channels.listening import ListeningSource
@@ -84,11 +86,13 @@ class CoreEndpoint(ListeningSource):
         *,
         tls: Tls | None = None,
         uptime: Callable[[Callable[[], bool]], Uptime] | None = None,
+        rest: RestDoor | None = None,
     ) -> None:
         """`uptime` makes the keeper of when calls were answered."""
         super().__init__(settings.name, settings.host, settings.port)
         self.settings = settings
         self._tls = tls
+        self._rest = rest
         self.requests = 0
         self.paused = False
         self._desk = desk
@@ -164,6 +168,10 @@ class CoreEndpoint(ListeningSource):
             await respond(send, 503, "text/plain; charset=utf-8", b"not taken: send again later\n", (*LATER, _CLOSE))
 
     async def _serve(self, request: Request, send: Send) -> None:
+        rest = self._rest.place(request) if self._rest is not None else None
+        if rest is not None and self._rest is not None:
+            await self._within(request, self._rest.answer(request, send, rest, self._body))
+            return
         if request.scope["path"].rstrip("/") != self.settings.path.rstrip("/"):
             raise Refusal(404, "nothing is here")
         if request.scope["method"] == "GET":
@@ -171,11 +179,19 @@ class CoreEndpoint(ListeningSource):
             return
         if request.scope["method"] != "POST":
             raise Refusal(405, "POST an envelope", headers=((b"allow", b"GET, POST"),))
-        if self.paused:
-            raise Refusal(503, "the channel is paused", headers=LATER)
-        taken = self._reserve(request)
+        await self._within(request, self._answer(request, send))
+
+    async def _within(self, request: Request, answering: Coroutine[Any, Any, None]) -> None:
+        """Answer while the channel is not paused and there is room for the body."""
         try:
-            await self._answer(request, send)
+            if self.paused:
+                raise Refusal(503, "the channel is paused", headers=LATER)
+            taken = self._reserve(request)
+        except Refusal:
+            answering.close()
+            raise
+        try:
+            await answering
         finally:
             self._in_work -= taken
 
@@ -202,11 +218,7 @@ class CoreEndpoint(ListeningSource):
 
     async def _answer(self, request: Request, send: Send) -> None:
         content_type = request.header("content-type")
-        try:
-            async with asyncio.timeout(self.settings.body_seconds):
-                body, partner = await self._body(request, content_type)
-        except TimeoutError:
-            raise Refusal(408, "the body did not come in time") from None
+        body, partner = await self._begun(request, content_type)
         try:
             envelope = await asyncio.to_thread(_read, content_type, body)
         except CoreError as problem:
@@ -229,10 +241,25 @@ class CoreEndpoint(ListeningSource):
                 raise Refusal(503, "not stored: send again", headers=LATER) from None
         await respond(send, 200, *_written(envelope, outgoing, self._desk.now(), partner))
 
-    async def _body(self, request: Request, content_type: str) -> tuple[bytes, CorePartner | None]:
+    async def _body(self, request: Request, content_type: str, partner: CorePartner) -> bytes:
+        """The whole body of a partner who is known.  Raises Refusal."""
+        body, _ = await self._begun(request, content_type, partner)
+        return body
+
+    async def _begun(
+        self, request: Request, content_type: str, partner: CorePartner | None = None
+    ) -> tuple[bytes, CorePartner | None]:
+        try:
+            async with asyncio.timeout(self.settings.body_seconds):
+                return await self._read(request, content_type, partner)
+        except TimeoutError:
+            raise Refusal(408, "the body did not come in time") from None
+
+    async def _read(
+        self, request: Request, content_type: str, partner: CorePartner | None
+    ) -> tuple[bytes, CorePartner | None]:
         """The whole body; of a long one the sender is known before the rest is read.  Raises Refusal."""
         body = bytearray()
-        partner: CorePartner | None = None
         more = True
         while more:
             message = await request.receive()

@@ -23,9 +23,9 @@ class CorePartner:
     """One partner of an endpoint.
 
     `password_hash`: as `hash_password` writes it; empty: he signs in by certificate alone.  `certificate_names`: common
-    names and DNS names of his client certificates; given, one of them is wanted.  `relay`: ReceiverID (or `*`) to the
-    channel that his real-time requests are passed on to.  `relay_as`: sender (as they came) | gateway (under our own
-    addresses and control numbers).  `spelling`: his names of MIME fields.
+    names and DNS names of his client certificates; given, one of them is wanted.  `client_id`: of his bearer tokens
+    (REST).  `relay`: ReceiverID (or `*`) to the channel that his requests are passed on to.  `relay_as`: sender (as it
+    came) | gateway (under our own addresses and control numbers).  `spelling`: his names of MIME fields.
     """
 
     name: str
@@ -33,6 +33,7 @@ class CorePartner:
     password_hash: str = ""
     certificate_names: frozenset[str] = frozenset()
     expectations: Expectations = field(default_factory=Expectations)
+    client_id: str = ""
     spelling: dict[str, str] = field(default_factory=dict)
     relay: dict[str, str] = field(default_factory=dict)
     relay_as: str = "sender"

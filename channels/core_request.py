@@ -42,6 +42,11 @@ class Request:
         return names
 
     @property
+    def certificate_der(self) -> bytes | None:
+        found: bytes | None = self.scope.get("certificate_der")
+        return found
+
+    @property
     def peer(self) -> str:
         client = self.scope.get("client")
         return f"{client[0]}:{client[1]}" if client else "unknown"

@@ -30,10 +30,12 @@ class EndpointProtocol(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         names = frozenset(peer_names(transport.get_extra_info("peercert")))
+        secured = transport.get_extra_info("ssl_object")
+        der = secured.getpeercert(True) if secured is not None else None
         served = self.app
 
         async def named(scope: Any, receive: Any, send: Any) -> None:
-            scope["certificate_names"] = names
+            scope["certificate_names"], scope["certificate_der"] = names, der
             await served(scope, receive, send)
 
         self.app = named

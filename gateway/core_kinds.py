@@ -9,8 +9,11 @@ from channels.core_client import CoreClient
 from channels.core_desk import Desk
 from channels.core_endpoint import CoreEndpoint, CoreEndpointSettings
 from channels.core_http import CoreServer
+from channels.core_oauth import Grant
 from channels.core_partners import CorePartner, Gatekeeper
+from channels.core_rest import RestDoor
 from channels.core_results import ResultsPoller
+from channels.core_tokens import TokenRules, Tokens
 from channels.core_uptime import Uptime
 from channels.ports import Destination
 from channels.tls import TlsFiles
@@ -22,6 +25,8 @@ from gateway.settings.core import CoreClient as CoreClientSection
 from gateway.settings.core import CoreEndpoint as CoreEndpointSection
 from gateway.settings.core import CorePartnerSection
 from parsers.core.checking import Expectations
+from parsers.core.envelope import RULE_VERSION
+from parsers.core.rest import REST_VERSION
 from parsers.x12.readdressing import Address, Route
 
 _MARGIN = 30.0  # seconds beyond the slowest request, for a whole round of deliveries
@@ -84,13 +89,18 @@ def _endpoint(channel: CoreEndpointSection, around: Surroundings) -> Source:
         body_seconds=channel.body_seconds,
         max_connections=channel.max_connections,
     )
-    gatekeeper = Gatekeeper([core_partner(partner) for partner in channel.partner])
+    partners = [core_partner(partner) for partner in channel.partner]
+    desk = around.opened[channel.name]
+    rest = None
+    if channel.rest is not None:
+        rules = TokenRules(**channel.rest.model_dump())
+        rest = RestDoor(channel.name, channel.path, partners, Tokens(rules), desk)
     book = _book(channel, around)
 
     def uptime(open_now: Callable[[], bool]) -> Uptime:
         return Uptime(channel.name, book, around.clock, open_now)
 
-    return CoreEndpoint(settings, around.opened[channel.name], gatekeeper, tls=tls, uptime=uptime)
+    return CoreEndpoint(settings, desk, Gatekeeper(partners), tls=tls, uptime=uptime, rest=rest)
 
 
 def core_partner(section: CorePartnerSection) -> CorePartner:
@@ -98,6 +108,7 @@ def core_partner(section: CorePartnerSection) -> CorePartner:
         name=section.name,
         user=section.user,
         password_hash=section.password_hash,
+        client_id=section.client_id,
         certificate_names=frozenset(name.lower() for name in section.certificate),
         expectations=Expectations(
             versions=section.versions,
@@ -125,6 +136,10 @@ def _client(channel: CoreClientSection, around: Surroundings) -> Destination:
 
 def client_settings(channel: CoreClientSection) -> CoreClientSettings:
     """Raises OSError when the password cannot be had."""
+    grant = None
+    if channel.form == "rest":
+        secret = channel.client_secret()
+        grant = Grant(url=channel.token_url, client_id=channel.client_id, secret=secret, scope=channel.scope)
     server = CoreServer(
         url=channel.url,
         form=channel.form,
@@ -132,7 +147,9 @@ def client_settings(channel: CoreClientSection) -> CoreClientSettings:
         password=channel.password(),
         sender_id=channel.sender_id,
         receiver_id=channel.receiver_id,
-        rule_version=channel.version,
+        rule_version=channel.version or (REST_VERSION if channel.form == "rest" else RULE_VERSION),
+        paths=dict(channel.paths),
+        grant=grant,
         payload_types=dict(channel.payload_types),
         spelling=dict(channel.spelling),
         connect_seconds=channel.connect_seconds,

@@ -11,6 +11,7 @@ from gateway.settings.channels import MIB, ChannelSection, Port, Zone
 from gateway.settings.secret import read_secret
 from gateway.settings.section import Name, Section
 from gateway.settings.tls import ListenerTlsSection
+from parsers.core.rest import BY_KIND
 
 PasswordHash = Annotated[str, Field(pattern=r"^(scrypt\$[0-9]{4,6}\$[0-9a-f]{32}\$[0-9a-f]{128})?$")]
 UrlPath = Annotated[str, Field(pattern=r"^/[A-Za-z0-9._~/-]{0,200}$")]
@@ -35,6 +36,11 @@ class CorePartnerSection(Section):
     )
     certificate: tuple[str, ...] = Field(
         default=(), description="Names of his client certificate (common name or DNS name); one of them is then needed."
+    )
+    client_id: str = Field(
+        default="",
+        max_length=200,
+        description="Of his bearer tokens, where `rest` is on; besides `certificate`.",
     )
     sender_ids: tuple[str, ...] = Field(default=(), description="Accepted values of SenderID; empty: any.")
     receiver_ids: tuple[str, ...] = Field(default=(), description="Accepted values of ReceiverID; empty: any.")
@@ -63,9 +69,20 @@ class CorePartnerSection(Section):
     def _can_sign_in(self) -> Self:
         if bool(self.user) != bool(self.password_hash):
             raise ValueError("user and password_hash belong together")
+        if self.client_id and not self.certificate:
+            raise ValueError("client_id needs certificate: X.509 and OAuth 2.0 go together")
         if not self.user and not self.certificate:
             raise ValueError("give user and password_hash, or certificate: nobody signs in without one")
         return self
+
+
+class CoreTokenSection(Section):
+    """Rule version 4.0.0 (REST) beside 2.2.0: whose bearer tokens count.  Needs `client_ca` in `[channel.tls]`."""
+
+    issuer: str = Field(min_length=1, description="`iss` of the tokens.")
+    audience: str = Field(min_length=1, description="`aud` of the tokens.")
+    keys: str = Field(min_length=1, description="File of the issuer's public keys: a JWKS, or one key in PEM.")
+    scope: str = Field(default="", description="A scope that each token must have; empty: none.")
 
 
 class CoreEndpoint(_X12Section):
@@ -79,6 +96,7 @@ class CoreEndpoint(_X12Section):
         default=False, description="Must be `true` to listen off loopback without TLS: patient data in the clear."
     )
     tls: ListenerTlsSection | None = Field(default=None, description="Listen with TLS; without it in the clear.")
+    rest: CoreTokenSection | None = Field(default=None, description="Take REST with OAuth 2.0 too; off without it.")
     max_body: int = Field(default=16 * MIB, ge=65536, description="Largest request body in bytes.")
     max_in_work: int = Field(default=64 * MIB, ge=65536, description="Bytes of all request bodies at once.")
     body_seconds: float = Field(default=60.0, gt=0, description="Seconds in which a request body must have come.")
@@ -93,12 +111,14 @@ class CoreEndpoint(_X12Section):
 
 
 class CoreClient(_X12Section):
-    """CAQH CORE over HTTPS, rule version 2.2.0: we call a payer or clearinghouse."""
+    """CAQH CORE over HTTPS, rule version 2.2.0 or (REST) 4.0.0: we call a payer or clearinghouse."""
 
     kind: Literal["core-client"] = Field(description="Selects this kind of channel.")
     url: str = Field(description="`https://` address of the endpoint; `http://` on loopback, or with allow_plaintext.")
     allow_plaintext: bool = Field(default=False, description="Must be `true` for `http://` off loopback.")
-    form: Literal["soap", "mime"] = Field(default="soap", description="SOAP 1.2, or HTTP MIME multipart.")
+    form: Literal["soap", "mime", "rest"] = Field(
+        default="soap", description="SOAP 1.2, HTTP MIME multipart, or `rest`: JSON with OAuth 2.0, below `url`."
+    )
     mode: Literal["auto", "real-time", "batch"] = Field(
         default="auto", description="`auto`: an interchange with one transaction set in real time, others as a batch."
     )
@@ -109,7 +129,21 @@ class CoreClient(_X12Section):
     password_file: str = Field(default="", description="File that holds the password; its last line end is not part.")
     sender_id: str = Field(min_length=1, max_length=50, description="SenderID: what the partner calls us.")
     receiver_id: str = Field(min_length=1, max_length=50, description="ReceiverID: what the partner calls himself.")
-    version: str = Field(default="2.2.0", max_length=20, description="CORERuleVersion.")
+    version: str = Field(
+        default="", max_length=20, description="CORERuleVersion; empty: `2.2.0`, of the form `rest` `4.0.0`."
+    )
+    token_url: str = Field(default="", description="Of `rest`: where access tokens are had by client credentials.")
+    client_id: str = Field(default="", max_length=200, description="Of `rest`: our client_id there.")
+    client_secret_env: str = Field(
+        default="", pattern=r"^[A-Z0-9_]*$", description="Of `rest`: environment variable that holds our client secret."
+    )
+    client_secret_file: str = Field(default="", description="Of `rest`: file that holds our client secret.")
+    scope: str = Field(default="", description="Of `rest`: scope that is asked for; empty: the server's default.")
+    paths: dict[str, str] = Field(
+        default_factory=dict,
+        description="Of `rest`: the partner's paths below `url` by kind of message, "
+        'such as `{"real-time" = "/v2/eligibility"}`.',
+    )
     payload_types: dict[str, str] = Field(
         default_factory=dict, description='The partner\'s PayloadType values by use, such as `{"batch:270" = "..."}`.'
     )
@@ -135,6 +169,13 @@ class CoreClient(_X12Section):
             raise ValueError("url must be an http:// or https:// address without user name and password")
         if bool(self.certificate) != bool(self.key):
             raise ValueError("certificate and key belong together")
+        if self.form == "rest":
+            if not self.token_url or not self.client_id or not (self.client_secret_env or self.client_secret_file):
+                raise ValueError("rest needs token_url, client_id and one of client_secret_env and client_secret_file")
+            if parts.scheme == "https" and not self.certificate:
+                raise ValueError("rest needs certificate and key: X.509 and OAuth 2.0 go together")
+            if unknown := set(self.paths) - set(BY_KIND):
+                raise ValueError(f"there is no kind of message {min(unknown)!r}; use one of: " + ", ".join(BY_KIND))
         if self.user and bool(self.password_env) == bool(self.password_file):
             raise ValueError("user needs one of password_env and password_file")
         return self
@@ -142,3 +183,7 @@ class CoreClient(_X12Section):
     def password(self) -> str:
         """Raises OSError when it cannot be had."""
         return read_secret(f"channel {self.name}", self.password_env, self.password_file)
+
+    def client_secret(self) -> str:
+        """Raises OSError when it cannot be had."""
+        return read_secret(f"channel {self.name}", self.client_secret_env, self.client_secret_file)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
+from channels.core_tokens import read_keys
 from channels.tls import TlsFiles
 from gateway.certificates import look_at_files
 from gateway.settings import Settings, is_loopback
@@ -33,6 +35,9 @@ def _endpoint_findings(channel: CoreEndpoint, at: Place, clients: set[str], know
     if not is_loopback(channel.host) and not channel.allow_plaintext and channel.tls is None:
         cure = "Add [channel.tls], or set `allow_plaintext = true` where the network itself is protected."
         yield (*at, "host"), "error", "CORE without TLS would listen off loopback.", cure
+    if channel.rest is not None and (channel.tls is None or not channel.tls.client_ca):
+        cure = "Set `client_ca` in [channel.tls]: REST wants a client certificate besides the token."
+        yield (*at, "rest"), "error", "Partners of this channel show no certificate.", cure
     if not channel.partner:
         yield (*at, "partner"), "warning", "Nobody may call this endpoint.", "Add a [[channel.partner]]."
     seen: set[tuple[str, str]] = set()
@@ -57,10 +62,11 @@ def _endpoint_findings(channel: CoreEndpoint, at: Place, clients: set[str], know
 
 
 def _client_findings(channel: CoreClient, at: Place) -> Iterator[Found]:
-    parts = urlsplit(channel.url)
-    if parts.scheme == "http" and not is_loopback(parts.hostname or "") and not channel.allow_plaintext:
-        cure = "Use https://, or set `allow_plaintext = true` where the network itself is protected."
-        yield (*at, "url"), "error", "Patient data and the password would cross a network in the clear.", cure
+    for key, url in (("url", channel.url), ("token_url", channel.token_url)):
+        parts = urlsplit(url)
+        if parts.scheme == "http" and not is_loopback(parts.hostname or "") and not channel.allow_plaintext:
+            cure = "Use https://, or set `allow_plaintext = true` where the network itself is protected."
+            yield (*at, key), "error", "Patient data and the password would cross a network in the clear.", cure
     yield from _use_findings((*at, "payload_types"), [*channel.payload_types], [])
 
 
@@ -77,6 +83,13 @@ def connection_findings(settings: Settings) -> Iterator[Found]:
         at: Place = ("channel", index)
         if not channel.enabled:
             continue
+        if isinstance(channel, CoreEndpoint) and channel.rest is not None:
+            try:
+                read_keys(Path(channel.rest.keys).read_bytes())
+            except (OSError, ValueError) as problem:
+                why = "cannot be read" if isinstance(problem, OSError) else str(problem)
+                cure = "Name a JWKS file, or the PEM file of one public key, of the token issuer."
+                yield (*at, "rest", "keys"), "error", f"The keys of bearer tokens: {why}.", cure
         if isinstance(channel, CoreEndpoint) and channel.tls is not None:
             files = TlsFiles(channel.tls.certificate, channel.tls.key, channel.tls.client_ca)
             for severity, text, cure in look_at_files(files, server=True, warn_days=channel.tls.warn_days):
@@ -89,6 +102,9 @@ def connection_findings(settings: Settings) -> Iterator[Found]:
             key = "password_env" if channel.password_env else "password_file"
             try:
                 channel.password()
+                if isinstance(channel, CoreClient):
+                    key = "client_secret_env" if channel.client_secret_env else "client_secret_file"
+                    channel.client_secret()
             except OSError:
                 cure = "Set the variable, or make the file readable, for the account that runs `baton serve`."
                 yield (*at, key), "warning", "The password cannot be had here.", cure

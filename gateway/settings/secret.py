@@ -13,11 +13,11 @@ def read_secret(owner: str, variable: str, file: str) -> str:
     if variable:
         found = os.environ.get(variable)
         if not found:
-            raise OSError(f"{owner}: the variable of password_env is not set")
+            raise OSError(f"{owner}: the variable that its secret is in is not set")
         return found
     if file:
         try:
             return Path(file).read_text(encoding="utf-8").rstrip("\r\n")
         except (OSError, UnicodeDecodeError):
-            raise OSError(f"{owner}: the file of password_file cannot be read") from None
+            raise OSError(f"{owner}: the file that its secret is in cannot be read") from None
     return ""

@@ -48,7 +48,7 @@ relay = {{ "PAYER" = "bigpayer" }}
 [[channel]]
 name = "bigpayer"
 kind = "core-client"
-url = "http://127.0.0.1:{port}/core"
+url = "{client_scheme}://127.0.0.1:{port}/core"
 user = "baton-at-payer"
 password_env = "TEST_PAYER_PASSWORD"
 sender_id = "BATON"
@@ -108,10 +108,11 @@ class Grounds:
         self._opened: list[Ground] = []
 
     async def open(self, **given: str) -> Ground:
-        """`endpoint`, `partner`, `client`: further lines of those sections; `answer_seconds`; `payer_port`: of another."""
+        """`endpoint`, `partner`, `client`: further lines of those sections; `answer_seconds`; `payer_port` and
+        `client_scheme`: of another payer."""
         payer = FakePayer(answered)
         await payer.start()
-        words = {"endpoint": "", "partner": "", "client": "", "answer_seconds": "20", **given}
+        words = {"endpoint": "", "partner": "", "client": "", "answer_seconds": "20", "client_scheme": "http", **given}
         config = self._folder / "baton.toml"
         port = words.pop("payer_port", payer.port)
         text = CONFIG.format(folder=self._folder, hash=HASH, port=port, **words)
