@@ -11,6 +11,7 @@ from typing import Generic, TypeVar
 
 from channels.polling import PollingSource
 from channels.ports import Answer, Intake
+from parsers.standard import sniff
 
 Mark = TypeVar("Mark")
 
@@ -77,5 +78,5 @@ class FileSource(PollingSource):
     def _submit(self, name: str, body: bytes) -> asyncio.Future[Answer]:
         """Submit a file under the name that its sender gave it."""
         self.files += 1
-        kind = "x12" if body[:1024].lstrip().startswith(b"ISA") else "hl7v2"
+        kind = "x12" if sniff(body) == "x12" else "hl7v2"
         return self._offer(name.encode("utf-8", "backslashreplace").decode(), body, kind)

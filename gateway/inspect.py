@@ -6,7 +6,6 @@ A date stands in ISO form, with what was sent beside it under `<name>_raw`; one 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -24,31 +23,13 @@ from parsers.errors import Oddity, ParseError
 from parsers.hl7v2.acknowledgement import AckError, answer_code, build_acknowledgement
 from parsers.hl7v2.batch import split_batch
 from parsers.hl7v2.datetimes import parse_timestamp
-from parsers.hl7v2.encoding import from_utf16
 from parsers.hl7v2.header import scan_header
 from parsers.hl7v2.message import Segment
+from parsers.standard import BLANK, sniff
 
 Json = dict[str, Any]
 
-SNIFFED = 65536
-"""Bytes looked at to tell the standard."""
-
-_BLANK = b"\xef\xbb\xbf \t\r\n\x00"
-_HL7_LINE = re.compile(rb"(?:^|[\r\n\x0b])[ \t]*(?:MSH|FHS|BHS)[^A-Za-z0-9\s]", re.IGNORECASE)
-_X12 = re.compile(rb"(?<![A-Za-z0-9])ISA[^A-Za-z0-9\s]", re.IGNORECASE)
-
-
 _JSON = msgspec.json.Encoder(enc_hook=str)
-
-
-def sniff(body: Content) -> str:
-    """hl7v2 | x12 | unknown, by the first 64 KiB."""
-    head = from_utf16(body[:SNIFFED]).lstrip(_BLANK)
-    if head[:3].upper() == b"ISA":
-        return "x12"
-    if head.startswith(b"\x0b") or _HL7_LINE.search(head):
-        return "hl7v2"
-    return "x12" if _X12.search(head) else "unknown"
 
 
 def inspect_bytes(file: str, body: Content, profile: FeedProfile, now: datetime | None = None) -> Iterator[Json]:
@@ -99,7 +80,7 @@ def inspect_content(file: str, body: Content, profile: FeedProfile, now: datetim
     else:
         words = (
             "neither HL7 v2 nor X12 in the first 64 KiB"
-            if visible(body, 0, len(body), _BLANK)
+            if visible(body, 0, len(body), BLANK)
             else "there is nothing in it"
         )
         found = iter([unreadable("unknown-standard", words)])

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 
-from gateway.inspect import sniff
 from gateway.shadow.engine import Message
 from mappings import registry
 from mappings.profile import FeedProfile
 from parsers.errors import ParseError
 from parsers.hl7v2.batch import split_batch
+from parsers.standard import sniff
 
 
 def messages_of(bodies: Iterable[bytes], profile: FeedProfile, now: datetime) -> list[Message]:

@@ -83,7 +83,18 @@ async def test_drop_file_is_submitted_once_and_moved_to_done(drop: Drop) -> None
     assert not drop.names(".working") and not drop.names("error")
 
 
-@pytest.mark.parametrize(("body", "kind"), [(b"\r\n ISA*00", "x12"), (b"MSH|^~\\&|", "hl7v2"), (b"FHS|", "hl7v2")])
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        (b"\r\n ISA*00", "x12"),
+        (b"\xef\xbb\xbfISA*00", "x12"),
+        (b"isa*00", "x12"),
+        (b"Content-Type: text/plain\r\n\r\nISA*00", "x12"),
+        (b"MSH|^~\\&|", "hl7v2"),
+        (b"FHS|", "hl7v2"),
+        (b"neither", "hl7v2"),
+    ],
+)
 async def test_drop_kind_is_read_from_the_content(drop: Drop, body: bytes, kind: str) -> None:
     await drop.start()
     drop.put("a", body)

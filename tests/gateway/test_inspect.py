@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.inspect import inspect_bytes, sniff
+from gateway.inspect import inspect_bytes
 from mappings.profile import FeedProfile
 from parsers.errors import ParseError
 from parsers.hl7v2.batch import split_batch
 from parsers.hl7v2.tree import Tree, read_tree
+from parsers.standard import sniff
 from tests.mappings.hl7_messages import segment
 
 ROOT = Path(__file__).parents[2]
