@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
-from channels.ports import Delivery, Destination, Outcome
+from channels.ports import Delivery, Destination, Result
 
 QUESTIONS = ("270-", "278-")
 """How the ids of our own questions begin."""
@@ -42,10 +42,10 @@ class PacedDestination:
         if (again := getattr(self._inner, "resume", None)) is not None:
             again()
 
-    async def deliver(self, batch: Sequence[Delivery]) -> list[Outcome]:
+    async def deliver(self, batch: Sequence[Delivery]) -> list[Result]:
         """One by one, each question in its turn.  Raises DeliveryError; what was delivered before is sent again then,
         under the same name."""
-        outcomes: list[Outcome] = []
+        outcomes: list[Result] = []
         for delivery in batch:
             if delivery.id.startswith(QUESTIONS):
                 now = self._clock()

@@ -81,6 +81,17 @@ class Outcome(enum.Enum):
 
 
 @dataclass(slots=True, frozen=True)
+class Postponed:
+    """The destination refused a delivery for the `refusals`th time: as FAILED, and not again before `due`."""
+
+    refusals: int
+    due: datetime
+
+
+Result = Outcome | Postponed
+
+
+@dataclass(slots=True, frozen=True)
 class Delivery:
     """One event or file for a destination.  `key` orders: deliveries of one key never overtake each other."""
 
@@ -90,12 +101,14 @@ class Delivery:
     body: bytes
     headers: dict[str, str]
     content_type: str = "application/json"
+    refusals: int = 0  # so far, and when it was postponed to: as an earlier attempt's Postponed said
+    due: datetime | None = None
 
 
 class Destination(Protocol):
-    """Takes batches; one outcome per delivery, in order.  Raises DeliveryError when it is away as a whole."""
+    """Takes batches; one result per delivery, in order.  Raises DeliveryError when it is away as a whole."""
 
-    async def deliver(self, batch: Sequence[Delivery]) -> list[Outcome]: ...
+    async def deliver(self, batch: Sequence[Delivery]) -> Sequence[Result]: ...
 
     async def close(self) -> None: ...
 

@@ -2,7 +2,8 @@
 
 2xx takes a delivery.  410 says that nobody wants it any more: `gone` is called once, nothing further is sent.  Every
 other answer, and none, is tried again by `SCHEDULE`; later deliveries of the same key wait, other keys go on.  A
-delivery that is refused to the end of the schedule is given up (parked: it can be sent again by a person).  While the
+delivery that is refused to the end of the schedule is given up (parked: it can be sent again by a person).  How often
+it was refused and when it is due come with the delivery, so the schedule goes on in whichever process.  While the
 endpoint cannot be reached at all nothing is counted against a delivery.  An endpoint that refuses everything is left
 alone for a while, longer each time, instead of being asked once per key.
 
@@ -15,13 +16,14 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from typing import Any
 
 import httpx
 
 from channels.egress import EgressPolicy, EgressRefused, Resolve, parse_url, pinned, resolve
-from channels.ports import Delivery, DeliveryError, Outcome
+from channels.ports import Delivery, DeliveryError, Outcome, Postponed, Result
 from channels.standard_webhooks import signature_headers
 
 SCHEDULE = (5.0, 60.0, 300.0, 1800.0, 7200.0, 18000.0, 36000.0, 36000.0)
@@ -43,12 +45,6 @@ class WebhookSettings:
     policy: EgressPolicy = field(default_factory=EgressPolicy)
     timeout: float = 15.0
     verify: Any = True  # an ssl.SSLContext, or True for the public authorities
-
-
-@dataclass(slots=True)
-class _Waiting:
-    attempts: int
-    due: float
 
 
 class _Unreachable(Exception):
@@ -74,7 +70,6 @@ class WebhookDestination:
         self._look_up = look_up
         self._monotonic = monotonic
         self._wall = wall
-        self._waiting: dict[str, _Waiting] = {}  # delivery id -> after a refusal
         self._not_before = 0.0  # the endpoint as a whole: it asked for a pause, or refused everything
         self._refused = 0  # in a row
         self._pause = BREAK[0]
@@ -82,14 +77,14 @@ class WebhookDestination:
             verify=settings.verify, trust_env=False, follow_redirects=False, timeout=settings.timeout
         )
 
-    async def deliver(self, batch: Sequence[Delivery]) -> list[Outcome]:
+    async def deliver(self, batch: Sequence[Delivery]) -> list[Result]:
         """Keys side by side, each in order.  DeliveryError when nobody could be reached, or during a pause."""
         if self._monotonic() < self._not_before:
             raise DeliveryError(self.trouble or "paused")
         keys: dict[str, list[int]] = {}
         for number, delivery in enumerate(batch):
             keys.setdefault(delivery.key, []).append(number)
-        outcomes = [Outcome.FAILED] * len(batch)
+        outcomes: list[Result] = [Outcome.FAILED] * len(batch)
         gate = asyncio.Semaphore(AT_ONCE)
         unreachable: list[str] = []
 
@@ -103,7 +98,7 @@ class WebhookDestination:
                     except _Unreachable as problem:
                         unreachable.append(str(problem))
                         return
-                    if outcomes[number] is Outcome.FAILED:
+                    if outcomes[number] not in (Outcome.CONFIRMED, Outcome.REFUSED):
                         return
 
         await asyncio.gather(*(one_key(numbers) for numbers in keys.values()))
@@ -142,25 +137,31 @@ class WebhookDestination:
     async def close(self) -> None:
         await self._client.aclose()
 
-    async def _deliver_one(self, delivery: Delivery) -> Outcome:
-        now = self._monotonic()
-        waiting = self._waiting.get(delivery.id)
-        if now < self._not_before or (waiting is not None and now < waiting.due):
+    async def _deliver_one(self, delivery: Delivery) -> Result:
+        if self._monotonic() < self._not_before or self._waits(delivery):
             return Outcome.FAILED
         word = await self._attempt(delivery)
         if word is None:
             self.trouble, self._refused, self._pause = None, 0, BREAK[0]
-            self._waiting.pop(delivery.id, None)
             return Outcome.CONFIRMED
         self.trouble = word
         self._count_refusal()
-        attempts = waiting.attempts + 1 if waiting else 1
-        if attempts > len(SCHEDULE):
-            del self._waiting[delivery.id]
+        if self._ended:
+            return Outcome.FAILED
+        refusals = delivery.refusals + 1
+        if refusals > len(SCHEDULE):
             return Outcome.REFUSED
-        if not self._ended:
-            self._waiting[delivery.id] = _Waiting(attempts, self._monotonic() + SCHEDULE[attempts - 1])
-        return Outcome.FAILED
+        return Postponed(refusals, self._now() + timedelta(seconds=SCHEDULE[refusals - 1]))
+
+    def _waits(self, delivery: Delivery) -> bool:
+        """Until it is due; a clock that was set back makes nobody wait longer than the schedule says."""
+        if delivery.due is None or not delivery.refusals:
+            return False
+        longest = SCHEDULE[min(delivery.refusals, len(SCHEDULE)) - 1]
+        return timedelta() < delivery.due - self._now() <= timedelta(seconds=longest)
+
+    def _now(self) -> datetime:
+        return datetime.fromtimestamp(self._wall(), UTC)
 
     def _count_refusal(self) -> None:
         self._refused += 1

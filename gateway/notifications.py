@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import msgspec
 
-from channels.ports import Delivery, Destination, Outcome
+from channels.ports import Delivery, Destination, Outcome, Result
 from gateway.store.core_store import CoreStore
 from gateway.store.resources import Wanted, identifiers_of, locations_of, resource, resources
 from mappings.fhir import patient, payer
@@ -30,7 +30,7 @@ class NotificationDestination:
         self._inner = inner
         self._endpoint = endpoint
 
-    async def deliver(self, batch: Sequence[Delivery]) -> list[Outcome]:
+    async def deliver(self, batch: Sequence[Delivery]) -> list[Result]:
         """As `inner`; what cannot be shown to it is RETURNED.  Raises DeliveryError and StoreUnavailable."""
         bodies = [await self._body(delivery) for delivery in batch]
         shown = [

@@ -15,10 +15,11 @@ import logging
 import random
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Protocol
 
-from channels.ports import Delivery, DeliveryError, Destination, Outcome, Stoppable
+from channels.ports import Delivery, DeliveryError, Destination, Outcome, Postponed, Result, Stoppable
 from gateway.store.ports import OutboxItem, StoreUnavailable
 
 log = logging.getLogger(__name__)
@@ -32,6 +33,8 @@ class Outbox(Protocol):
     async def outbox_claim(self, sink: str, limit: int) -> list[OutboxItem]: ...
 
     async def outbox_settle(self, sink: str, outcomes: Sequence[tuple[int, str]]) -> None: ...
+
+    async def outbox_postpone(self, sink: str, postponed: Sequence[tuple[int, int, datetime]]) -> None: ...
 
 
 @dataclass(slots=True, frozen=True)
@@ -154,7 +157,7 @@ class Relay:
             return 0
         try:
             async with asyncio.timeout(self._times.delivery):
-                outcomes = await self._destination.deliver([self._render(item) for item in items])
+                outcomes = await self._destination.deliver([self._delivery(item) for item in items])
         except TimeoutError:
             raise DeliveryError("the destination did not answer in time") from None
         settled = settled_outcomes(items, outcomes)
@@ -162,9 +165,17 @@ class Relay:
         if settled:
             await self._store.outbox_settle(self._sink, settled)
             self.settled.update(word for _, word in settled)
+        pairs = zip(items, outcomes, strict=True)
+        postponed = [(item.sequence, one.refusals, one.due) for item, one in pairs if isinstance(one, Postponed)]
+        if postponed:
+            await self._store.outbox_postpone(self._sink, postponed)
         self._stuck = min(len(items) - len(settled), _MOST_STUCK)
-        self.failures += sum(outcome is Outcome.FAILED for outcome in outcomes)
+        self.failures += sum(map(_is_failure, outcomes))
         return len(settled)
+
+    def _delivery(self, item: OutboxItem) -> Delivery:
+        delivery = self._render(item)
+        return replace(delivery, refusals=item.refusals, due=item.due_at) if item.refusals else delivery
 
     async def _attempt(self) -> int:
         """A round that survives trouble, and says so once when it starts and once when it ends."""
@@ -199,12 +210,16 @@ class Relay:
             pass
 
 
-def settled_outcomes(items: Sequence[OutboxItem], outcomes: Sequence[Outcome]) -> list[tuple[int, str]]:
+def _is_failure(outcome: Result) -> bool:
+    return outcome is Outcome.FAILED or isinstance(outcome, Postponed)
+
+
+def settled_outcomes(items: Sequence[OutboxItem], outcomes: Sequence[Result]) -> list[tuple[int, str]]:
     """(sequence, word) of what leaves the outbox: nothing of a key from its first failure on."""
     stopped: set[str] = set()
     settled: list[tuple[int, str]] = []
     for item, outcome in zip(items, outcomes, strict=True):
-        if outcome is Outcome.FAILED:
+        if isinstance(outcome, Postponed) or outcome is Outcome.FAILED:
             stopped.add(item.key)
         elif item.key not in stopped:
             settled.append((item.sequence, outcome.value))

@@ -11,9 +11,10 @@ import time
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from gateway.orphans import Orphan, orphans
+from gateway.retention import retention_of
 from gateway.silence import Silences
 from gateway.store.ports import StoreUnavailable
-from gateway.store.pruning import Retention
 
 if TYPE_CHECKING:
     from gateway.bootstrap import Gateway
@@ -22,6 +23,7 @@ log = logging.getLogger(__name__)
 
 POLL_SECONDS = 5.0
 PRUNE_SECONDS = 6 * 3600.0
+ORPHANS_SECONDS = 60.0
 OLDEST_PENDING = timedelta(minutes=5)
 RECENT = timedelta(minutes=10)
 """For which the last message of a peer that spoke for another, or of a wrong number, stays a notice."""
@@ -35,6 +37,8 @@ class Watch:
         self.silences = Silences(gateway)
         self._open: dict[str, str] = {}  # notice -> what it says
         self._pruned = time.monotonic()
+        self._orphans_due = 0.0
+        self._orphaned: dict[str, Orphan] = {}
         self._stopping = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -79,9 +83,18 @@ class Watch:
                 found[f"sending:{name}"] = f"channel {name}: deliveries wait: {relay.trouble}"
             if relay.stopped and not relay.paused:
                 await gateway.pause_channel(name, "gateway")
+        found |= {f"orphan:{name}": one.text for name, one in (await self._orphans()).items()}
         for text in await gateway.store.maintain():
             found[f"store:{text}"] = text
         self._compare(found)
+
+    async def _orphans(self) -> dict[str, Orphan]:
+        """Looked for now and then: what is pending is counted for it."""
+        if time.monotonic() >= self._orphans_due:
+            self._orphans_due = time.monotonic() + ORPHANS_SECONDS
+            found = await orphans(self._gateway.store, self._gateway.settings)
+            self._orphaned = {one.sink: one for one in found}
+        return self._orphaned
 
     def _compare(self, found: dict[str, str]) -> None:
         for name, text in found.items():
@@ -115,15 +128,6 @@ class Watch:
             return
         self._pruned = time.monotonic()
         gateway = self._gateway
-        pruned = await gateway.store.prune(gateway.clock(), retention_of(gateway))
-        counts = (pruned.bodies, pruned.events, pruned.seen, pruned.answers)
-        log.info("pruned %d bodies, %d events, %d dedup keys, %d answers", *counts)
-
-
-def retention_of(gateway: Gateway) -> Retention:
-    settings = gateway.settings
-    return Retention(
-        bodies=timedelta(days=settings.retention.bodies_days),
-        events=timedelta(days=settings.retention.events_days),
-        seen=timedelta(days=settings.store.seen_days),
-    )
+        pruned = await gateway.store.prune(gateway.clock(), retention_of(gateway.settings))
+        counts = (pruned.bodies, pruned.events, pruned.seen, pruned.answers, pruned.interchanges)
+        log.info("pruned %d bodies, %d events, %d dedup keys, %d answers, %d interchanges", *counts)

@@ -9,10 +9,12 @@ from pydantic import BaseModel, Field
 
 from gateway.api.auth import facilities_of, gateway_of, may_see, needs, new_router, record
 from gateway.api.models import ChannelAct, Ident
-from gateway.api.problems import ProblemDocument, not_found
+from gateway.api.problems import Problem, ProblemDocument, not_found
+from gateway.orphans import is_there
 from gateway.store.ledger import Balance
 
 router = new_router("ledger")
+_THERE: dict[int | str, dict[str, Any]] = {409: {"model": ProblemDocument, "description": "The sink is there"}}
 _ABSENT: dict[int | str, dict[str, Any]] = {404: {"model": ProblemDocument, "description": "Not for this key"}}
 
 
@@ -54,7 +56,7 @@ async def show_ledger(request: Request) -> dict[str, Any]:
 
 
 class Requeued(BaseModel):
-    """What became pending once more."""
+    """What became pending once more, or was set aside."""
 
     sink: str = Field(examples=["bus"])
     deliveries: int = Field(examples=[3])
@@ -73,6 +75,22 @@ async def publish_again(request: Request, sink: Ident, act: ChannelAct) -> dict[
     count = await gateway.store.publish_again(sink)
     gateway.wake()
     return {"sink": sink, "deliveries": count}
+
+
+@router.post("/ledger/sinks/{sink}/set-aside", response_model=Requeued, responses=_ABSENT | _THERE)
+@needs("channels:write")
+async def set_aside(request: Request, sink: Ident, act: ChannelAct) -> dict[str, Any]:
+    """What is pending for a sink that the settings name no more is given up: it counts as `parked`, and `publish-again`
+    makes it pending once more when the sink is back.
+
+    For keys of all facilities.  409 while the settings or a webhook name it: pause or remove it first."""
+    if facilities_of(request) is not None:
+        raise not_found()
+    gateway = gateway_of(request)
+    if await is_there(gateway.store, gateway.settings, sink):
+        raise Problem(409, "conflict", f"{sink} is there and takes what is pending for it.")
+    await record(request, "sink.set-aside", sink, actor=act.actor)
+    return {"sink": sink, "deliveries": await gateway.store.set_aside(sink)}
 
 
 def _account(balance: Balance) -> dict[str, Any]:

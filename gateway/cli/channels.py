@@ -34,6 +34,7 @@ def add_to(app: typer.Typer) -> None:
             "baton channels replay downstream --since 2026-11-09T00:00:00-05:00 --type 'ADT^A31' --send",
         ),
     )(replay)
+    group.command("set-aside", epilog=examples("baton channels set-aside old-receiver"))(set_aside)
     group.command("publish-again", epilog=examples("baton channels publish-again bus"))(publish_again)
     app.add_typer(group, name="channels")
 
@@ -113,6 +114,16 @@ def sequence(
     show(found["items"], ["sender", "expected", "at"], as_json=as_json, empty="No sender has sent a number.")
 
 
+def set_aside(
+    sink: Annotated[str, typer.Argument(help="A channel, webhook or `bus` that the settings name no more.")],
+    actor: ActorOption = None,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Give up what is pending for a sink that is gone: it becomes `parked`, and publish-again takes it back."""
+    _move("set-aside", sink, actor, config, as_json)
+
+
 def publish_again(
     sink: Annotated[str, typer.Argument(help="`bus`, or the channel of reply files.")],
     actor: ActorOption = None,
@@ -120,7 +131,11 @@ def publish_again(
     as_json: Json = False,
 ) -> None:
     """What a sink did not route or refused becomes pending once more, in its old place of the order."""
+    _move("publish-again", sink, actor, config, as_json)
+
+
+def _move(verb: str, sink: str, actor: str | None, config: Config, as_json: bool) -> None:
     client = ApiClient(read_settings(config))
-    path = f"/api/v1/ledger/sinks/{quote(sink, safe='')}/publish-again"
+    path = f"/api/v1/ledger/sinks/{quote(sink, safe='')}/{verb}"
     row = ask_api(lambda: client.post(path, {"actor": actor or account()}))
     show([row], ["sink", "deliveries"], as_json=as_json)

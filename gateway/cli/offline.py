@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sys
 from pathlib import Path
@@ -12,11 +13,16 @@ from rich.markup import escape
 
 from gateway.cli.console import Config, Json, config_path, examples, fail, out, print_json, read_settings
 from gateway.cli.files import UnreadableFile, file_content
+from gateway.clock import system_clock
+from gateway.settings import Settings
+from gateway.settings.check import Finding, render_finding
 from gateway.settings.check import check as check_settings
-from gateway.settings.check import render_finding
 from parsers.content import Content
 
 Files = Annotated[list[Path], typer.Argument(metavar="FILE...", help="Files of HL7 v2 or X12.")]
+
+
+_STORE_SECONDS = 5.0
 
 
 def add_to(app: typer.Typer) -> None:
@@ -79,11 +85,15 @@ def _opinions(body: Content, found: dict[str, object], *, tree: bool, oracle: bo
 def check(config: Config = None, as_json: Json = False) -> None:
     """Say of the configuration what is wrong, on which line, and the cure.
 
+    Also what its store still holds for a channel or webhook that it names no more.
+
     Ends with 1 when there is an error; warnings alone end with 0.
     """
     path = config_path(config)
     source = str(path) if path else "defaults"
     findings = check_settings(path)
+    if not any(finding.severity == "error" for finding in findings):
+        findings += _store_findings(read_settings(config))
     for finding in findings:
         if as_json:
             print_json({"file": source} | {name: getattr(finding, name) for name in finding.__slots__})
@@ -94,6 +104,29 @@ def check(config: Config = None, as_json: Json = False) -> None:
         raise typer.Exit(1)
     if not findings and not as_json:
         out.print(f"{source}: nothing to mend.", highlight=False)
+
+
+def _store_findings(settings: Settings) -> list[Finding]:
+    """None where there is no store yet, or it cannot be opened now: whoever uses it says so."""
+    from gateway.orphans import Orphan, orphans
+    from gateway.store.opening import open_store, store_exists
+    from gateway.store.ports import SchemaMismatch, StoreUnavailable, UnsafeStore
+
+    async def look() -> list[Orphan]:
+        store = open_store(settings, system_clock)
+        async with asyncio.timeout(_STORE_SECONDS):
+            await store.open()
+        try:
+            return await orphans(store, settings)
+        finally:
+            await store.close()
+
+    try:
+        found = asyncio.run(look()) if store_exists(settings) else []
+    except (SchemaMismatch, StoreUnavailable, UnsafeStore, OSError, TimeoutError):
+        return []
+    cure = "Put it back, or give them up: `baton channels set-aside {}`."
+    return [Finding(0, "warning", f"{one.text.capitalize()}.", cure.format(one.sink)) for one in found]
 
 
 def migrate(config: Config = None, as_json: Json = False) -> None:

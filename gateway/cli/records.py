@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from datetime import timedelta
 from typing import Annotated, Any
 
 import msgspec
@@ -14,11 +13,11 @@ from gateway.cli.client import ApiClient
 from gateway.cli.console import Config, Json, ask_api, examples, fail, out, print_json, read_settings, show
 from gateway.cli.local import account, with_store
 from gateway.clock import system_clock
+from gateway.retention import retention_of
 from gateway.settings import Settings
 from gateway.store import access
 from gateway.store.core_store import CoreStore
 from gateway.store.paging import BadCursor
-from gateway.store.pruning import Retention
 
 _PAGE = 500
 _LOOK_SECONDS = 0.5
@@ -142,11 +141,7 @@ def prune(
 ) -> None:
     """Remove what is past its retention; never work, undelivered events or parked items."""
     settings = read_settings(config)
-    kept = Retention(
-        bodies=timedelta(days=settings.retention.bodies_days),
-        events=timedelta(days=settings.retention.events_days),
-        seen=timedelta(days=settings.store.seen_days),
-    )
+    kept = retention_of(settings)
 
     async def run(store: CoreStore) -> dict[str, Any]:
         if not dry_run:

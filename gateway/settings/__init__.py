@@ -173,6 +173,16 @@ class RetentionSection(Section):
 
     bodies_days: int = Field(default=90, ge=1, description="Days for message bodies.")
     events_days: int = Field(default=400, ge=1, description="Days for events.")
+    interchanges_days: int = Field(
+        default=400,
+        ge=30,
+        description="Days for X12 that was sent: TA1, 999, answers, questions; never fewer than `store.seen_days`.",
+    )
+    requests_days: int = Field(
+        default=30,
+        ge=1,
+        description="Days for which an Idempotency-Key is known: later the same request is done again.",
+    )
 
 
 class PipelineSection(Section):

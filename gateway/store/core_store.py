@@ -8,12 +8,12 @@ from __future__ import annotations
 import json
 import secrets
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Select, delete, insert, inspect, select, text
+from sqlalchemy import Connection, Select, bindparam, delete, insert, inspect, select, text, update
 
 from gateway.event_sinks import EventSink
 from gateway.store import delivery, forwarding, parking
@@ -21,7 +21,7 @@ from gateway.store.forwarding import Replay
 from gateway.store.ledger import COUNTED, IN_FLIGHT, PENDING, Ledger, balance
 from gateway.store.ports import EventRow, Session
 from gateway.store.pruning import Prunable, Pruned, Retention, candidates, prunable, remove
-from gateway.store.schema import channel_state, config_version, gateway_state, parked, patients
+from gateway.store.schema import channel_state, config_version, gateway_state, outbox, parked, patients
 from gateway.store.statements import conflict_insert
 
 T = TypeVar("T")
@@ -122,6 +122,11 @@ class CoreStore(ABC):
         now = self.clock()
         return await self.execute_write(lambda connection: delivery.publish_again(connection, sink, now))
 
+    async def set_aside(self, sink: str) -> int:
+        """What is pending for a sink that is not there any more becomes parked; returns how much."""
+        now = self.clock()
+        return await self.execute_write(lambda connection: delivery.set_aside(connection, sink, now))
+
     async def send_again(self, sink: str, choose: Callable[[Connection], Replay], *, dry_run: bool) -> Replay:
         """What `choose` finds becomes pending for `sink` once more, each in its old place; `dry_run` only says it."""
         now = self.clock()
@@ -183,6 +188,17 @@ class CoreStore(ABC):
         def write(connection: Connection) -> None:
             connection.execute(delete(config_version).where(config_version.c.version == version))
             connection.execute(insert(config_version).values(**row))
+
+        await self.execute_write(write)
+
+    async def outbox_postpone(self, sink: str, postponed: Sequence[tuple[int, int, datetime]]) -> None:
+        row = outbox.c
+        said = update(outbox).where(row.sink == sink, row.sequence == bindparam("number"))
+        said = said.values(refusals=bindparam("refused"), due_at=bindparam("due"))
+        rows = [{"number": number, "refused": refusals, "due": due} for number, refusals, due in postponed]
+
+        def write(connection: Connection) -> None:
+            connection.execute(said, rows)
 
         await self.execute_write(write)
 

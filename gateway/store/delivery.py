@@ -23,7 +23,9 @@ def publish_again(connection: Connection, sink: str, now: datetime) -> int:
     if not rows:
         return 0
     words = Counter(row["outcome"] for row in rows)
-    pending = [{column.name: row[column.name] for column in outbox.columns} for row in rows]
+    pending = [
+        {name: row[name] for name in (c.name for c in outbox.c) if name in row} for row in rows
+    ]  # refused by nobody yet
     connection.execute(insert(outbox), pending)
     add_counts(connection, Counts({(SINK + sink, word): -count for word, count in words.items()}), now)
     return len(rows)
@@ -32,7 +34,8 @@ def publish_again(connection: Connection, sink: str, now: datetime) -> int:
 def set_aside(connection: Connection, sink: str, now: datetime) -> int:
     """Everything pending for `sink`, which takes nothing any more, becomes parked: it can be published again."""
     taken = connection.execute(delete(outbox).where(outbox.c.sink == sink).returning(outbox))
-    rows = [dict(row) | {"outcome": "parked", "settled_at": now} for row in taken.mappings()]
+    kept = [{name: row[name] for name in (c.name for c in undelivered.c) if name in row} for row in taken.mappings()]
+    rows = [row | {"outcome": "parked", "settled_at": now} for row in kept]
     if rows:
         connection.execute(insert(undelivered), rows)
         add_counts(connection, Counts({(SINK + sink, "parked"): len(rows)}), now)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
+from pathlib import Path
 
 from sqlalchemy import make_url
 
@@ -24,6 +25,12 @@ def bus_sinks(settings: Settings) -> tuple[EventSink, ...]:
         return ()
     granted = (EventSink(BUS_GRANTED, restricted=True),) if any(queue.restricted for queue in bus.queue) else ()
     return (EventSink("bus", restricted=bus.restricted), *granted)
+
+
+def store_exists(settings: Settings) -> bool:
+    """False: an embedded store that was never opened; whether a server has one only opening tells."""
+    url = make_url(settings.store.url)
+    return url.get_backend_name() != "sqlite" or Path(url.database or "").is_file()
 
 
 def open_store(

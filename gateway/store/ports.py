@@ -283,6 +283,8 @@ class OutboxItem(msgspec.Struct, kw_only=True, array_like=True):
     restricted: bool = False
     peer: str = ""  # of an acknowledgement: who sent the message (journal.peer), and for whom (journal.sender)
     sender: str = ""
+    refusals: int = 0  # by the endpoint of a webhook, and when it is tried again
+    due_at: datetime | None = None
 
 
 class Store(Protocol):
@@ -354,4 +356,8 @@ class Store(Protocol):
 
     async def outbox_settle(self, sink: str, outcomes: Sequence[tuple[int, str]]) -> None:
         """(sequence, confirmed | unrouted | parked): the row goes, the ledger counts it."""
+        ...
+
+    async def outbox_postpone(self, sink: str, postponed: Sequence[tuple[int, int, datetime]]) -> None:
+        """(sequence, how often it was refused and when it is due): kept with the row, over a restart."""
         ...

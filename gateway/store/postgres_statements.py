@@ -234,7 +234,8 @@ FROM due JOIN timers t USING (timer_id)
 """Not those that were set anew, cleared or queued since they were read."""
 
 PENDING_EVENTS = """
-SELECT o.sink, o.sequence, e.event_id, o.key, e.routing_key, e.type, o.facility_id, e.body, e.restricted
+SELECT o.sink, o.sequence, e.event_id, o.key, e.routing_key, e.type, o.facility_id, e.body, e.restricted,
+    '', '', o.refusals, o.due_at
 FROM outbox o JOIN events e ON e.seq = o.sequence WHERE o.sink = $1 ORDER BY o.sequence LIMIT $2
 """
 PENDING_MESSAGES = """

@@ -27,6 +27,12 @@ async def pending(store: CoreStore) -> Pending:
     return Pending(work=work[0]["n"], outbox=outbox[0]["n"], oldest_at=work[0]["at"])
 
 
+async def pending_by_sink(store: CoreStore) -> dict[str, int]:
+    """Deliveries not settled."""
+    rows = await store.fetch(select(s.outbox.c.sink, func.count().label("n")).group_by(s.outbox.c.sink))
+    return {row["sink"]: row["n"] for row in rows}
+
+
 async def timers_due(store: CoreStore, now: datetime) -> int:
     rows = await store.fetch(select(func.count().label("n")).select_from(s.timers).where(s.timers.c.fire_at <= now))
     return int(rows[0]["n"])

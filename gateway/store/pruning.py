@@ -21,6 +21,7 @@ from gateway.store.schema import (
     parked,
     replies,
     seen,
+    task_requests,
     undelivered,
     work,
 )
@@ -35,6 +36,8 @@ class Retention(msgspec.Struct, frozen=True, kw_only=True):
     bodies: timedelta = timedelta(days=90)
     events: timedelta = timedelta(days=400)
     seen: timedelta = timedelta(days=14)
+    interchanges: timedelta = timedelta(days=400)
+    requests: timedelta = timedelta(days=30)
 
 
 class Pruned(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,7 +47,9 @@ class Pruned(msgspec.Struct, frozen=True, kw_only=True):
     events: int = 0
     seen: int = 0
     exchanges: int = 0
-    answers: int = 0  # application acknowledgements; X12 answers are kept
+    answers: int = 0  # application acknowledgements
+    interchanges: int = 0  # X12 that we sent: answers and questions
+    requests: int = 0  # what was asked under an Idempotency-Key
     partitions: int = 0  # PostgreSQL: of the journal, whose bodies (counted above) go as a whole
 
 
@@ -70,6 +75,10 @@ def prunable(now: datetime, retention: Retention) -> dict[str, Prunable]:
         "exchanges": Prunable(exchange, exchange.c.started_at, now - retention.events, None, ascending=True),
         "seen": Prunable(seen, seen.c.seen_at, now - retention.seen, None, ascending=False),
         "answers": Prunable(replies, replies.c.created_at, now - retention.bodies, _settled_answer(), ascending=True),
+        "interchanges": Prunable(
+            replies, replies.c.created_at, now - retention.interchanges, _settled_interchange(), ascending=True
+        ),
+        "requests": Prunable(task_requests, task_requests.c.at, now - retention.requests, None, ascending=False),
     }
 
 
@@ -112,12 +121,21 @@ def _unneeded_body() -> ColumnElement[bool]:
 
 
 def _settled_answer() -> ColumnElement[bool]:
-    """An application acknowledgement (kind "ACK", "ACK.1") that is neither pending nor set aside."""
-    same = [
-        exists().where(table.c.sink == replies.c.channel, table.c.sequence == replies.c.reply_id)
+    """An application acknowledgement (kind "ACK", "ACK.1")."""
+    return and_(replies.c.kind.like("ACK%"), *_delivered())
+
+
+def _settled_interchange() -> ColumnElement[bool]:
+    """X12 that we sent: a TA1, 999, 997, or a question."""
+    return and_(~replies.c.kind.like("ACK%"), *_delivered())
+
+
+def _delivered() -> list[ColumnElement[bool]]:
+    """Neither pending nor set aside."""
+    return [
+        ~exists().where(table.c.sink == replies.c.channel, table.c.sequence == replies.c.reply_id)
         for table in (outbox, undelivered)
     ]
-    return and_(replies.c.kind.like("ACK%"), ~same[0], ~same[1])
 
 
 def _settled_event() -> ColumnElement[bool]:

@@ -33,7 +33,7 @@ from gateway.store.columns import BIGINT, UtcDateTime, record_columns, words
 from gateway.store.ports import EventRow
 from gateway.store.schema_exchange import exchange_table
 
-REVISION = "0018"
+REVISION = "0019"
 """The newest migration: it leaves these tables."""
 
 
@@ -334,7 +334,15 @@ def _delivery_columns() -> list[Column[Any]]:
     ]
 
 
-outbox = Table("outbox", metadata, *_delivery_columns(), sqlite_with_rowid=False, postgresql_with=QUEUE_OPTIONS)
+outbox = Table(
+    "outbox",
+    metadata,
+    *_delivery_columns(),
+    Column("refusals", Integer, nullable=False, server_default=text("0")),  # by the endpoint of a webhook
+    Column("due_at", UtcDateTime),  # it is tried again; null: at once
+    sqlite_with_rowid=False,
+    postgresql_with=QUEUE_OPTIONS,
+)
 
 undelivered = Table(  # settled as unrouted or parked: kept so that it can be published again (decision 22)
     "undelivered",

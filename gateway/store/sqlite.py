@@ -20,7 +20,7 @@ from gateway.store.event_log import read_events
 from gateway.store.ledger import SETTLED, SINK, Counts
 from gateway.store.limits import LIFE
 from gateway.store.ports import EventRow, JournalEntry, OutboxItem, SchemaMismatch, Stored, StoreUnavailable
-from gateway.store.rows import to_stored_time
+from gateway.store.rows import from_stored_time, to_stored_time
 from gateway.store.schema import REVISION
 from gateway.store.sqlite_connection import SqliteConnection
 from gateway.store.sqlite_ingest import add_counts, ingest, take_ids
@@ -151,6 +151,8 @@ class SqliteStore(CoreStore):
         def query(connection: SqliteConnection) -> list[OutboxItem]:
             rows = connection.raw.execute(pending, (sink, limit)).fetchall()
             items = [OutboxItem(**dict(zip(OutboxItem.__struct_fields__, row, strict=False))) for row in rows]
+            for item in items:
+                item.due_at = from_stored_time(item.due_at) if item.refusals else None  # type: ignore[arg-type]  # text
             for item in items if messages else ():
                 item.body = item.body or b"".join(
                     part for (part,) in connection.raw.execute(sql.PARTS, (item.sequence,))

@@ -57,7 +57,7 @@ class Batch:
             rest = (journal_id, 0, "read", entry.channel, entry.kind, received_at, 0, False, None)
             self._work.extend((journal_id, lane, *rest) for lane in sorted(set(entry.lanes)) or (0,))
             for sink, key in entry.forward:
-                self._outbox.append((sink, journal_id, key, 0, entry.facility_id, self._at))
+                self._outbox.append((sink, journal_id, key, 0, entry.facility_id, self._at, 0, None))
                 self._counts[SINK + sink, "committed"] += 1
         if body is not None and len(body) > PART:
             self._parts.extend((journal_id, *part) for part in parts(body))

@@ -51,7 +51,7 @@ END_ONCE = insert(s.item_end, "sqlite", ignore=True)
 INSERT_PARKED = insert(s.parked, "sqlite", "parked_id")
 INSERT_MATCH_KEY = insert(s.match_key, "sqlite", ignore=True)
 INSERT_REPLY = insert(s.replies, "sqlite", "reply_id")
-INSERT_OUTBOX = insert(s.outbox, "sqlite")
+INSERT_OUTBOX = insert(s.outbox, "sqlite", "refusals", "due_at")
 INSERT_TIMER_QUEUED = insert(s.timer_queued, "sqlite")
 
 
@@ -145,8 +145,9 @@ UNDELIVERED = (
     "SELECT sink, sequence, key, lane, facility_id, queued_at, ?, ? FROM outbox WHERE sink = ? AND sequence = ?"
 )
 PENDING_EVENTS = (
-    "SELECT o.sink, o.sequence, e.event_id, o.key, e.routing_key, e.type, o.facility_id, e.body, e.restricted "
-    "FROM outbox o JOIN events e ON e.seq = o.sequence WHERE o.sink = ? ORDER BY o.sequence LIMIT ?"
+    "SELECT o.sink, o.sequence, e.event_id, o.key, e.routing_key, e.type, o.facility_id, e.body, e.restricted, "
+    "'', '', o.refusals, o.due_at FROM outbox o JOIN events e ON e.seq = o.sequence WHERE o.sink = ? "
+    "ORDER BY o.sequence LIMIT ?"
 )
 PENDING_MESSAGES = (  # a body in parts, or one that retention removed, is empty here
     "SELECT o.sink, o.sequence, 'm-' || o.sequence, o.key, '', COALESCE(j.message_type, ''), o.facility_id, "

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ from standardwebhooks import Webhook as Verifier
 from standardwebhooks import WebhookVerificationError
 
 from channels.egress import EgressPolicy, EgressRefused
-from channels.ports import Delivery, DeliveryError, Outcome
+from channels.ports import Delivery, DeliveryError, Outcome, Postponed
 from channels.standard_webhooks import show_secret, signature_headers
 from channels.webhook import AT_ONCE, BREAK_AFTER, LONGEST_WAIT, SCHEDULE, WebhookDestination, WebhookSettings
 from tests.support.certificates import Authority
@@ -23,7 +25,7 @@ CONFIRMED, FAILED, REFUSED = Outcome.CONFIRMED, Outcome.FAILED, Outcome.REFUSED
 
 
 class Hands:
-    """A monotonic clock that the test moves."""
+    """A clock that the test moves: monotonic and wall."""
 
     now = 1000.0
 
@@ -88,17 +90,36 @@ def test_secret_is_shown_as_the_scheme_writes_it() -> None:
     assert signature_headers("m", 5, b"x", [NEW])["webhook-timestamp"] == "5"
 
 
+def again(delivery: Delivery, outcome: object) -> Delivery:
+    """As it comes from the outbox after this outcome."""
+    if not isinstance(outcome, Postponed):
+        return delivery
+    return replace(delivery, refusals=outcome.refusals, due=outcome.due)
+
+
 async def test_refusal_is_tried_again_by_the_schedule_then_given_up(receiver: Receiver, open_webhook: Open) -> None:
     receiver.answers = [500]
-    hands = Hands()
-    webhook = open_webhook(receiver.url, monotonic=hands)
+    hands, pending = Hands(), delivery(1)
     for attempt, pause in enumerate(SCHEDULE, 1):
-        assert await webhook.deliver([delivery(1)]) == [FAILED] and len(receiver.requests) == attempt
-        assert await webhook.deliver([delivery(1)]) == [FAILED] and len(receiver.requests) == attempt
-        hands.now += pause
-    assert await webhook.deliver([delivery(1)]) == [REFUSED]
+        webhook = open_webhook(receiver.url, monotonic=hands, wall=hands)  # each time another process
+        (outcome,) = await webhook.deliver([pending])
+        assert outcome == Postponed(attempt, datetime.fromtimestamp(hands.now + pause, UTC))
+        pending = again(pending, outcome)
+        hands.now += pause - 1
+        assert await webhook.deliver([pending]) == [FAILED] and len(receiver.requests) == attempt
+        hands.now += 1
+    assert await webhook.deliver([pending]) == [REFUSED]
     assert {headers["webhook-id"] for _, headers, _ in receiver.requests} == {"evt_1"}
     assert webhook.trouble == "status-500"
+
+
+async def test_clock_that_was_set_back_keeps_nobody_waiting_longer_than_the_schedule(
+    receiver: Receiver, open_webhook: Open
+) -> None:
+    hands = Hands()
+    due = datetime.fromtimestamp(hands.now, UTC) + timedelta(days=400)
+    webhook = open_webhook(receiver.url, monotonic=hands, wall=hands)
+    assert await webhook.deliver([replace(delivery(1), refusals=1, due=due)]) == [CONFIRMED]
 
 
 async def test_refused_delivery_holds_its_own_key_only(receiver: Receiver, open_webhook: Open) -> None:
@@ -106,8 +127,8 @@ async def test_refused_delivery_holds_its_own_key_only(receiver: Receiver, open_
     webhook = open_webhook(receiver.url)
     batch = [delivery(1), delivery(2), delivery(3, "pat_2"), delivery(4, "pat_2")]
     outcomes = await webhook.deliver(batch)
-    keys = {each.key for each, outcome in zip(batch, outcomes, strict=True) if outcome is FAILED}
-    assert len(keys) == 1 and outcomes.count(CONFIRMED) == 2
+    keys = {each.key for each, outcome in zip(batch, outcomes, strict=True) if outcome is not CONFIRMED}
+    assert len(keys) == 1 and outcomes.count(CONFIRMED) == 2 and outcomes.count(FAILED) == 1
     sent = [headers["webhook-id"] for _, headers, _ in receiver.requests]
     assert sorted(sent, key=sent.index) == sent and len(sent) == 3
 
@@ -124,8 +145,9 @@ async def test_gone_is_said_once_and_nothing_more_is_sent(receiver: Receiver, op
 async def test_endpoint_that_asks_for_a_pause_gets_it_up_to_an_hour(receiver: Receiver, open_webhook: Open) -> None:
     receiver.answers, receiver.headers = [429, 204], {"Retry-After": "99999999"}
     hands = Hands()
-    webhook = open_webhook(receiver.url, monotonic=hands)
-    assert await webhook.deliver([delivery(1)]) == [FAILED]
+    webhook = open_webhook(receiver.url, monotonic=hands, wall=hands)
+    (outcome,) = await webhook.deliver([delivery(1)])
+    assert isinstance(outcome, Postponed)
     with pytest.raises(DeliveryError, match="status-429"):
         await webhook.deliver([delivery(2, "pat_2")])
     assert len(receiver.requests) == 1
@@ -138,12 +160,14 @@ async def test_endpoint_that_refuses_everything_is_left_alone_longer_each_time(
 ) -> None:
     receiver.answers = [500]
     hands = Hands()
-    webhook = open_webhook(receiver.url, monotonic=hands)
+    webhook = open_webhook(receiver.url, monotonic=hands, wall=hands)
     batch = [delivery(n, f"pat_{n}") for n in range(30)]
     asked = []
     for pause in (5.0, 10.0):
         before = len(receiver.requests)
-        assert set(await webhook.deliver(batch)) == {FAILED}
+        outcomes = await webhook.deliver(batch)
+        assert CONFIRMED not in outcomes
+        batch = [again(each, outcome) for each, outcome in zip(batch, outcomes, strict=True)]
         asked.append(len(receiver.requests) - before)
         with pytest.raises(DeliveryError, match="status-500"):
             await webhook.deliver(batch)
@@ -157,8 +181,8 @@ async def test_endpoint_that_refuses_everything_is_left_alone_longer_each_time(
 async def test_redirect_is_not_followed(receiver: Receiver, open_webhook: Open) -> None:
     with receiving() as other:
         receiver.answers, receiver.headers = [307], {"Location": other.url}
-        assert await open_webhook(receiver.url).deliver([delivery(1)]) == [FAILED]
-        assert other.requests == []
+        (outcome,) = await open_webhook(receiver.url).deliver([delivery(1)])
+        assert isinstance(outcome, Postponed) and other.requests == []
 
 
 async def test_long_answer_is_left_unread(receiver: Receiver, open_webhook: Open) -> None:
@@ -169,7 +193,7 @@ async def test_long_answer_is_left_unread(receiver: Receiver, open_webhook: Open
 
 async def test_endpoint_away_counts_nothing_against_a_delivery(receiver: Receiver, open_webhook: Open) -> None:
     hands = Hands()
-    webhook = open_webhook("http://127.0.0.1:9/", monotonic=hands)
+    webhook = open_webhook("http://127.0.0.1:9/", monotonic=hands, wall=hands)
     for _ in range(len(SCHEDULE) + 2):
         with pytest.raises(DeliveryError, match="unreachable"):
             await webhook.deliver([delivery(1), delivery(2, "pat_2")])

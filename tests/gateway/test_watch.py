@@ -29,7 +29,7 @@ class FakeGateway:
         channel = {"name": "adt", "kind": "mllp-listener", "quiet_after": 60}
         self.settings = Settings(channel=(channel,))  # type: ignore[arg-type]
         self.metrics = Metrics()
-        self.store: Any = SimpleNamespace(maintain=self._maintain)
+        self.store: Any = SimpleNamespace(maintain=self._maintain, fetch=self._nothing)
         self.certificates = Certificates()
         self.webhooks = SimpleNamespace(notices={})
         self.intake = SimpleNamespace(traffic={"adt": ChannelTraffic()})
@@ -43,6 +43,9 @@ class FakeGateway:
     async def pause_channel(self, name: str, actor: str) -> None:
         self.paused.append((name, actor))
         self.relays[name].paused = True
+
+    async def _nothing(self, query: Any) -> list[Any]:
+        return []
 
     async def _maintain(self) -> list[str]:
         return self.alarms

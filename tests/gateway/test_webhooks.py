@@ -105,6 +105,38 @@ def full(number: int, type_: str = "task.created", **more: Any) -> Any:
     return event(f"evt_{number}", type=type_, body=msgspec.json.encode(body), **more)
 
 
+async def test_schedule_of_a_refused_delivery_goes_on_after_a_restart(
+    ground: Ground, webhooks: Webhooks, receiver: Receiver
+) -> None:
+    receiver.answers = [500]
+    await webhooks.add(row(receiver.url))
+    await write(ground.store, events=[full(1)])
+    ground.relays["care-app"].wake()
+
+    async def refused(count: int) -> datetime:
+        async with asyncio.timeout(20):
+            while (item := (await ground.store.outbox_claim("care-app", 1))[0]).refusals < count:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        assert item.due_at is not None
+        return item.due_at
+
+    due = await refused(1)
+    await webhooks.stop()
+    again = Webhooks(ground)  # type: ignore[arg-type]
+    await again.start()
+    try:
+        for _ in range(3):
+            await ground.relays["care-app"].deliver_once()
+        assert len(receiver.requests) == 1, "it is not due yet"
+        (pending,) = await ground.store.outbox_claim("care-app", 1)
+        assert (pending.refusals, pending.due_at) == (1, due)
+        await ground.store.outbox_postpone("care-app", [(pending.sequence, 7, NOON)])  # long past
+        await ground.relays["care-app"].deliver_once()
+        assert (await refused(8)) > due + timedelta(hours=9), "the eighth refusal is followed by ten hours"
+    finally:
+        await again.stop()
+
+
 async def test_events_that_are_asked_for_arrive_signed_and_the_ledger_holds(
     ground: Ground, webhooks: Webhooks, receiver: Receiver
 ) -> None:

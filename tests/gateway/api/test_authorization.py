@@ -242,6 +242,14 @@ MATRIX = [
         right=404,
         body={"actor": "jdoe"},
     ),
+    Cell(
+        "POST",
+        "/api/v1/ledger/sinks/{sink}/set-aside",
+        "/api/v1/ledger/sinks/old-receiver/set-aside",
+        "channels:write",
+        right=404,
+        body={"actor": "jdoe"},
+    ),
     Cell("GET", "/fhir/metadata", "/fhir/metadata", "", other=200),
     *(
         cell

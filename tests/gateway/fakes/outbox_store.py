@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from gateway.store.ports import OutboxItem, StoreUnavailable
 
@@ -32,6 +33,11 @@ class OutboxStore:
         if self.away:
             raise StoreUnavailable("away")
         return list(self.pending.values())[:limit]
+
+    async def outbox_postpone(self, sink: str, postponed: Sequence[tuple[int, int, datetime]]) -> None:
+        for sequence, refusals, due in postponed:
+            item = self.pending[sequence]
+            item.refusals, item.due_at = refusals, due
 
     async def outbox_settle(self, sink: str, outcomes: Sequence[tuple[int, str]]) -> None:
         if self.away:

@@ -58,6 +58,22 @@ async def test_prune_dry_run_counts_everything_and_changes_nothing(store: Sqlite
     assert await store.prune(LATER, Retention()) == Pruned(bodies=total)
 
 
+async def test_prune_takes_interchanges_that_were_sent_and_requests_past_their_time(store: SqliteStore) -> None:
+    await store.ingest([entry() for _ in range(3)])
+    fixed = {"channel": "payers", "partner": "P", "body": b"ISA", "facility_id": "GH", "once": True}
+    sent = [Reply(journal_id=n, kind=kind, **fixed) for n, kind in ((1, "999"), (2, "TA1"), (3, "270"))]  # type: ignore[arg-type]
+    asked = {"task_requests": [["r1", "GH", "tsk_1", "d", NOON], ["r2", "GH", "tsk_1", "d", LATER]]}
+    await write(store, done=[1, 2, 3], ends=[end(n) for n in (1, 2, 3)], replies=sent, appended=asked)
+    pending = [item.sequence for item in await store.outbox_claim("payers", 9)]
+    await store.outbox_settle("payers", [(pending[0], "confirmed"), (pending[1], "parked")])
+
+    assert await store.prune(LATER, Retention(bodies=timedelta(days=9999))) == Pruned(requests=1)
+    later = await store.prune(NOON + timedelta(days=401), Retention(bodies=timedelta(days=9999)))
+    assert (later.interchanges, later.requests) == (1, 1)
+    kinds = [row["kind"] for row in await store.fetch(select(s.replies.c.kind).order_by(s.replies.c.kind))]
+    assert kinds == ["270", "TA1"], "what is pending or set aside stays"
+
+
 async def test_prune_leaves_what_is_kept_forever(store: SqliteStore) -> None:
     await store.ingest([entry()])
     (before,) = await store.fetch(select(func.count().label("n")).select_from(s.ledger))

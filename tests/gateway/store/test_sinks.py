@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 
 import pytest
 from hypothesis import given
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from gateway.event_sinks import BUS, PATTERN, EventSink, is_event_sink, matches
 from gateway.store.postgres import PostgresStore
 from gateway.store.sqlite import SqliteStore
-from tests.gateway.store.samples import event, write
+from tests.gateway.store.samples import NOON, event, write
 
 Store = SqliteStore | PostgresStore
 
@@ -68,6 +69,21 @@ async def test_sink_added_while_running_gets_what_is_committed_from_then_on(stor
 async def test_delivery_says_whether_its_event_is_restricted(store: Store) -> None:
     await write(store, events=[event("e1"), event("e2", restricted=True)])
     assert [bool(item.restricted) for item in await store.outbox_claim("bus", 5)] == [False, True]
+
+
+async def test_delivery_that_was_postponed_keeps_how_often_and_until_when(store: Store) -> None:
+    await write(store, events=[event("e1"), event("e2")])
+    first, second = await store.outbox_claim("bus", 5)
+    due = NOON + timedelta(hours=5)
+    await store.outbox_postpone("bus", [(second.sequence, 3, due)])
+    assert [(item.refusals, item.due_at) for item in await store.outbox_claim("bus", 5)] == [(0, None), (3, due)]
+
+    await store.outbox_settle("bus", [(first.sequence, "confirmed"), (second.sequence, "parked")])
+    assert await store.publish_again("bus") == 1
+    assert [(item.refusals, item.due_at) for item in await store.outbox_claim("bus", 5)] == [(0, None)]
+    assert await store.set_aside("bus") == 1
+    assert await store.outbox_claim("bus", 5) == []
+    assert (await store.ledger()).sinks["bus"].balanced
 
 
 @pytest.mark.parametrize(
