@@ -41,7 +41,7 @@ _LONGEST_NAME = 227  # bytes of MSH-3 to MSH-6 (HD)
 _USUAL = 100  # bytes of MSH-9.2, MSH-11 and MSH-12 together
 _EVENT = re.compile(rb"[A-Za-z][A-Za-z0-9]{2}")
 _VERSION = re.compile(rb"2(\.[0-9]{1,2}){1,3}")
-_COUNTRY = re.compile(rb"[A-Za-z]{2,3}")
+_COUNTRY = re.compile(rb"[A-Za-z]{2,3}(?![A-Za-z0-9\s])")  # of VID.2 the code alone
 _PROCESSING = re.compile(rb"[A-Za-z]")
 _CHARACTER_SETS = re.compile(rb"[A-Za-z0-9 _./-]{1,40}")
 
@@ -188,7 +188,8 @@ def _version(component: bytes, field: bytes) -> bytes:
         return field
     if not _VERSION.fullmatch(version.strip()):
         return b"2.5.1"
-    return component.join((version.strip(), *(one for one in rest[:1] if _COUNTRY.fullmatch(one))))
+    country = _COUNTRY.match(rest[0]) if rest else None
+    return component.join((version.strip(), country.group())) if country else version.strip()
 
 
 def _processing(component: bytes, field: bytes) -> bytes:

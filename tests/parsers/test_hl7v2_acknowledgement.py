@@ -79,6 +79,19 @@ def test_build_acknowledgement_control_id_comes_back_as_sent(control_id: bytes) 
     assert Message(answer(header(control_id=control_id))).first("MSA").raw(2) == control_id  # type: ignore[union-attr]
 
 
+@pytest.mark.parametrize(
+    ("sent", "mirrored"),
+    [
+        (b"2.4^AUS&Australia&ISO3166_1^HL7AU-OO-201701&&L", b"2.4^AUS"),
+        (b"2.5^DEU^2.16.840.1.113883.2.6.9.38", b"2.5^DEU"),
+        (b" 2.5 ^", b"2.5"),
+        (b"2.5^ANNA MARIA", b"2.5"),
+    ],
+)
+def test_build_acknowledgement_mirrors_version_and_country(sent: bytes, mirrored: bytes) -> None:
+    assert b"|B1|P|" + mirrored + b"\rMSA" in answer(header(version=sent))
+
+
 @pytest.mark.parametrize("mark", [b"|", b"^"])
 def test_build_acknowledgement_fields_that_slipped_stay_here(mark: bytes) -> None:
     secret = b"ZZNAME-19310713"
