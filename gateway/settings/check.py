@@ -133,13 +133,15 @@ def _environment_name(path: Path) -> str:
 
 
 def _cure(detail: ErrorDetails, path: Path) -> str:
-    name = str(path[-1]) if path else ""
+    name = next((part for part in reversed(path) if isinstance(part, str)), "")
     match detail["type"]:
         case "extra_forbidden":
             close = difflib.get_close_matches(name, _keys_of(detail["loc"]), n=1)
-            return (
-                f"Write `{close[0]}`, if that is what you mean." if close else "Remove it; docs/settings.md lists all."
-            )
+            if close:
+                return f"Write `{close[0]}`, if that is what you mean."
+            if elsewhere := _section_with(name, path):
+                return f"Write it below [{elsewhere}]."
+            return "Remove it; docs/settings.md lists all."
         case "missing":
             return f"Add `{name} = ...`."
         case "literal_error":
@@ -166,6 +168,15 @@ def _keys_of(location: tuple[str | int, ...]) -> list[str]:
             kinds = [field.annotation, *get_args(field.annotation)]
             model = next(filter(_is_model, kinds), model)
     return list(model.model_fields)
+
+
+def _section_with(name: str, path: Path) -> str | None:
+    """The one section that has a setting of this name, for one that was written in none or in another."""
+    if len(path) > 2:
+        return None
+    kinds = {section: field.annotation for section, field in Settings.model_fields.items()}
+    having = [section for section, kind in kinds.items() if _is_model(kind) and name in kind.model_fields]
+    return having[0] if len(having) == 1 else None
 
 
 def _is_model(kind: object) -> TypeGuard[type[BaseModel]]:

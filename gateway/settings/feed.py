@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, StringConstraints
 
 from gateway.settings.section import Name, Section
+from parsers.hl7v2.encoding import read_character_set
 
 EventPattern = Annotated[str, Field(pattern=r"^[A-Z0-9*?]{1,3}(\^[A-Z0-9*?]{1,3})?$")]
 FieldPath = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9]{2}-[0-9]+(\.[0-9]+)?$")]
@@ -19,6 +20,14 @@ def _movable(path: str) -> str:
     return path
 
 
+def _known_set(name: str) -> str:
+    if read_character_set((name.encode(),), None).problem:
+        raise ValueError("unknown character set: use a name of table 0211, such as 8859/1 or UNICODE UTF-8")
+    return name
+
+
+Code = Annotated[str, StringConstraints(to_upper=True, strip_whitespace=True, min_length=1)]
+CharacterSetName = Annotated[str, AfterValidator(_known_set)]
 Movable = Annotated[FieldPath, AfterValidator(_movable)]
 
 
@@ -43,7 +52,7 @@ class IdentifierRuleSettings(Section):
 class FeedSection(Section):
     """How to read one feed."""
 
-    character_set: str = Field(default="utf-8", description="Encoding of messages without MSH-18.")
+    character_set: CharacterSetName = Field(default="utf-8", description="Encoding of messages without MSH-18.")
     character_set_from: Literal["message", "channel"] = Field(
         default="message", description="`channel`: `character_set` holds whatever MSH-18 says."
     )
@@ -83,10 +92,11 @@ class FeedSection(Section):
         default=(),
         description='Prefixes of diagnosis codes (DG1-3) that make a stay restricted, such as `["F10", "B20"]`.',
     )
-    self_pay_classes: tuple[str, ...] = Field(
+    self_pay_classes: tuple[Code, ...] = Field(
         default=("SP", "SELF", "SELFPAY"), description="Financial classes (PV1-20) of patients without a payer."
     )
-    processing_ids: tuple[str, ...] = Field(
+    processing_ids: tuple[Code, ...] = Field(
         default=("P",),
+        min_length=1,
         description="Accepted values of MSH-11; others are stored, answered and filtered as test messages.",
     )

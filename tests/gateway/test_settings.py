@@ -169,6 +169,8 @@ def test_settings_version_follows_the_content(tmp_path: Path) -> None:
         ),
         ("[api]\nport = \n", 2, "", "quotes"),
         ("nonsense = 1\n", 1, "nonsense", "docs/settings.md"),
+        ('data_dir = "var"\n', 1, "data_dir", "[gateway]"),
+        ('[store]\ndata_dir = "var"\n', 2, "store.data_dir", "[gateway]"),
     ],
 )
 def test_settings_wrong_value_names_line_and_cure(tmp_path: Path, text: str, line: int, key: str, cure: str) -> None:
@@ -243,6 +245,13 @@ def test_lines_index_covers_tables_arrays_and_inline_tables() -> None:
     assert lines[("g", 0, "h", 0, "i")] == 13 and lines[("g", 0, "j", "k")] == 15
 
 
+def test_settings_codes_of_a_feed_are_in_the_case_in_which_they_are_compared(tmp_path: Path) -> None:
+    path = write(tmp_path, FEED + 'processing_ids = ["p"]\nself_pay_classes = ["Self "]\n')
+    (channel,) = load(path).channel
+    profile = load(path).profile(channel.name)
+    assert (profile.processing_ids, profile.self_pay_classes) == (("P",), ("SELF",))
+
+
 def test_finding_is_rendered_in_one_line() -> None:
     finding = Finding(3, "error", "What.", "How.", "api.port")
     assert render_finding("baton.toml", finding) == "baton.toml:3: error: api.port: What. Cure: How."
@@ -274,6 +283,8 @@ def test_settings_feed_profile_is_what_the_mapping_reads(tmp_path: Path) -> None
         'translate = [{ field = "PV1-2", values = { INPT = "I^x" } }]',
         'filter_events = ["everything"]',
         'structure = "strict"',
+        'character_set = "KLINGON"',
+        "processing_ids = []",
     ],
 )
 def test_settings_feed_profile_that_cannot_work_is_named_with_its_line(tmp_path: Path, line: str) -> None:
