@@ -19,7 +19,7 @@ from gateway.store.ports import FURTHER, EventRow, ItemEnd, NewWork, Parked, Rep
 from gateway.store.postgres_connection import PostgresConnection
 from gateway.store.postgres_load import named_by
 from gateway.store.postgres_locks import lock_number
-from gateway.store.statements import in_groups, insert_rows
+from gateway.store.statements import row_inserts
 
 MATCHING = lock_number("matching")
 
@@ -192,8 +192,8 @@ class CommitWriter:
 
     async def _insert(self, table: Table, rows: Sequence[Sequence[Any]], conflict: str = "") -> None:
         """Many rows by few statements.  Not by arrays: for those the driver looks at the class of every value."""
-        for size, values in in_groups(rows, "postgresql"):
-            await self._raw.executemany(insert_rows(table, "postgresql", size, conflict), values)
+        for statement, values in row_inserts(table, "postgresql", rows, conflict):
+            await self._raw.executemany(statement, values)
 
     async def _reply(self, reply: Reply) -> None:
         if reply.once:

@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import Connection, StaticPool, Table, create_engine
 
 from gateway.store.ports import StoreUnavailable, UnsafeStore, WriteRefused
-from gateway.store.statements import in_groups, insert_rows
+from gateway.store.statements import row_inserts
 
 WAIT_MS = 5000  # for another process, such as a command, that holds the write lock
 _SAFE = {"journal_mode": "wal", "synchronous": 2, "wal_autocheckpoint": 0}  # 2: FULL, a sync in every commit
@@ -45,10 +45,8 @@ class SqliteConnection:
 
     def insert(self, table: Table, rows: Sequence[Sequence[Any]], conflict: str = "") -> int:
         """Whole rows in column order, by few statements; how many were written."""
-        return sum(
-            self.raw.executemany(insert_rows(table, "sqlite", size, conflict), values).rowcount
-            for size, values in in_groups(rows, "sqlite")
-        )
+        inserts = row_inserts(table, "sqlite", rows, conflict)
+        return sum(self.raw.executemany(statement, values).rowcount for statement, values in inserts)
 
     def commit(self) -> None:
         self.raw.execute("COMMIT")

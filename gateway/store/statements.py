@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from itertools import chain
 from typing import Any, Protocol
 
@@ -97,13 +97,36 @@ def conflict_insert(table: Table, engine: str) -> Any:
     return sqlite.insert(table) if engine == "sqlite" else postgresql.insert(table)
 
 
-@cache
-def insert_rows(table: Table, engine: str, count: int, conflict: str = "") -> str:
-    """Insert `count` whole rows in column order, their values one after the other.
+def row_inserts(
+    table: Table, engine: str, rows: Sequence[Sequence[Any]], conflict: str = ""
+) -> Iterator[tuple[str, list[list[Any]]]]:
+    """(statement, the values of each run of it) until all `rows`, whole and in column order, are in one.
 
-    `conflict`: what becomes of a row whose primary key is there, "replace" or "ignore"; "": an error."""
-    names = ", ".join(column.name for column in table.columns)
-    width = len(table.columns)
+    `conflict`: what becomes of a row whose primary key is there, "replace" or "ignore"; "": an error.
+    On SQLite, where a wide row costs by the columns it names, those that no row fills become null by themselves; on
+    PostgreSQL they cost little, and a statement that is new has to be prepared there."""
+    filled = tuple(range(len(table.columns)))
+    if engine == "sqlite":
+        columns, optional = list(zip(*rows, strict=True)), _optional(table)
+        filled = tuple(i for i, column in enumerate(columns) if i not in optional or column.count(None) < len(column))
+        if len(filled) < len(columns):
+            rows = list(zip(*(columns[i] for i in filled), strict=True))
+    for size, values in in_groups(rows, engine):
+        yield _insert_rows(table, engine, size, conflict, filled), values
+
+
+@cache
+def _optional(table: Table) -> frozenset[int]:
+    """Where in a row of `table` there may be nothing.  None of these columns has a default but null."""
+    return frozenset(i for i, column in enumerate(table.columns) if column.nullable)
+
+
+@lru_cache(maxsize=512)
+def _insert_rows(table: Table, engine: str, count: int, conflict: str, filled: tuple[int, ...]) -> str:
+    """Insert `count` rows that have these columns, their values one after the other."""
+    columns = list(table.columns)
+    names = ", ".join(columns[i].name for i in filled)
+    width = len(filled)
     marks = [f"${n}" if engine == "postgresql" else "?" for n in range(1, count * width + 1)]
     rows = (", ".join(marks[at : at + width]) for at in range(0, len(marks), width))
     text = f"INSERT INTO {table.name} ({names}) VALUES ({'), ('.join(rows)})"  # noqa: S608 - names of the schema

@@ -73,6 +73,16 @@ def same_type_family(context: object, inspected: object, declared: object, found
     return type(found)._type_affinity is not type(wanted)._type_affinity
 
 
+def test_column_that_may_be_null_is_null_when_it_is_left_out(tmp_path: Path) -> None:
+    """Inserts leave out what no row fills."""
+    path = tmp_path / "baton.db"
+    migrate(f"sqlite:///{path}")
+    with sqlite3.connect(path) as connection:
+        for table in s.metadata.tables.values():
+            found = connection.execute("SELECT name, dflt_value FROM pragma_table_info(?)", (table.name,)).fetchall()
+            assert [(name, value) for name, value in found if value is not None and table.c[name].nullable] == []
+
+
 def test_revision_of_the_schema_is_the_newest_migration() -> None:
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
