@@ -16,12 +16,14 @@ import os
 import secrets
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
-from channels.file_source import Settling, unfinished
+from channels.file_source import BLOCK, LARGE, Settling, unfinished
+from channels.ports import HEAD, BodyChanged
 
 WORKING, DONE, ERROR = ".working", "done", "error"
 _NAME_KEPT = 180  # bytes of a partner's file name that ours ends with
@@ -88,25 +90,40 @@ class DropFolder:
             taken = [self._take(folder, working, name, mark) for _, name, mark in sorted(ready)[:limit]]
             return [claimed for claimed in taken if claimed is not None]
 
-    def read(self, claimed: Claimed) -> bytes:
-        """The whole file.  Raises NotReadable."""
+    def read(self, claimed: Claimed) -> tuple[bytes, int]:
+        """The whole file, of a large one the head; and its size.  Raises NotReadable."""
         try:
-            with self._open(claimed.folder or ".") as (_, folder):
-                descriptor = os.open(claimed.name, _READ_ONLY, dir_fd=folder)
-            with os.fdopen(descriptor, "rb") as file:
-                before = os.fstat(descriptor)
+            with self._reading(claimed) as file:
+                before = os.fstat(file.fileno())
                 if not stat.S_ISREG(before.st_mode):
                     raise NotReadable("not a regular file")
                 if before.st_size > self._max_file:
                     raise NotReadable("the file is larger than this channel accepts")
-                body = file.read(before.st_size + 1)
-                if len(body) != before.st_size or _mark(os.fstat(descriptor)) != _mark(before):
+                large = before.st_size > LARGE
+                body = file.read(HEAD if large else before.st_size + 1)
+                if len(body) != (HEAD if large else before.st_size) or _mark(os.fstat(file.fileno())) != _mark(before):
                     raise NotReadable("the file changed while it was read", later=True)
                 self._read[claimed.name] = _mark(before)
-                return body
+                return body, before.st_size
         except OSError as problem:
             later = problem.errno not in (errno.EACCES, errno.EPERM, errno.ELOOP, errno.ENXIO)
             raise NotReadable(f"the file cannot be read: {problem.strerror}", later=later) from None
+
+    def blocks(self, claimed: Claimed) -> Generator[bytes, None, None]:
+        """All of a file whose head was read.  Raises BodyChanged when it is another by now, or at the end; OSError."""
+        read = self._read.get(claimed.name)
+        with self._reading(claimed) as file:
+            while block := file.read(BLOCK):
+                yield block
+            if _mark(os.fstat(file.fileno())) != read:
+                raise BodyChanged
+
+    @contextmanager
+    def _reading(self, claimed: Claimed) -> Iterator[BinaryIO]:
+        with self._open(claimed.folder or ".") as (_, folder):
+            descriptor = os.open(claimed.name, _READ_ONLY, dir_fd=folder)
+        with os.fdopen(descriptor, "rb") as file:
+            yield file
 
     def finish(self, claimed: Claimed, folder: str, reason: str = "") -> bool:
         """Move an answered file to done/ or error/; False when it cannot be moved."""

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from channels.drop_folder import DONE, ERROR, Claimed, DropFolder, NotReadable, write_whole
 from channels.file_name import file_name
-from channels.file_source import AT_ONCE, BYTES_AT_ONCE, FileSource
+from channels.file_source import AT_ONCE, BYTES_AT_ONCE, LARGE, FileSource
 from channels.folder_notice import FolderNotice
 from channels.ports import Answer, Delivery, DeliveryError, Intake, Outcome
 
@@ -87,12 +87,13 @@ class FileDrop(FileSource):
         while self._waiting and len(batch) < AT_ONCE and size < BYTES_AT_ONCE:
             claimed = self._waiting.pop(0)
             try:
-                body = await asyncio.to_thread(self._folder.read, claimed)
+                body, whole = await asyncio.to_thread(self._folder.read, claimed)
             except NotReadable as problem:
                 await self._set_aside(claimed, problem, later)
                 continue
-            size += len(body)
-            batch.append((claimed, self._submit(claimed.original, body)))
+            size += whole
+            source = _DroppedBody(self._folder, claimed, whole) if whole > LARGE else None
+            batch.append((claimed, self._submit(claimed.original, body, source)))
             del body
         moved = False
         for claimed, future in batch:
@@ -148,6 +149,23 @@ class FileDrop(FileSource):
         if not moved and claimed.folder:
             mark = claimed.name.partition("-")[0]
             log.error("channel %s: file %s is done and cannot be moved from .working", self.settings.name, mark)
+
+
+class _DroppedBody:
+    """`channels.ports.BodySource` of a file in the folder."""
+
+    def __init__(self, folder: DropFolder, claimed: Claimed, size: int) -> None:
+        self.size = size
+        self._folder = folder
+        self._claimed = claimed
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        blocks = self._folder.blocks(self._claimed)
+        try:
+            while block := await asyncio.to_thread(next, blocks, b""):
+                yield block
+        finally:
+            await asyncio.to_thread(blocks.close)
 
 
 class FileDestination:

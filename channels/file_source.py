@@ -9,14 +9,20 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Generic, TypeVar
 
+from channels.offering import offer
 from channels.polling import PollingSource
-from channels.ports import Answer, Intake
+from channels.ports import Answer, BodySource, Intake
 from parsers.standard import sniff
 
 Mark = TypeVar("Mark")
 
 AT_ONCE = 64
 """Files of one round."""
+
+LARGE = 1 << 20
+"""A larger file is not held, but taken in block by block."""
+
+BLOCK = 1 << 20
 
 BREATH = 0.02
 """Seconds at least between two looks at a file that changes all the time."""
@@ -75,8 +81,9 @@ class FileSource(PollingSource):
         self.stored = 0
         self.rejected = 0
 
-    def _submit(self, name: str, body: bytes) -> asyncio.Future[Answer]:
-        """Submit a file under the name that its sender gave it."""
+    def _submit(self, name: str, body: bytes, source: BodySource | None = None) -> asyncio.Future[Answer]:
+        """Submit a file under the name that its sender gave it; of a large one `body` is the head."""
         self.files += 1
         kind = "x12" if sniff(body) == "x12" else "hl7v2"
-        return self._offer(name.encode("utf-8", "backslashreplace").decode(), body, kind)
+        peer = name.encode("utf-8", "backslashreplace").decode()
+        return offer(self._intake, self._name, peer, self._clock(), body, kind=kind, source=source)

@@ -5,11 +5,19 @@ from __future__ import annotations
 import asyncio
 from datetime import datetime
 
-from channels.ports import Answer, Inbound, Intake
+from channels.ports import Answer, BodySource, Inbound, Intake
 
 
 def offer(
-    intake: Intake, channel: str, peer: str, now: datetime, body: bytes, *, kind: str = "x12", identity: str = ""
+    intake: Intake,
+    channel: str,
+    peer: str,
+    now: datetime,
+    body: bytes,
+    *,
+    kind: str = "x12",
+    identity: str = "",
+    source: BodySource | None = None,
 ) -> asyncio.Future[Answer]:
     """Submit one unit; its answer comes after the commit.  `accepted` False with `close`: the store is away."""
     future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
@@ -18,5 +26,5 @@ def offer(
         if not future.done():
             future.set_result(answer)
 
-    intake.submit(Inbound(channel, peer, now, body, answered, kind=kind, identity=identity))
+    intake.submit(Inbound(channel, peer, now, body, answered, kind=kind, source=source, identity=identity))
     return future

@@ -7,7 +7,7 @@ destination  takes rendered deliveries from the relay and says of each what beca
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol, runtime_checkable
@@ -30,6 +30,24 @@ class Answer:
     duplicate_of: int | None = field(default=None, compare=False)
 
 
+class BodyChanged(Exception):
+    """A body is not what it was when it was announced: its file changed or went away.  It may come again."""
+
+
+class BodySource(Protocol):
+    """A body that is too large to be held (decision 8), read once and in order."""
+
+    size: int
+
+    def chunks(self) -> AsyncIterator[bytes]:
+        """All of it, some 1 MiB at a time.  Raises BodyChanged, and what reading raises."""
+        ...
+
+
+HEAD = 128 << 10
+"""Bytes with which a body begins that are held beside its source."""
+
+
 @dataclass(slots=True)
 class Inbound:
     """One frame or file as received, and where its answer goes.
@@ -46,6 +64,7 @@ class Inbound:
     broken: str | None = None  # framing said that this is no whole unit: truncated | oversize | noise
     kind: str = "hl7v2"  # hl7v2 | x12
     names: tuple[str, ...] = ()  # whom the peer's verified certificate names; () without mutual TLS
+    source: BodySource | None = None  # of all of the body, of which `body` is the first `HEAD` bytes then
     identity: str = ""  # X12: the same content under another identity is no copy (decision 5: PayloadID in real time)
 
 

@@ -12,15 +12,16 @@ import asyncio
 import logging
 import stat
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 from channels.drop_folder import DONE, ERROR
 from channels.file_name import file_name
-from channels.file_source import AT_ONCE, BYTES_AT_ONCE, FileSource, Settling, unfinished
-from channels.ports import Answer, Delivery, DeliveryError, Intake, Outcome
+from channels.file_source import AT_ONCE, BYTES_AT_ONCE, LARGE, FileSource, Settling, unfinished
+from channels.ports import HEAD, Answer, BodyChanged, Delivery, DeliveryError, Intake, Outcome
 from channels.sftp_account import SftpAccount, SftpAway, SftpLine
 
 if TYPE_CHECKING:
@@ -52,6 +53,17 @@ class SftpSettings:
 class _Found:
     name: str
     seen: Seen
+
+
+@dataclass(slots=True)
+class _RemoteBody:
+    """`channels.ports.BodySource` of a file on the server."""
+
+    size: int
+    read: Callable[[int], AsyncIterator[bytes]]
+
+    def chunks(self) -> AsyncIterator[bytes]:
+        return self.read(self.size)
 
 
 class Sftp(FileSource):
@@ -113,8 +125,10 @@ class Sftp(FileSource):
             body = await self._read(client, found)
             if body is None:
                 continue
-            size += len(body)
-            batch.append((found, self._submit(found.name, body)))
+            size += found.seen[0]
+            large = len(body) < found.seen[0]
+            source = _RemoteBody(found.seen[0], partial(self._blocks, client, found)) if large else None
+            batch.append((found, self._submit(found.name, body, source)))
         moved = False
         for found, future in batch:
             moved |= await self._conclude(client, found, await future)
@@ -141,29 +155,40 @@ class Sftp(FileSource):
         return sorted(ready, key=lambda each: (each.seen[1], each.name))
 
     async def _read(self, client: asyncssh.SFTPClient, found: _Found) -> bytes | None:
-        """The whole file, or None: it changed, went away, or cannot be read now."""
-        path = f"{self.settings.folder.rstrip('/')}/{found.name}"
+        """The whole file, of a large one the head; None: it changed, went away, or cannot be read now."""
+        body = bytearray()
+        size = found.seen[0]
         try:
-            before = await client.lstat(path)
-            if before.permissions is None or not stat.S_ISREG(before.permissions) or before.size != found.seen[0]:
-                return None
-            body = bytearray()
-            async with client.open(path, "rb") as file:
-                while len(body) <= found.seen[0]:
-                    async with asyncio.timeout(self.settings.account.answer_seconds):
-                        block = await file.read(_BLOCK)
-                    if not block:
-                        break
-                    assert isinstance(block, bytes)
-                    body += block
-            after = await client.lstat(path)
+            async for block in self._blocks(client, found, HEAD if size > LARGE else size):
+                body += block
+        except BodyChanged:
+            return None
         except self._line.errors as problem:
             if await self._is_away():
                 raise
             log.warning("channel %s: a file cannot be read: %s", self.settings.name, type(problem).__name__)
             return None
-        same = (after.size, int(after.mtime or 0)) == found.seen
-        return bytes(body) if same and len(body) == found.seen[0] else None
+        return bytes(body)
+
+    async def _blocks(self, client: asyncssh.SFTPClient, found: _Found, limit: int) -> AsyncIterator[bytes]:
+        """The first `limit` bytes of a file that is and stays what was seen of it.  Raises BodyChanged."""
+        path = f"{self.settings.folder.rstrip('/')}/{found.name}"
+        before = await client.lstat(path)
+        if before.permissions is None or not stat.S_ISREG(before.permissions) or before.size != found.seen[0]:
+            raise BodyChanged
+        read = 0
+        async with client.open(path, "rb") as file:
+            while read < limit:
+                async with asyncio.timeout(self.settings.account.answer_seconds):
+                    block = await file.read(min(_BLOCK, limit - read))
+                if not block:
+                    break
+                assert isinstance(block, bytes)
+                read += len(block)
+                yield block
+        after = await client.lstat(path)
+        if (after.size, int(after.mtime or 0)) != found.seen or read != limit:
+            raise BodyChanged
 
     async def _is_away(self) -> bool:
         """Whether the server is gone, and not only one file of his."""

@@ -83,7 +83,7 @@ def admit(inbound: Inbound, feed: IntakeFeed) -> Admission:
         facility = header.sending_facility.partition(header.separators.component or b"^")[0]
         entry.facility_id, _ = feed.profile.facility_of(journal_text(facility))
         entry.lanes = _lanes(inbound.body, header, feed)
-        if len(inbound.body) <= LARGE_BODY:
+        if inbound.source is None and len(inbound.body) <= LARGE_BODY:
             entry.dedup_key = dedup_key(entry, header)
         entry.sequence = number
         if number is not None:
@@ -113,7 +113,7 @@ def dedup_key(entry: JournalEntry, header: Header | None, identity: str = "") ->
         parts.append(identity.encode())
     if header is not None:
         parts += (header.sending_application, header.sending_facility, header.control_id)
-    entry.digest = sha256(entry.body).digest()
+    entry.digest = entry.digest or sha256(entry.body).digest()
     parts.append(entry.digest)
     content = blake2b(b"\0".join(parts), digest_size=CONTENT).digest()
     return _sender_key(entry.channel, entry.sender) + entry.control_id.encode() + b"\0" + content
@@ -227,7 +227,7 @@ def _admit_interchange(inbound: Inbound, feed: IntakeFeed) -> Admission:
     entry.control_id = journal_text(header.control_number.encode("utf-8", "surrogateescape"))
     entry.message_type = _transaction_set(inbound.body[:2048], inbound.body[header.start + 3 : header.start + 4])
     entry.lanes = (payer_lane(header.sender),)
-    if len(inbound.body) <= LARGE_BODY:
+    if inbound.source is None and len(inbound.body) <= LARGE_BODY:
         entry.dedup_key = dedup_key(entry, None, inbound.identity)
     return Admission(entry=entry)
 

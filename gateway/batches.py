@@ -53,6 +53,22 @@ def isolate_suspect(items: Sequence[WorkItem]) -> Sequence[WorkItem]:
     return untried(items) or items[:1]
 
 
+def beside_parted(items: Sequence[WorkItem]) -> Sequence[WorkItem]:
+    """The first body in parts of the batch, of which a group is done, and what is in none of its lanes: it may take
+    minutes, and nobody but its lanes waits for it."""
+    if not any(item.size for item in items):
+        return items
+    chosen: list[WorkItem] = []
+    held: set[int] = set()
+    for item in items:
+        free = held.isdisjoint(item.lanes) and not (item.size and held)
+        if free:
+            chosen.append(item)
+        if item.size or not free:
+            held.update(item.lanes)
+    return chosen
+
+
 def untried(items: Sequence[WorkItem]) -> Sequence[WorkItem]:
     """The items before the first that was tried before."""
     return items[: next((index for index, item in enumerate(items) if item.attempts), len(items))]

@@ -25,6 +25,7 @@ from typing import Protocol
 from channels.ports import Answer, Inbound
 from gateway.admission import Admission, IntakeFeed, admit, dedup_key, outage_code
 from gateway.sequencing import MISFITS
+from gateway.staging import Stages, Staging
 from gateway.store.ports import JournalEntry, Stored, StoreUnavailable
 from gateway.traffic import ChannelTraffic
 from parsers.hl7v2.acknowledgement import AckError, Ours, build_answer
@@ -37,7 +38,7 @@ log = logging.getLogger(__name__)
 _OUTAGE = AckError(code="207", location="", text="not stored, send again")
 
 
-class Ingesting(Protocol):
+class Ingesting(Stages, Protocol):
     """The part of a store that the intake needs."""
 
     async def ingest(self, entries: Sequence[JournalEntry]) -> list[Stored]: ...
@@ -99,6 +100,7 @@ class GroupCommitIntake:
         self._on_stored = on_stored
         self._on_answered = on_answered
         self._control_ids = (f"{prefix}{n:09d}" for prefix in [f"B{secrets.token_hex(4)}"] for n in itertools.count(1))
+        self._staging = Staging(store)
         self._gathered: list[_Pending] = []
         self._gathered_bytes = 0
         self._flight: list[_Pending] = []
@@ -130,6 +132,13 @@ class GroupCommitIntake:
         traffic.received += 1
         traffic.last_received = inbound.received_at
         patience = math.inf if feed.on_store_timeout == "hold" else feed.hold_seconds
+        if inbound.source is not None:
+            self._staging.add(inbound, admission, lambda: self._gather(inbound, feed, admission, patience))
+        else:
+            self._gather(inbound, feed, admission, patience)
+
+    def _gather(self, inbound: Inbound, feed: IntakeFeed, admission: Admission, patience: float) -> None:
+        loop = asyncio.get_running_loop()
         self._gathered.append(_Pending(inbound, feed, admission, loop.time() + patience))
         self._gathered_bytes += len(inbound.body)
         if self._committer is None:
@@ -158,6 +167,7 @@ class GroupCommitIntake:
 
     async def drain(self) -> None:
         """Return when everything submitted is answered."""
+        await self._staging.drain()
         while self._committer is not None:
             await asyncio.wait({self._committer})
 
@@ -166,6 +176,7 @@ class GroupCommitIntake:
         if self._watch is not None:
             self._watch.cancel()
             self._watch = None
+        await self._staging.close()
         if self._committer is not None:
             self._committer.cancel()
             await asyncio.wait({self._committer})
@@ -182,7 +193,7 @@ class GroupCommitIntake:
                     if entry.dedup_key is None and entry.rejected is None:  # a large body
                         header, identity = pending.admission.header, pending.inbound.identity
                         entry.dedup_key = await asyncio.to_thread(dedup_key, entry, header, identity)
-                    if pending.feed.batch_answer == "each" and entry.rejected is None:
+                    if pending.feed.batch_answer == "each" and entry.rejected is None and not entry.staged:
                         await self._answer_batch(pending)
                 stored = await self._ingest([pending.admission.entry for pending in self._flight])
                 flight, self._flight = self._flight, []
@@ -235,6 +246,8 @@ class GroupCommitIntake:
             admission = pending.admission
             traffic = self.traffic[pending.inbound.channel]
             fresh += traffic.count(admission.entry, result)
+            if admission.entry.staged and (result.duplicate_of is not None or result.error is not None):
+                self._staging.drop(admission.entry.staged)
             if pending.gave_up:
                 continue
             if result.error is not None:

@@ -14,7 +14,8 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any
 
-from gateway.batches import BatchSize, fitting, isolate_suspect, untried
+from gateway.batches import BatchSize, beside_parted, fitting, isolate_suspect, untried
+from gateway.compute.parted import Cursor
 from gateway.compute.process import ComputeFailure, ComputeProcess
 from gateway.compute.protocol import Decided, ReadDone
 from gateway.coordination.changes import Adopt, Ask, Command, Link, Silence, Undo
@@ -23,6 +24,7 @@ from gateway.store.ports import (
     Loaded,
     LoadRequest,
     Parked,
+    Progress,
     Reply,
     Session,
     Store,
@@ -95,6 +97,7 @@ class Pipeline:
         self._stopping = False
         self._more = False  # behind the batch in hand: nothing is gained by waiting
         self._size = BatchSize(settings.batch)
+        self._group = settings.batch  # of a body in parts so many items at most were read last
         self._task: asyncio.Task[None] | None = None
         self._batch = asyncio.Lock()
         self._read_ahead: tuple[list[int], ReadDone | None] = ([], None)
@@ -174,7 +177,7 @@ class Pipeline:
         batch: Sequence[WorkItem] = ()
         try:
             async with session:
-                batch = isolate_suspect(session.items)
+                batch = beside_parted(isolate_suspect(session.items))
                 self._more |= len(batch) < len(session.items)
                 if not batch:
                     return 0
@@ -185,7 +188,8 @@ class Pipeline:
                     decided = await self._compute.decide({"count": count, "rows": loaded.rows, "now": self._clock()})
                     for _ in range(LONGEST_CHAIN):
                         following = await self._write(session, batch, decided)
-                        ended = len(decided.done)
+                        ended = len(decided.done) + len(decided.writes.progress)
+                        self._more |= bool(decided.writes.progress)
                         if following is None:
                             break
                         batch, decided = following
@@ -207,7 +211,8 @@ class Pipeline:
         (ids, reading), self._read_ahead = self._read_ahead, ([], None)
         if reading is not None and ids == [item.work_id for item in batch]:
             return reading
-        return await self._compute.read(list(batch))
+        self._group = self._size.limit
+        return await self._compute.read(list(batch), self._group, self._store.body_part)
 
     async def _write(
         self, session: Session, batch: Sequence[WorkItem], decided: Decided
@@ -216,7 +221,7 @@ class Pipeline:
         writing = asyncio.ensure_future(session.commit(decided.writes))
         following = None
         try:
-            if len(decided.done) == len(batch):
+            if len(decided.done) == len(batch) and not any(item.size for item in batch):
                 following = await self._look_ahead(session, batch[-1].work_id)
         except (ComputeFailure, StoreUnavailable) as problem:
             log.warning("nothing read ahead: %s", type(problem).__name__)  # it is met again, and blamed
@@ -230,7 +235,7 @@ class Pipeline:
         writing leaves; but not when more than the patients named must be known, such as whom an answer may be about."""
         limit = self._size.limit
         items = untried(await session.ahead(after, limit))
-        if len(items) < min(self._settings.small_batch, limit):
+        if len(items) < min(self._settings.small_batch, limit) or any(item.size for item in items):
             return None
         reading = await self._compute.read(list(items))
         request = reading.request
@@ -265,6 +270,9 @@ class Pipeline:
         at which item it was, the batch is halved until the one is alone: its neighbours lose no chance (decision 18).
         """
         suspect = next((item for item in batch if item.work_id == failure.work_id), None)
+        if suspect is not None and suspect.size and self._group > 1:
+            self._size.failed(self._group)  # until the message or set is alone
+            return
         if suspect is None:
             if len(batch) != 1:
                 self._size.failed(len(batch))
@@ -284,7 +292,9 @@ class Pipeline:
             if not any(item.work_id == suspect.work_id for item in session.items):
                 return
             writes = WriteSet(done=[suspect.work_id])
-            if suspect.kind == "timer":
+            if suspect.size:
+                writes = self._park_part(suspect, reason)
+            elif suspect.kind == "timer":
                 writes.deleted_timers = [suspect.body.decode()]
             else:
                 writes.parked = [self._parked(suspect, reason)]
@@ -295,6 +305,18 @@ class Pipeline:
             log.error("timer of channel %s dropped: %s", suspect.channel, reason)
             return
         log.error("message m-%d parked: %s", suspect.journal_id, reason)
+
+    def _park_part(self, suspect: WorkItem, reason: str) -> WriteSet:
+        """Of a batch the message alone, and its siblings go on; of X12 the rest, which is read one set by the other."""
+        cursor = Cursor.read(suspect.body)
+        parked = self._parked(suspect, reason)
+        parked.item = cursor.item
+        if suspect.source_kind == "hl7v2":
+            rest = bytes(Cursor(cursor.item + 1, cursor.replies))
+            progress = [Progress(work_id=suspect.work_id, cursor=rest)]
+            return WriteSet(progress=progress, parked=[parked], received={suspect.channel: 1})
+        parked.payload = bytes(cursor)
+        return WriteSet(done=[suspect.work_id], parked=[parked])
 
     def _parked(self, suspect: WorkItem, reason: str) -> Parked:
         return Parked(

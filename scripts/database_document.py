@@ -34,6 +34,7 @@ KNOWN = {
 JOURNEY = {
     "journal": "every unit received, append-only; `m-<journal_id>` is its message id",
     "journal_part": "bodies over 1 MiB, in parts",
+    "staged_body": "bodies of which parts are stored and no message yet",
     "seen": "dedup keys",
     "work": "what is pending; a row goes when it is done",
     "item_end": "how each item ended",

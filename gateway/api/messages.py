@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from fastapi import Query, Request, Response
+from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, Field
 
 from gateway.api.auth import facilities_of, gateway_of, needs, new_router, record
@@ -108,6 +109,7 @@ class Trace(BaseModel):
     events: list[EventSummary]
     transitions: list[Transition]  # type: ignore[valid-type]
     tasks: list[Task]  # type: ignore[valid-type]
+    more: list[str] = Field(default=[], description="The lists that are cut after 1,000.", examples=[["ends"]])
 
 
 @router.get("/messages", response_model=Page[Message])
@@ -167,8 +169,15 @@ async def trace_message(request: Request, message_id: str) -> dict[str, Any]:
         raise not_found()
     await require_message(request, _number(message_id))
     await record(request, "message.read", message_id, facility_id=found["message"]["facility_id"])
-    lists = {name: [shown(row) for row in rows] for name, rows in found.items() if name not in ("message", "parked")}
-    return {"message": _message(found["message"]), "parked": [show_item(row) for row in found["parked"]], **lists}
+    lists = {
+        name: [shown(row) for row in rows] for name, rows in found.items() if name not in ("message", "parked", "more")
+    }
+    return {
+        "message": _message(found["message"]),
+        "more": found["more"],
+        "parked": [show_item(row) for row in found["parked"]],
+        **lists,
+    }
 
 
 @router.get(
@@ -188,7 +197,8 @@ async def read_body(request: Request, message_id: str) -> Response:
     body = await queries.message_body(store, facilities_of(request), number)
     if body is None:
         raise not_found()
-    return Response(body, media_type="application/octet-stream")
+    headers = {"Content-Length": str(body.size)}
+    return StreamingResponse(body.chunks(), media_type="application/octet-stream", headers=headers)
 
 
 def _number(message_id: str) -> int:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import ssl
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from gateway.api.keys import ADMIN_KEY_FILE
 from gateway.settings import Settings
@@ -50,6 +51,11 @@ class ApiClient:
         """An answer that is no JSON, as it is."""
         with self._open("GET", path, None, {}) as answer:
             return answer.read()
+
+    def copy(self, path: str, to: BinaryIO) -> None:
+        """Write such an answer as it comes."""
+        with self._open("GET", path, None, {}) as answer:
+            shutil.copyfileobj(answer, to, 1 << 20)
 
     def post(self, path: str, body: dict[str, Any]) -> Any:
         return self._json("POST", path, body)

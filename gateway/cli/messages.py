@@ -38,7 +38,8 @@ def add_to(app: typer.Typer) -> None:
             "baton messages --patient 'GENHOSP|900123' --since 2026-03-01",
         )
     )(messages)
-    app.command(epilog=examples("baton message m-1842", "baton message m-1842 --json"))(message)
+    shown = ("baton message m-1842", "baton message m-1842 --json", "baton message m-1842 --body received.x12")
+    app.command(epilog=examples(*shown))(message)
 
 
 def messages(
@@ -104,12 +105,20 @@ def _shown(row: dict[str, Any]) -> dict[str, Any]:
 
 def message(
     message_id: Annotated[str, typer.Argument(metavar="MESSAGE", help="Its id, such as m-1842.")],
+    body: Annotated[
+        typer.FileBinaryWrite | None,
+        typer.Option("--body", metavar="FILE", help="Write the bytes as received there (`-`: standard output)."),
+    ] = None,
     config: Config = None,
     as_json: Json = False,
 ) -> None:
     """What became of a message: its answer, ends, events and tasks, and what is odd about it.  Audited."""
     client = ApiClient(read_settings(config))
-    trace = ask_api(lambda: client.get(f"/api/v1/messages/{quote(message_id, safe='')}"))
+    path = f"/api/v1/messages/{quote(message_id, safe='')}"
+    if body is not None:
+        ask_api(lambda: client.copy(f"{path}/body", body))
+        return
+    trace = ask_api(lambda: client.get(path))
     if as_json:
         print_json(trace)
         return
@@ -119,3 +128,5 @@ def message(
         if trace[name]:
             out.print(f"\n[bold]{name}[/]")
             show(trace[name], columns, as_json=False)
+        if name in trace.get("more", ()):
+            out.print("There are more.")

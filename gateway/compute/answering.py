@@ -56,6 +56,7 @@ class ApplicationAnswers:
         self._rules = rules
         self._now = now
         self._split: tuple[int, list[bytes]] = (0, [])
+        self._heads: dict[tuple[int, int], bytes] = {}
 
     def reply(self, work: WorkItem, item: int, outcome: Outcome, facility_id: str) -> Reply | None:
         """The answer to item `item` of `work`; None where none is due, or not yet."""
@@ -81,7 +82,14 @@ class ApplicationAnswers:
             once=True,
         )
 
+    def heard(self, work: WorkItem, item: int, head: bytes) -> None:
+        """How message `item` of a body in parts begins: all that its answer needs."""
+        if work.channel in self._rules:
+            self._heads[work.journal_id, item] = head
+
     def _message(self, work: WorkItem, item: int) -> bytes | None:
+        if work.size:
+            return self._heads.get((work.journal_id, item))
         if self._split[0] != work.journal_id:
             self._split = (work.journal_id, split_batch(work.body).messages)
         messages = self._split[1]

@@ -30,9 +30,20 @@ from gateway.coordination.records import (
 )
 from gateway.coordination.scope import Scope
 from gateway.envelope import Rendering, routing_key
-from gateway.store.ports import FURTHER, EventRow, ItemEnd, NewWork, Parked, PayerWord, Reply, WorkItem, WriteSet
+from gateway.store.ports import (
+    FURTHER,
+    EventRow,
+    ItemEnd,
+    NewWork,
+    Parked,
+    PayerWord,
+    Progress,
+    Reply,
+    WorkItem,
+    WriteSet,
+)
 from mappings.events import CanonicalEvent
-from mappings.reading import Reading
+from mappings.reading import Reading, ReplyDraft
 
 _PLACE = re.compile(r"[A-Z][A-Z0-9]{2}(\^[0-9]{1,4}){0,5}")
 """A detail that is a place in a message."""
@@ -60,6 +71,7 @@ class _Part:
         self.appended: dict[str, list[Any]] = {}
         self.events: list[EventRow] = []
         self.done: list[int] = []
+        self.progress: list[Progress] = []
         self.ends: list[ItemEnd] = []
         self.parked: list[Parked] = []
         self.new_work: list[NewWork] = []
@@ -111,11 +123,25 @@ class Collector:
         if reply is not None:
             self._part.replies.append(reply)
 
-    def received(self, work: WorkItem, items: int) -> None:
-        """A journal row was counted as one item when it came; reading may find more."""
-        if work.kind == "read" and items > 1:
+    def received(self, work: WorkItem, further: int) -> None:
+        """A journal row was counted as one item when it came; reading may find further ones."""
+        if work.kind == "read" and further:
             counts = self._part.received
-            counts[work.channel] = counts.get(work.channel, 0) + items - 1
+            counts[work.channel] = counts.get(work.channel, 0) + further
+
+    def go_on(self, work: WorkItem, cursor: bytes, items: int) -> None:
+        """So many items were found, and the row stands for the rest of its body from now on."""
+        self._part.progress.append(Progress(work_id=work.work_id, cursor=cursor))
+        self.received(work, items)
+
+    def park_rest(self, work: WorkItem, item: int, cursor: bytes, stage: str, reason: str, detail: str) -> None:
+        """What of the body could not be read is tried again from there."""
+        self.park(work, item, stage, reason, detail)
+        self._part.parked[-1].payload = cursor
+
+    def heard(self, work: WorkItem, item: int, head: bytes) -> None:
+        """How a message of a body in parts begins."""
+        self._answers.heard(work, item, head)
 
     def park(self, work: WorkItem, item: int, stage: str, reason: str, detail: str, payload: bytes = b"") -> None:
         self._part.parked.append(
@@ -167,19 +193,21 @@ class Collector:
         )
 
     def replies(self, work: WorkItem, reading: Reading) -> None:
-        if work.kind != "read":
-            return
-        for reply in reading.replies:
-            self._part.replies.append(
-                Reply(
-                    journal_id=work.journal_id,
-                    channel=work.channel,
-                    partner=reply.partner,
-                    kind=reply.kind,
-                    body=reply.body,
-                    facility_id=self._facility(work.channel),
-                )
+        if work.kind == "read":
+            for reply in reading.replies:
+                self.reply(work, reply)
+
+    def reply(self, work: WorkItem, reply: ReplyDraft) -> None:
+        self._part.replies.append(
+            Reply(
+                journal_id=work.journal_id,
+                channel=work.channel,
+                partner=reply.partner,
+                kind=reply.kind,
+                body=reply.body,
+                facility_id=self._facility(work.channel),
             )
+        )
 
     def payer_said(self, payer_id: str, *, down: bool) -> None:
         """An answer of this payer, about the payer itself."""
@@ -251,6 +279,7 @@ class Collector:
             appended=appended,
             events=[event for part in self._kept for event in part.events],
             done=[work_id for part in self._kept for work_id in part.done],
+            progress=[each for part in self._kept for each in part.progress],
             ends=[end for part in self._kept for end in part.ends],
             parked=[parked for part in self._kept for parked in part.parked],
             new_work=[work for part in self._kept for work in part.new_work],

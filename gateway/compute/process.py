@@ -10,16 +10,20 @@ import socket
 import struct
 import sys
 import time
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import msgspec
 
-from gateway.compute.protocol import Answer, Configure, Configured, Decided, ReadDone, Refused
+from gateway.compute.protocol import Answer, Configure, Configured, Decided, NeedPart, Part, ReadDone, Refused
 
 log = logging.getLogger(__name__)
 
 LENGTH = struct.Struct(">I")
 MARK = struct.Struct(">q")
+
+PartOf = Callable[[int, int], Awaitable[bytes | None]]
+"""(journal id, part) -> its bytes."""
 
 _LOST = (TimeoutError, ConnectionError, asyncio.IncompleteReadError, RuntimeError)
 """How the end of the other side shows; RuntimeError is uvloop's word for a transport that is closed."""
@@ -98,8 +102,9 @@ class ComputeProcess:
         async with self._lock:
             await self._end()
 
-    async def call(self, request: object, *, budget: float | None = None) -> Answer:
-        """One request.  Raises ComputeFailure after the process was replaced."""
+    async def call(self, request: object, *, budget: float | None = None, part_of: PartOf | None = None) -> Answer:
+        """One request.  Raises ComputeFailure after the process was replaced.  `part_of` gives the parts of bodies that
+        the request needs; what it raises leaves, and costs the process."""
         async with self._lock:
             if self._process is None or self._process.returncode is not None:
                 await self._end()  # it died while nothing was asked of it: no item is to blame
@@ -107,6 +112,8 @@ class ComputeProcess:
             started = time.monotonic()
             try:
                 answer = await self._exchange(request, budget or self._budget)
+                while isinstance(answer, NeedPart):
+                    answer = await self._exchange(await self._part(answer, part_of), budget or self._budget)
             except _LOST as error:
                 work_id = self._marked()
                 reason = "time-budget" if isinstance(error, TimeoutError) else "worker-killed"
@@ -124,8 +131,18 @@ class ComputeProcess:
                 raise ComputeFailure("refused", self._marked())
             return answer
 
-    async def read(self, items: list[Any]) -> ReadDone:
-        answer = await self.call({"type": "read", "items": items}, budget=self._budget + 0.01 * len(items))
+    async def _part(self, need: NeedPart, part_of: PartOf | None) -> Part:
+        assert part_of is not None
+        try:
+            return Part(body=await part_of(need.journal_id, need.part) or b"")
+        except BaseException:
+            await self._end()  # it waits for what does not come
+            raise
+
+    async def read(self, items: list[Any], group: int = 256, part_of: PartOf | None = None) -> ReadDone:
+        """`group` and `part_of` are for bodies in parts; each part that is asked for begins the budget anew."""
+        request = {"type": "read", "items": items, "group": group}
+        answer = await self.call(request, budget=self._budget + 0.01 * len(items), part_of=part_of)
         assert isinstance(answer, ReadDone)
         return answer
 

@@ -47,7 +47,23 @@ class Configure(msgspec.Struct, kw_only=True, tag="configure"):
 
 
 class Read(msgspec.Struct, kw_only=True, tag="read"):
+    """`group`: of a body in parts so many items at most."""
+
     items: list[WorkItem]
+    group: int = 256
+
+
+class NeedPart(msgspec.Struct, kw_only=True, tag="need-part"):
+    """The reading cannot go on without this part of a body; it waits for a `Part`."""
+
+    journal_id: int
+    part: int
+
+
+class Part(msgspec.Struct, kw_only=True, tag="part"):
+    """Empty: there is none."""
+
+    body: bytes
 
 
 class ItemKeys(msgspec.Struct, kw_only=True, array_like=True):
@@ -120,7 +136,7 @@ class Refused(msgspec.Struct, kw_only=True, tag="refused"):
     error: str
 
 
-Request = Configure | Read | Decide | Act
+Request = Configure | Read | Part | Decide | Act
 
 
 class Configured(msgspec.Struct, kw_only=True, tag="configured"):
@@ -130,4 +146,4 @@ class Configured(msgspec.Struct, kw_only=True, tag="configured"):
     faults: list[str] = msgspec.field(default_factory=list)
 
 
-Answer = ReadDone | Decided | Refused | Configured
+Answer = ReadDone | NeedPart | Decided | Refused | Configured

@@ -14,6 +14,7 @@ from gateway.compute.answers import acknowledged, control_key, match_answer, mem
 from gateway.compute.collect import Collector
 from gateway.compute.firing import fire, heard_by, overdue
 from gateway.compute.keys import header_keys, identifiers_of
+from gateway.compute.parted import UNREAD, FetchPart, Group, PartedReading, decide_group, no_parts
 from gateway.compute.protocol import (
     EVENT_DECODER,
     EVENT_ENCODER,
@@ -61,9 +62,13 @@ _Item = tuple[WorkItem, Heard]
 class Steps:
     """Holds the configuration and the batch that was read last."""
 
-    def __init__(self, mark: Callable[[int], None] = lambda work_id: None) -> None:
-        """`mark` is told the work id that is being computed, so that a death can be laid at its door."""
+    def __init__(self, mark: Callable[[int], None] = lambda work_id: None, fetch: FetchPart = no_parts) -> None:
+        """`mark` is told the work id that is being computed, so that a death can be laid at its door.  `fetch` gives
+        the parts of a body that is read so."""
         self._mark = mark
+        self._fetch = fetch
+        self._parted: PartedReading | None = None
+        self._groups: dict[int, Group] = {}  # of the batch: work id -> what of a body in parts is decided now
         self._configuration: Configure | None = None
         self._batch: list[_Item] = []
         self._state: State | None = None  # what the newest decisions left
@@ -93,7 +98,11 @@ class Steps:
     # -- read ------------------------------------------------------------------------------------------------------
 
     def read(self, request: Read) -> ReadDone:
-        return self.take((work, self.heard(work)) for work in request.items)
+        self._groups = {}
+        return self.take(
+            (work, self._heard_in_part(work, request.group) if work.size else self.heard(work))
+            for work in request.items
+        )
 
     def take(self, items: Iterable[tuple[WorkItem, Heard]]) -> ReadDone:
         """The next batch: work with what was heard of it."""
@@ -125,6 +134,18 @@ class Steps:
             return Heard(failure=("map", "mapping-failed", place_of(error)))
         return Heard()
 
+    def _heard_in_part(self, work: WorkItem, limit: int) -> Heard:
+        """The next group of a body in parts: the reading of it goes on, or begins anew where the work row says."""
+        self._mark(work.work_id)
+        held = self._parted
+        group = held.group(work, limit) if held is not None and held.work_id == work.work_id else None
+        if group is None:
+            self._parted = PartedReading(work, self.profile(work.channel), self._fetch, place_of)
+            group = self._parted.group(work, limit)
+            assert group is not None, "a reading begins at its cursor"
+        self._groups[work.work_id] = group
+        return Heard(Reading(items=group.items))
+
     def _keys_of(self, work: WorkItem, heard: Heard, load: LoadRequest) -> list[tuple[str, str]]:
         if work.kind == "timer":
             load.timers.append(work.body.decode())
@@ -133,6 +154,8 @@ class Steps:
         if heard.reading is None:
             return list(header_keys(work.body, profile))
         found: list[tuple[str, str]] = []
+        for head in self._groups[work.work_id].unread if work.size else ():
+            found.extend(header_keys(head, profile))
         for part in heard.reading.items:
             for event in part.events:
                 if event.acknowledgement is not None:
@@ -160,6 +183,13 @@ class Steps:
         done: list[ItemDone] = []
         for work, heard in batch:
             self._mark(work.work_id)
+            if work.size:
+                group = self._groups[work.work_id]
+                if not self._decide_group(work, group, state, collector):
+                    break
+                if group.last:
+                    done.append(ItemDone(work_id=work.work_id, outcome="processed"))
+                continue
             collector.begin()
             try:
                 done.append(self._decide_item(work, heard, state, collector, request))
@@ -172,6 +202,14 @@ class Steps:
         return Decided(
             writes=collector.writes(), done=done, recorded=collector.recorded, rule_failures=collector.rule_failures
         )
+
+    def _decide_group(self, work: WorkItem, group: Group, state: State, collector: Collector) -> bool:
+        def decide_part(part: ItemReading) -> None:
+            self._decide_part(work, part, state, collector)
+            if part.reason in UNREAD and part.item in group.heads:
+                self._note_gap(work, group.heads[part.item], state, collector)
+
+        return decide_group(work, group, collector, decide_part, place_of)
 
     @staticmethod
     def _fail(work: WorkItem, collector: Collector, place: str) -> ItemDone:
@@ -194,14 +232,14 @@ class Steps:
         if heard.failure is not None or heard.reading is None:
             stage, reason, detail = heard.failure or ("map", "mapping-failed", "")
             collector.park(work, work.item, stage, reason, detail)
-            self._note_gap(work, state, collector)
+            self._note_gap(work, work.body, state, collector)
             return ItemDone(work_id=work.work_id, outcome="parked", reason=reason)
         parts = heard.reading.items
         if work.replayed and work.kind == "read" and any(part.item == work.item for part in parts) and len(parts) > 1:
             parts = tuple(part for part in parts if part.item == work.item)  # one parked item, not its siblings again
         else:
             collector.replies(work, heard.reading)
-            collector.received(work, len(parts))
+            collector.received(work, len(parts) - 1)
         for part in parts:
             self._decide_part(work, part, state, collector)
         return ItemDone(work_id=work.work_id, outcome=parts[0].outcome if parts else "processed")
@@ -372,9 +410,9 @@ class Steps:
             return None
         return scope.subject.patient.gap_since
 
-    def _note_gap(self, work: WorkItem, state: State, collector: Collector) -> None:
+    def _note_gap(self, work: WorkItem, body: bytes, state: State, collector: Collector) -> None:
         """The patient of a message that could not be read carries the gap (decision 16)."""
-        for key in header_keys(work.body, self.profile(work.channel)):
+        for key in header_keys(body, self.profile(work.channel)):
             identifier = state.identifiers.get(key)
             home = state.root(identifier.patient_id) if identifier is not None else None
             if home is not None and home.patient.gap_since is None:

@@ -16,12 +16,12 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, Select, bindparam, delete, insert, inspect, select, text, update
 
 from gateway.event_sinks import EventSink
-from gateway.store import delivery, forwarding, parking
+from gateway.store import delivery, forwarding, parking, staging
 from gateway.store.forwarding import Replay
 from gateway.store.ledger import COUNTED, IN_FLIGHT, PENDING, Ledger, balance
 from gateway.store.ports import EventRow, Session
 from gateway.store.pruning import Prunable, Pruned, Retention, candidates, prunable, remove
-from gateway.store.schema import channel_state, config_version, gateway_state, outbox, parked, patients
+from gateway.store.schema import channel_state, config_version, gateway_state, journal_part, outbox, parked, patients
 from gateway.store.statements import conflict_insert
 
 T = TypeVar("T")
@@ -77,6 +77,30 @@ class CoreStore(ABC):
 
     async def fetch(self, statement: Select[*tuple[Any, ...]]) -> list[dict[str, Any]]:
         return await self.read(lambda connection: [dict(row) for row in connection.execute(statement).mappings()])
+
+    async def body_part(self, journal_id: int, number: int) -> bytes | None:
+        """One part of a body in parts, counted from 0; None behind the last."""
+        same = (journal_part.c.journal_id == journal_id, journal_part.c.part == number)
+        found = await self.fetch(select(journal_part.c.body).where(*same))
+        return bytes(found[0]["body"]) if found else None
+
+    async def begin_body(self) -> int:
+        """The number under which the parts of one body are kept ahead of its message."""
+        now = self.clock()
+        return await self.execute_write(lambda connection: staging.begin(connection, now))
+
+    async def add_part(self, staged: int, number: int, part: bytes) -> None:
+        await self.execute_write(lambda connection: staging.add(connection, staged, number, part))
+
+    async def drop_body(self, staged: int) -> None:
+        """Remove the parts of what became no message."""
+        while await self.execute_write(lambda connection: staging.remove_some(connection, staged)):
+            pass
+
+    async def drop_left(self, before: datetime) -> None:
+        """Remove what was staged by an intake that began before that moment and never ended."""
+        for row in await self.fetch(staging.left(before)):
+            await self.drop_body(row["journal_id"])
 
     async def ledger(self) -> Ledger:
         """Both equations of decision 7 at one moment."""

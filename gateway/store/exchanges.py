@@ -8,11 +8,12 @@ from typing import Any
 
 from sqlalchemy import Connection, insert, select, text, update
 
+from gateway.store.bodies import open_body
 from gateway.store.core_store import CoreStore
 from gateway.store.ledger import SINK, Counts
 from gateway.store.paging import Row
 from gateway.store.parking import add_counts
-from gateway.store.schema import exchange, journal, journal_part, outbox, replies
+from gateway.store.schema import exchange, outbox, replies
 from gateway.store.statements import conflict_insert
 
 DOCUMENT = "document"
@@ -95,17 +96,8 @@ async def reply(store: CoreStore, reply_id: int) -> tuple[bytes, int] | None:
 
 async def body_of(store: CoreStore, journal_id: int) -> bytes | None:
     """The bytes of a journal row, of a duplicate those of the first copy; None when they are past retention."""
-    query = select(journal.c.body, journal.c.duplicate_of).where(journal.c.journal_id == journal_id)
-    rows = await store.fetch(query)
-    if not rows:
-        return None
-    if rows[0]["duplicate_of"] is not None:
-        return await body_of(store, rows[0]["duplicate_of"])
-    if rows[0]["body"] is not None:
-        return bytes(rows[0]["body"])
-    parts = select(journal_part.c.body).where(journal_part.c.journal_id == journal_id).order_by(journal_part.c.part)
-    found = await store.fetch(parts)
-    return b"".join(part["body"] for part in found) if found else None
+    found = await open_body(store, journal_id)
+    return await found.read() if found is not None else None
 
 
 async def keep_answer(store: CoreStore, values: Row, numbered: Any) -> bytes:

@@ -11,6 +11,9 @@ PART = 1024 * 1024
 CLAIM_BYTES = 16 * 1024 * 1024
 """Bodies of one claim: the first item always comes, the others while they fit."""
 
+FROM_ITS_BEGIN = b"0,0"
+"""Payload of a work row: a body in parts is read from its first item on (`gateway.compute.parted.Cursor`)."""
+
 LIFE = timedelta(days=14)
 """How long a dedup key is remembered (decision 5)."""
 

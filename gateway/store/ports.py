@@ -42,7 +42,7 @@ class JournalEntry(msgspec.Struct, kw_only=True):
     facility_id: str
     peer: str
     received_at: datetime
-    body: bytes
+    body: bytes  # empty when it is staged
     control_id: str = ""
     message_type: str = ""  # "ADT^A01", "271"
     sender: str = ""  # MSH-3|MSH-4, or ISA06
@@ -55,6 +55,8 @@ class JournalEntry(msgspec.Struct, kw_only=True):
     forward: tuple[tuple[str, str], ...] = ()  # (sink, ordering key): who else is sent this message
     sequence: int | None = None  # MSH-13, where the channel uses the sequence number protocol
     misfit: str = ""  # the code answered instead when that number is not the expected one
+    staged: int = 0  # under which its parts are stored already; 0: `body` is all
+    size: int = 0  # bytes of a staged body
 
 
 class Stored(msgspec.Struct, kw_only=True):
@@ -83,9 +85,17 @@ class WorkItem(msgspec.Struct, kw_only=True, array_like=True):
     attempts: int
     config_version: int
     control_id: str
-    body: bytes  # journal body, or the payload of an event / timer row
+    body: bytes  # journal body, or the payload of an event / timer row; of a body in parts, how far it was read
     replayed: bool = False
     repeated: bool = False  # X12: an earlier interchange of this sender has its control number and other content
+    size: int = 0  # bytes of a body in parts, which is read part by part; 0: `body` is all
+
+
+class Progress(msgspec.Struct, kw_only=True, array_like=True):
+    """A body in parts was read up to `cursor`, and the rest is still to be read: the work row keeps its place."""
+
+    work_id: int
+    cursor: bytes
 
 
 FURTHER = 1 << 30
@@ -193,6 +203,7 @@ class WriteSet(msgspec.Struct, kw_only=True):
     appended: dict[str, list[list[Any]]] = msgspec.field(default_factory=dict)
     events: list[EventRow] = msgspec.field(default_factory=list)
     done: list[int] = msgspec.field(default_factory=list)  # work ids
+    progress: list[Progress] = msgspec.field(default_factory=list)
     ends: list[ItemEnd] = msgspec.field(default_factory=list)
     parked: list[Parked] = msgspec.field(default_factory=list)
     new_work: list[NewWork] = msgspec.field(default_factory=list)
@@ -325,6 +336,10 @@ class Store(Protocol):
 
     async def hold(self, lanes: frozenset[int]) -> Session:
         """A session without items that holds these lanes, waiting for them."""
+        ...
+
+    async def body_part(self, journal_id: int, number: int) -> bytes | None:
+        """One part of a body in parts, counted from 0; None behind the last."""
         ...
 
     async def patient_lanes(self, patient_id: str) -> frozenset[int]: ...

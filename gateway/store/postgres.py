@@ -31,6 +31,7 @@ from gateway.store.postgres_retention import bare_partitions
 from gateway.store.postgres_session import PostgresSession, Setting
 from gateway.store.pruning import Pruned, Retention
 from gateway.store.schema import REVISION, events
+from gateway.store.staging import LONGEST
 from gateway.store.timing import due_timers
 
 T = TypeVar("T")
@@ -88,6 +89,7 @@ class PostgresStore(CoreStore):
     async def maintain(self) -> list[str]:
         """Make the partitions that are needed next; what is wrong inside the store, in words."""
         await self.execute_write(extend_journal)
+        await self.drop_left(self.clock() - LONGEST)
         return await self.read(alarms)
 
     # -- the way of a message --------------------------------------------------------------------------------------
@@ -95,7 +97,8 @@ class PostgresStore(CoreStore):
     async def ingest(self, entries: Sequence[JournalEntry]) -> list[Stored]:
         now = self.clock()
         try:
-            stored = await (self._ingest_numbered if sequences.in_use(entries) else self._ingest)(entries, now)
+            plain = not sequences.in_use(entries) and not any(entry.staged for entry in entries)
+            stored = await (self._ingest if plain else self._ingest_with_more)(entries, now)
         except WriteRefused as refused:
             if len(entries) == 1:
                 return [Stored(journal_id=0, error=str(refused))]
@@ -111,12 +114,20 @@ class PostgresStore(CoreStore):
         async with self._pool.connection() as connection:
             return await ingest(connection.raw, entries, now, now - self.seen_for, self._slot)
 
-    async def _ingest_numbered(self, entries: Sequence[JournalEntry], now: datetime) -> list[Stored]:
+    async def _ingest_with_more(self, entries: Sequence[JournalEntry], now: datetime) -> list[Stored]:
+        """With sequence numbers; and parts go over to the journal rows that they are of, their bytes stay in place."""
         since = now - self.seen_for
         async with self._pool.transaction() as connection:
-            numbers = await connection.run(lambda core: sequences.Sequences(core, entries, now, since))
-            stored = await ingest(connection.raw, numbers.entries, now, since, self._slot)
-            await connection.run(lambda core: numbers.write(stored))
+            numbers = None
+            if sequences.in_use(entries):
+                numbers = await connection.run(lambda core: sequences.Sequences(core, entries, now, since))
+            stored = await ingest(connection.raw, numbers.entries if numbers else entries, now, since, self._slot)
+            if numbers is not None:
+                await connection.run(lambda core: numbers.write(stored))
+            for entry, one in zip(entries, stored, strict=True):
+                if entry.staged and one.duplicate_of is None:
+                    await connection.raw.execute(sql.MOVE_PARTS, entry.staged, one.journal_id)
+                    await connection.raw.execute(sql.UNSTAGE, entry.staged)
         return stored
 
     async def claim(

@@ -46,6 +46,8 @@ class CommitWriter:
     async def write(self, writes: WriteSet, found: Mapping[str, set[str]]) -> None:
         """`found`: what `load` resolved, by field of the LoadRequest."""
         await self._finish(writes.done)
+        if writes.progress:
+            await self._raw.executemany(sql.GO_ON, [(each.cursor, each.work_id) for each in writes.progress])
         await self._state(writes)
         await self._ends(writes.ends)
         for parked in writes.parked:

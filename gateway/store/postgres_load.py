@@ -21,14 +21,13 @@ async def claim(raw: Raw, lanes: frozenset[int], limit: int, low: int, seen_for:
         *head, replayed, size = row
         if items and not lanes.issuperset(head[4]):
             break
-        if head[11] is None and size > PART:
-            head[11] = b"".join([part[0] for part in await raw.fetch(sql.PARTS, head[1])])
         head[4] = tuple(head[4])
         head[11] = head[11] or b""
         repeated = False
         if head[6] == "x12" and head[3] == "read":
             repeated = await raw.fetchval(sql.REPEATS, head[1], head[7] - seen_for) is not None
-        items.append(WorkItem(**dict(zip(WorkItem.__struct_fields__, [*head, replayed, repeated], strict=True))))
+        values = [*head, replayed, repeated, size if size > PART else 0]
+        items.append(WorkItem(**dict(zip(WorkItem.__struct_fields__, values, strict=True))))
     return items
 
 

@@ -149,16 +149,17 @@ WITH mine AS (
     SELECT work_id, array_agg(lane ORDER BY lane) AS lanes FROM mine JOIN work USING (work_id) GROUP BY work_id
 ), sized AS (
     SELECT w.*, o.lanes, j.config_version, j.control_id, j.body,
-        CASE WHEN w.kind = 'read' THEN COALESCE(j.size, 0) ELSE 0 END AS size
+        CASE WHEN w.kind = 'read' THEN COALESCE(j.size, 0) ELSE 0 END AS size,
+        CASE WHEN w.kind = 'read' AND j.size <= 1048576 THEN j.size ELSE 0 END AS here
     FROM whole o JOIN work w ON w.work_id = o.work_id AND w.lane = o.lanes[1]
     LEFT JOIN journal j ON j.journal_id = w.journal_id
 ), running AS (
-    SELECT sized.*, sum(size) OVER (ORDER BY work_id) AS total FROM sized
+    SELECT sized.*, sum(here) OVER (ORDER BY work_id) AS total FROM sized
 )
 SELECT work_id, journal_id, item, kind, lanes, channel, source_kind, received_at, attempts,
-    COALESCE(config_version, 0), COALESCE(control_id, ''), CASE WHEN kind = 'read' THEN body ELSE payload END,
+    COALESCE(config_version, 0), COALESCE(control_id, ''), COALESCE(CASE WHEN kind = 'read' THEN body END, payload),
     replayed, size
-FROM running WHERE total <= $4 OR total = size ORDER BY work_id
+FROM running WHERE total <= $4 OR total = here ORDER BY work_id
 """
 """The oldest work of the lanes $1 from id $3 on, as much as $4 bytes of bodies allow, but one item in any case."""
 
@@ -174,6 +175,11 @@ LIMIT 1
 """
 """Whether an earlier interchange of the sender of row $1 has its control number; one whose envelope was refused may
 come again under its number."""
+
+GO_ON = "UPDATE work SET payload = $1, item = 0, attempts = 0 WHERE work_id = $2"
+
+MOVE_PARTS = "UPDATE journal_part SET journal_id = $2 WHERE journal_id = $1"
+UNSTAGE = "DELETE FROM staged_body WHERE journal_id = $1"
 
 END_MANY = """
 INSERT INTO item_end (journal_id, item, word, reason, channel, at)

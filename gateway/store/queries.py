@@ -12,6 +12,7 @@ import msgspec
 from sqlalchemy import Select, Table, exists, func, select
 
 from gateway.store import schema as s
+from gateway.store.bodies import StoredBody, open_body
 from gateway.store.casework import TaskFilter, filtered
 from gateway.store.core_store import CoreStore
 from gateway.store.paging import Facilities, Page, Row, page, seen_by
@@ -19,6 +20,8 @@ from gateway.store.patient_log import messages_about
 
 SEARCH_LIMIT = 50
 TIMELINE_LIMIT = 500
+TRACE_LIMIT = 1000
+"""Rows of each kind that a message's trace shows: a file may hold a hundred thousand items."""
 
 
 class MessageFilter(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,23 +74,14 @@ async def message(store: CoreStore, facilities: Facilities, journal_id: int) -> 
     return await _one(store, _seen(_MESSAGE, s.journal, facilities).where(s.journal.c.journal_id == journal_id))
 
 
-async def message_body(store: CoreStore, facilities: Facilities, journal_id: int) -> bytes | None:
+async def message_body(store: CoreStore, facilities: Facilities, journal_id: int) -> StoredBody | None:
     """The bytes as received; of a copy those of the first one.  None: no such message, or past retention."""
-    query = _seen([s.journal.c.body, s.journal.c.duplicate_of], s.journal, facilities)
-    row = await _one(store, query.where(s.journal.c.journal_id == journal_id))
-    if row is None:
-        return None
-    if row["body"] is not None:
-        return bytes(row["body"])
-    parts = select(s.journal_part.c.body).where(s.journal_part.c.journal_id == journal_id)
-    if found := await store.fetch(parts.order_by(s.journal_part.c.part)):
-        return b"".join(part["body"] for part in found)
-    copied = row["duplicate_of"]
-    return await message_body(store, facilities, copied) if copied is not None else None
+    return await open_body(store, journal_id, facilities)
 
 
 async def message_trace(store: CoreStore, facilities: Facilities, journal_id: int) -> dict[str, Any] | None:
-    """A message and all that came of it: `message`, `ends`, `pending`, `parked`, `events`, `transitions`, `tasks`."""
+    """A message and what came of it: `message`, `ends`, `pending`, `parked`, `events`, `transitions`, `tasks`, of each
+    the first TRACE_LIMIT; `more`: of which there are further ones."""
     found = await message(store, facilities, journal_id)
     if found is None:
         return None
@@ -107,7 +101,9 @@ async def message_trace(store: CoreStore, facilities: Facilities, journal_id: in
         .order_by(change.at, change.transition_id),
         "tasks": _seen([s.tasks], s.tasks, facilities).where(s.tasks.c.task_id.in_(made)).order_by(s.tasks.c.due_at),
     }
-    return {"message": found, **{name: await store.fetch(query) for name, query in lists.items()}}
+    rows = {name: await store.fetch(query.limit(TRACE_LIMIT + 1)) for name, query in lists.items()}
+    more = [name for name, found_rows in rows.items() if len(found_rows) > TRACE_LIMIT]
+    return {"message": found, "more": more, **{name: found_rows[:TRACE_LIMIT] for name, found_rows in rows.items()}}
 
 
 # -- parked items ------------------------------------------------------------------------------------------------------

@@ -33,7 +33,7 @@ from gateway.store.columns import BIGINT, UtcDateTime, record_columns, words
 from gateway.store.ports import EventRow
 from gateway.store.schema_exchange import exchange_table
 
-REVISION = "0019"
+REVISION = "0020"
 """The newest migration: it leaves these tables."""
 
 
@@ -90,6 +90,13 @@ journal_part = Table(
     Column("journal_id", BigInteger, primary_key=True, autoincrement=False),
     Column("part", Integer, primary_key=True, autoincrement=False),
     Column("body", LargeBinary, nullable=False),
+)
+
+staged_body = Table(  # parts that are stored ahead of their journal row
+    "staged_body",
+    metadata,
+    Column("journal_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("started_at", UtcDateTime, nullable=False),
 )
 
 seen = Table(

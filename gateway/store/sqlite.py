@@ -27,9 +27,13 @@ from gateway.store.sqlite_ingest import add_counts, ingest, take_ids
 from gateway.store.sqlite_readers import SqliteReaders
 from gateway.store.sqlite_session import SqliteSession, claim
 from gateway.store.sqlite_writer import INGEST, OTHER, PIPELINE, SqliteWriter
+from gateway.store.staging import LONGEST
 from gateway.store.timing import due_timers
 
 T = TypeVar("T")
+
+RELEASE_EVERY = 8
+"""Parts of a large body after which the writer forgets their pages."""
 
 
 class SqliteStore(CoreStore):
@@ -56,6 +60,7 @@ class SqliteStore(CoreStore):
         self._lanes = asyncio.Lock()
         self._lock_file: int | None = None
         self.last_write_ms = 0.0
+        self._opened_at = clock()
 
     async def open(self) -> None:
         await asyncio.to_thread(self.writer.open)
@@ -79,6 +84,8 @@ class SqliteStore(CoreStore):
 
     async def maintain(self) -> list[str]:
         """Nothing to make ahead, and one writer, whose transactions are ours."""
+        alone = self._lock_file is not None  # what an earlier process staged is of nobody then
+        await self.drop_left(self._opened_at if alone else self.clock() - LONGEST)
         return []
 
     # -- the way of a message --------------------------------------------------------------------------------------
@@ -86,6 +93,19 @@ class SqliteStore(CoreStore):
     async def ingest(self, entries: Sequence[JournalEntry]) -> list[Stored]:
         now = self.clock()
         return await self.writer.run(INGEST, lambda connection: ingest(connection, entries, now, self.seen_for))
+
+    async def add_part(self, staged: int, number: int, part: bytes) -> None:
+        await super().add_part(staged, number, part)
+        if number % RELEASE_EVERY == RELEASE_EVERY - 1:  # after its commit: pages that are to be written are kept
+            await self.writer.run(OTHER, lambda connection: connection.raw.execute(sql.RELEASE).fetchall())
+
+    async def body_part(self, journal_id: int, number: int) -> bytes | None:
+        def query(connection: SqliteConnection) -> bytes | None:
+            found = connection.raw.execute(sql.PART, (journal_id, number)).fetchall()
+            connection.raw.execute(sql.RELEASE)
+            return found[0][0] if found else None
+
+        return await self._cold.run(query)
 
     async def claim(
         self, limit: int, *, only_lanes: frozenset[int] | None = None, up_to: int | None = None

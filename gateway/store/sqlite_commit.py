@@ -64,6 +64,8 @@ class CommitWriter:
 
     def write(self, writes: WriteSet, rows: Rows) -> None:
         self._finish(writes.done)
+        if writes.progress:
+            self._raw.executemany(sql.GO_ON, [(each.cursor, each.work_id) for each in writes.progress])
         self._state(writes, rows)
         self._ends(writes.ends)
         for parked in writes.parked:

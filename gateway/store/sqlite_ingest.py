@@ -19,6 +19,7 @@ from gateway.store.sqlite_statements import (
     INSERT_PART,
     NEXT_IDS,
     SEEN,
+    UNSTAGE,
     same_ids,
     see,
 )
@@ -42,7 +43,9 @@ class Batch:
         self._counts = Counts()
         self._copied: list[int] = []
 
-    def add(self, journal_id: int, entry: JournalEntry, original: int | None, namesake: int | None) -> Stored:
+    def add(
+        self, work_id: int, journal_id: int, entry: JournalEntry, original: int | None, namesake: int | None
+    ) -> Stored:
         """`original`: the row that has this unit already; `namesake`: one with its control id and other content."""
         received_at = to_stored_time(entry.received_at)
         self._counts[entry.channel, "received"] += 1
@@ -55,11 +58,15 @@ class Batch:
             self._end(journal_id, entry.channel, "rejected", entry.rejected)
         else:
             rest = (journal_id, 0, "read", entry.channel, entry.kind, received_at, 0, False, None)
-            self._work.extend((journal_id, lane, *rest) for lane in sorted(set(entry.lanes)) or (0,))
+            self._work.extend((work_id, lane, *rest) for lane in sorted(set(entry.lanes)) or (0,))
             for sink, key in entry.forward:
                 self._outbox.append((sink, journal_id, key, 0, entry.facility_id, self._at, 0, None))
                 self._counts[SINK + sink, "committed"] += 1
-        if body is not None and len(body) > PART:
+        if entry.staged:
+            body = None
+            if original is None:
+                self._raw.execute(UNSTAGE, (journal_id,))
+        elif body is not None and len(body) > PART:
             self._parts.extend((journal_id, *part) for part in parts(body))
             body = None
         if namesake is not None:
@@ -130,7 +137,7 @@ class Batch:
             entry.message_type,
             entry.sender,
             entry.digest or hashlib.sha256(entry.body).digest(),
-            len(entry.body),
+            entry.size or len(entry.body),
             body,
             original,
             entry.rejected,
@@ -185,7 +192,7 @@ def _store_judged(
 ) -> list[Stored]:
     batch = Batch(connection, now, now - life)
     first = take_ids(connection, len(entries))
-    numbered = list(enumerate(entries, first))
+    numbered = [(entry.staged or number, entry) for number, entry in enumerate(entries, first)]
     copies = batch.originals([(entry.dedup_key, number) for number, entry in numbered if entry.dedup_key is not None])
     named = [
         (entry.dedup_key, number)
@@ -193,7 +200,10 @@ def _store_judged(
         if entry.dedup_key is not None and entry.kind == "hl7v2" and entry.control_id and number not in copies
     ]
     same = batch.namesakes(named)
-    stored = [batch.add(number, entry, copies.get(number), same.get(number)) for number, entry in numbered]
+    stored = [
+        batch.add(work_id, number, entry, copies.get(number), same.get(number))
+        for work_id, (number, entry) in enumerate(numbered, first)
+    ]
     batch.write()
     return stored
 

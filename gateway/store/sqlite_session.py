@@ -74,16 +74,14 @@ def claim(connection: sqlite3.Connection, limit: int, seen_for: timedelta, after
     room = CLAIM_BYTES
     for row in connection.execute(sql.CLAIM.text, sql.CLAIM.arguments(limit=limit, after=after)):
         *head, replayed, size = row
-        room -= size
+        room -= min(size, PART)  # a larger one is not read here
         if items and room < 0:
             break
-        if head[11] is None and size > PART:
-            head[11] = b"".join(part for (part,) in connection.execute(sql.PARTS, (head[1],)))
         head[4] = tuple(int(lane) for lane in head[4].split(","))
         head[7] = from_stored_time(head[7])
         head[11] = head[11] or b""
         repeated = head[6] == "x12" and head[3] == "read" and _repeats(connection, head[1], head[7] - seen_for)
-        values = [*head, bool(replayed), repeated]
+        values = [*head, bool(replayed), repeated, size if size > PART else 0]
         items.append(WorkItem(**dict(zip(WorkItem.__struct_fields__, values, strict=True))))
     return items
 

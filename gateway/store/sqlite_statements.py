@@ -47,6 +47,7 @@ LOAD = load_statements(JsonKeys())
 PATIENT_LANES = list(s.patients.c.keys()).index("lanes_json")
 BOOLEANS = {table.name: boolean_positions(table) for table in s.STATE_TABLES}
 INSERT_PART = insert(s.journal_part, "sqlite")
+UNSTAGE = "DELETE FROM staged_body WHERE journal_id = ?"
 END_ONCE = insert(s.item_end, "sqlite", ignore=True)
 INSERT_PARKED = insert(s.parked, "sqlite", "parked_id")
 INSERT_MATCH_KEY = insert(s.match_key, "sqlite", ignore=True)
@@ -67,6 +68,9 @@ NEXT_IDS = (
     "RETURNING CAST(value AS INTEGER)"
 )
 SEEN = "SELECT journal_id FROM seen WHERE dedup_key = ?"
+
+
+GO_ON = "UPDATE work SET payload = ?, item = 0, attempts = 0 WHERE work_id = ?"
 
 
 @cache
@@ -103,7 +107,7 @@ CLAIM = compiled(
         s.work.c.attempts,
         func.coalesce(s.journal.c.config_version, 0),
         func.coalesce(s.journal.c.control_id, ""),
-        case((s.work.c.kind == "read", s.journal.c.body), else_=s.work.c.payload),
+        func.coalesce(case((s.work.c.kind == "read", s.journal.c.body)), s.work.c.payload),
         s.work.c.replayed,
         case((s.work.c.kind == "read", s.journal.c.size), else_=0),
     )
@@ -116,6 +120,10 @@ CLAIM = compiled(
 )
 """All about the next work ids in order; lanes as text.  One pass over the key (work_id, lane), no sort."""
 PARTS = "SELECT body FROM journal_part WHERE journal_id = ? ORDER BY part"
+
+PART = "SELECT body FROM journal_part WHERE journal_id = ? AND part = ?"
+RELEASE = "PRAGMA shrink_memory"
+"""A connection forgets the pages that it holds: those of a large body are not looked at again."""
 
 REPEATS = """
 SELECT 1 FROM journal one JOIN journal earlier ON earlier.kind = 'x12' AND earlier.sender = one.sender

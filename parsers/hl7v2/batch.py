@@ -10,12 +10,12 @@ from parsers.errors import Oddity
 from parsers.hl7v2.encoding import find_start, from_utf16
 from parsers.mllp import FrameReader
 
-_MARKS = re.compile(
+MARKS = re.compile(
     rb"(?:^(?:\xef\xbb\xbf)?|(?<=[\r\n]))[ \t\x00]*"
     rb"(?:(MSH|FHS|BHS)(?=[!-/:-@\[-`{-~])|(BTS|FTS)(?=[!-/:-@\[-`{-~\r\n]|$))",
     re.IGNORECASE,
 )
-_FRAMED = re.compile(rb"\x0b[ \t\r\n]*(?=(?:MSH|FHS|BHS)[^A-Za-z0-9\s])")
+FRAMED = re.compile(rb"\x0b[ \t\r\n]*(?=(?:MSH|FHS|BHS)[^A-Za-z0-9\s])")
 _NAMES = (b"MSH", b"FHS", b"BHS", b"FTS", b"BTS")
 _BLANK = b"\xef\xbb\xbf \t\r\n\x00"
 _TRAILER_COUNT = re.compile(rb"[^\w\r\n]([0-9]{1,9})")
@@ -41,7 +41,7 @@ def split_batch(body: bytes) -> Batch:
         batch = split_batch(told)
         batch.oddities.append(Oddity("information", "character-set", "message", "the text is UTF-16"))
         return batch
-    framed = _FRAMED.search(body)
+    framed = FRAMED.search(body)
     if framed:
         return _split_frames(body, framed.start())
     start = find_start(body)
@@ -55,7 +55,7 @@ def split_batch(body: bytes) -> Batch:
 def _split_frames(body: bytes, start: int) -> Batch:
     """Stored MLLP traffic; what a capture writes between the frames is not read."""
     reader = FrameReader(max_frame=len(body), max_noise=len(body))
-    whole = _split(body[:start]) if _MARKS.search(body, 0, start) else Batch([], [])
+    whole = _split(body[:start]) if MARKS.search(body, 0, start) else Batch([], [])
     for each in reader.feed(body[start:]) + reader.end():
         batch = _split(each.body)
         whole.messages += batch.messages
@@ -67,7 +67,7 @@ def _split_frames(body: bytes, start: int) -> Batch:
 
 def _split(body: bytes) -> Batch:
     batch = Batch([], [])
-    marks = list(_MARKS.finditer(body))
+    marks = list(MARKS.finditer(body))
     starts = [mark for mark in marks if (mark.group(1) or b"").upper() == b"MSH"]
     wrapped = len(starts) < len(marks)
     if not starts and not wrapped:

@@ -62,16 +62,22 @@ def find_start(raw: bytes) -> int:
     return match.end() if match else 0
 
 
-def from_utf16(raw: bytes) -> bytes:
-    """UTF-16, told by its byte order mark or its NULs, as UTF-8; everything else as it is."""
+def utf16_codec(raw: bytes) -> str:
+    """The codec of UTF-16, told by its byte order mark or its NULs; "" for everything else."""
     head = raw[:2]
     if head in (b"\xff\xfe", b"\xfe\xff"):
-        return raw.decode("utf-16", "replace").encode("utf-8", "replace")
+        return "utf-16"
     if len(head) == 2 and head[1] == 0 and raw[:6:2] in _FIRST_LETTERS and raw[3:4] == b"\0":
-        return raw.decode("utf-16-le", "replace").encode("utf-8", "replace")
+        return "utf-16-le"
     if len(head) == 2 and head[0] == 0 and raw[1:6:2] in _FIRST_LETTERS and raw[2:3] == b"\0":
-        return raw.decode("utf-16-be", "replace").encode("utf-8", "replace")
-    return raw
+        return "utf-16-be"
+    return ""
+
+
+def from_utf16(raw: bytes) -> bytes:
+    """UTF-16 as UTF-8; everything else as it is."""
+    codec = utf16_codec(raw)
+    return raw.decode(codec, "replace").encode("utf-8", "replace") if codec else raw
 
 
 class CharacterSet(msgspec.Struct, frozen=True):

@@ -5,14 +5,14 @@ import logging
 import os
 import secrets
 import tempfile
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from channels.drop_folder import DropFolder
+from channels.drop_folder import Claimed, DropFolder
 from channels.file_drop import FileDestination, FileDrop, FileDropSettings
 from channels.folder_notice import FolderNotice
 from channels.ports import Answer, Delivery, DeliveryError, Outcome
@@ -169,6 +169,36 @@ async def test_drop_folder_is_watched_where_no_watch_can_be_had(
         "channel payers: the folder is only looked at now and then: NotADirectoryError"
     ]
     await notice.close()
+
+
+async def test_drop_large_file_is_handed_over_block_by_block(drop: Drop) -> None:
+    await drop.start(max_file=16 << 20)
+    large = b"ISA*00*" + bytes(range(256)) * (9 << 12)
+    drop.put("a.x12", large)
+    drop.put("b.x12", b"ISA*small")
+    await until(lambda: drop.names("done") == ["a.x12", "b.x12"])
+    assert sorted(drop.bodies, key=len) == [b"ISA*small", large]
+    assert drop.intake.largest_block <= 1 << 20 and drop.drop.stored == 2
+
+
+async def test_drop_large_file_that_changes_while_it_is_taken_in_is_read_again(
+    drop: Drop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    blocks, grown = DropFolder.blocks, b"ISA*" + b"x" * (3 << 20)
+
+    def growing(folder: DropFolder, claimed: Claimed) -> Generator[bytes, None, None]:
+        found = blocks(folder, claimed)
+        yield next(found)
+        if not drop.intake.changed:
+            with (drop.folder / ".working" / claimed.name).open("ab") as writer:
+                writer.write(b"and more")
+        yield from found
+
+    monkeypatch.setattr(DropFolder, "blocks", growing)
+    await drop.start(max_file=16 << 20)
+    drop.put("a.x12", grown)
+    await until(lambda: drop.names("done") == ["a.x12"])
+    assert drop.bodies == [grown + b"and more"] and drop.intake.changed == 1
 
 
 async def test_drop_unfinished_names_and_empty_files_are_left(drop: Drop) -> None:

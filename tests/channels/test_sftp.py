@@ -70,6 +70,14 @@ async def opened(settings: SftpSettings) -> AsyncIterator[Opened]:
     await made.sftp.close()
 
 
+@pytest.fixture
+async def roomy(settings: SftpSettings) -> AsyncIterator[Opened]:
+    made = Opened(replace(settings, max_file=16 << 20))
+    yield made
+    await made.sftp.drain(2)
+    await made.sftp.close()
+
+
 async def test_sftp_file_is_taken_whole_stored_and_moved(opened: Opened) -> None:
     await opened.sftp.start()
     (opened.folder / "a.x12").write_bytes(BODY)
@@ -89,6 +97,34 @@ async def test_sftp_file_put_by_opensshs_client_is_taken_once_it_is_whole(opened
     assert put.returncode == 0, put.stderr
     await until(lambda: opened.names("done") == ["big.x12"])
     assert [unit.body for unit in opened.intake.units] == [BODY * 4000]
+
+
+async def test_sftp_large_file_is_handed_over_block_by_block(roomy: Opened) -> None:
+    await roomy.sftp.start()
+    large = b"ISA*00*" + bytes(range(256)) * (9 << 12)
+    (roomy.folder / "a.x12").write_bytes(large)
+    await until(lambda: roomy.names("done") == ["a.x12"])
+    assert [unit.body for unit in roomy.intake.units] == [large]
+    assert roomy.intake.largest_block <= 1 << 20
+
+
+async def test_sftp_large_file_that_changes_while_it_is_taken_in_is_read_again(
+    roomy: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    blocks, large = Sftp._blocks, b"ISA*" + b"x" * (3 << 20)
+
+    async def growing(sftp: Sftp, client: Any, found: Any, limit: int) -> AsyncIterator[bytes]:
+        async for block in blocks(sftp, client, found, limit):
+            yield block
+            if limit == len(large) and (roomy.folder / "a.x12").stat().st_size == limit:
+                with (roomy.folder / "a.x12").open("ab") as writer:
+                    writer.write(b"and more")
+
+    monkeypatch.setattr(Sftp, "_blocks", growing)
+    await roomy.sftp.start()
+    (roomy.folder / "a.x12").write_bytes(large)
+    await until(lambda: roomy.names("done") == ["a.x12"])
+    assert [unit.body for unit in roomy.intake.units] == [large + b"and more"] and roomy.intake.changed == 1
 
 
 async def test_sftp_file_that_still_grows_is_not_half_read(settings: SftpSettings) -> None:

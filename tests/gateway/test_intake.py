@@ -2,14 +2,17 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
+from hashlib import sha256
 
 import pytest
 
-from channels.ports import Answer, Inbound
+from channels.ports import HEAD, Answer, Inbound
 from gateway.admission import dedup_key, journal_text
 from gateway.intake import GroupCommitIntake, IntakeFeed, IntakeLimits
 from gateway.lanes import feed_lane, patient_lane, payer_lane
+from gateway.store.limits import PART
 from gateway.store.ports import Stored
 from mappings.profile import Facility, FeedProfile
 from tests.gateway.fakes.ingest_store import IngestStore
@@ -42,6 +45,19 @@ def message(
     return header.encode() + b"PID|1||77^^^HOSP^MR\r" + tail
 
 
+class Blocks:
+    """A body in blocks of an odd size."""
+
+    def __init__(self, body: bytes, size: int) -> None:
+        self.size = size
+        self._body = body
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        for start in range(0, len(self._body), 700_001):
+            await asyncio.sleep(0)
+            yield self._body[start : start + 700_001]
+
+
 class Peer:
     """Submits units and keeps their answers."""
 
@@ -64,6 +80,10 @@ class Peer:
             self.order.append(number)
 
         self.intake.submit(Inbound("adt", "peer:1", NOW, body, answered, broken, kind))
+
+    def send_large(self, body: bytes, announced: int | None = None, kind: str = "hl7v2") -> None:
+        source = Blocks(body, len(body) if announced is None else announced)
+        self.intake.submit(Inbound("adt", "file", NOW, body[:HEAD], self.answers.append, kind=kind, source=source))
 
     async def ask(self, body: bytes, *, broken: str | None = None, kind: str = "hl7v2") -> Answer:
         self.send(body, broken=broken, kind=kind)
@@ -412,3 +432,74 @@ async def test_dedup_key_differs_by_channel_and_content() -> None:
     assert row.dedup_key is not None and len(row.dedup_key) == 8 + len(row.control_id) + 1 + 16
     row.channel = "other"
     assert dedup_key(row, None) != row.dedup_key
+
+
+LARGE = message("large") + b"ZZZ|" + bytes(range(32, 127)) * 30_000
+
+
+async def test_large_body_is_staged_in_parts_then_committed_as_one_message() -> None:
+    peer = Peer()
+    peer.send_large(LARGE)
+    await peer.intake.drain()
+    (row,) = peer.store.rows
+    parts = peer.store.staged[row.staged]
+    assert b"".join(parts) == LARGE and [len(part) for part in parts[:-1]] == [PART] * (len(LARGE) // PART)
+    assert (row.body, row.size, row.digest) == (b"", len(LARGE), sha256(LARGE).digest())
+    assert row.control_id == "large" and row.lanes == (patient_lane("HOSP", "77"),)
+    (answer,) = peer.answers
+    assert answer.accepted and msa(answer)[1:3] == [b"AA", b"large"]
+
+
+async def test_large_body_sent_again_is_a_duplicate_of_it_held_whole_or_not() -> None:
+    peer = Peer()
+    await peer.ask(LARGE)
+    peer.send_large(LARGE)
+    await peer.intake.drain()
+    assert peer.answers[1].duplicate_of == 1 and peer.answers[1].accepted
+    assert peer.store.dropped == [1] and len(peer.store.rows) == 1
+
+
+async def test_small_messages_are_acknowledged_while_a_large_body_comes() -> None:
+    peer = Peer()
+    peer.send_large(LARGE)
+    await asyncio.sleep(0)
+    peer.send(message("small"))
+    await peer.intake.drain()
+    assert [row.control_id for row in peer.store.rows] == ["small", "large"]
+
+
+@pytest.mark.parametrize("announced", [-1, 1])
+async def test_large_body_that_is_not_as_announced_is_no_message(announced: int) -> None:
+    peer = Peer()
+    peer.send_large(LARGE, len(LARGE) + announced)
+    await peer.intake.drain()
+    assert peer.store.rows == [] and peer.store.dropped == [1]
+    assert peer.answers == [Answer(close=True, accepted=False)]
+
+
+async def test_large_body_comes_again_when_the_store_was_away() -> None:
+    peer = Peer()
+    peer.store.away = True
+    peer.send_large(LARGE)
+    await peer.intake.drain()
+    assert peer.answers == [Answer(close=True, accepted=False)]
+    peer.store.away = False
+    peer.send_large(LARGE)
+    await peer.intake.drain()
+    assert peer.answers[1].accepted and len(peer.store.rows) == 1
+
+
+async def test_large_body_without_a_header_is_kept_and_rejected() -> None:
+    peer = Peer()
+    peer.send_large(b"junk " * 400_000)
+    await peer.intake.drain()
+    (row,) = peer.store.rows
+    assert row.rejected and row.staged and not peer.answers[0].accepted and peer.store.dropped == []
+
+
+async def test_large_interchange_is_known_by_its_head() -> None:
+    peer = Peer()
+    peer.send_large(ISA + b"X" * (2 << 20), kind="x12")
+    await peer.intake.drain()
+    (row,) = peer.store.rows
+    assert (row.message_type, row.control_id, row.lanes) == ("271", "000000905", (payer_lane("PAYER1"),))

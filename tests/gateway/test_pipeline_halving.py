@@ -26,12 +26,12 @@ async def test_batch_that_fails_without_a_suspect_is_halved_until_it_is_alone(tm
     read, failures = local.pipeline._compute.read, 0
     marks = [f"|C{n}|".encode() for n in poison]
 
-    async def dying(items: list[Any]) -> ReadDone:
+    async def dying(items: list[Any], *rest: Any) -> ReadDone:
         nonlocal failures
         if any(mark in item.body for item in items for mark in marks):
             failures += 1
             raise ComputeFailure("worker-killed", 0)
-        return await read(items)
+        return await read(items, *rest)
 
     local.pipeline._compute.read = dying  # type: ignore[method-assign]
     try:

@@ -12,11 +12,14 @@ import msgspec
 from channels.ports import Inbound
 from gateway.admission import IntakeFeed, admit
 from gateway.compute.answering import AnswerRule
+from gateway.compute.process import PartOf
 from gateway.compute.protocol import Act, Configure, Decide, Decided, Read, ReadDone
 from gateway.compute.steps import Steps
 from gateway.coordination.changes import CoordinationSettings
 from gateway.pipeline import Pipeline, PipelineSettings
+from gateway.store.limits import PART
 from gateway.store.migrate import migrate
+from gateway.store.ports import JournalEntry
 from gateway.store.sqlite import SqliteStore
 from mappings.profile import Facility, FeedProfile
 from parsers.x12.acknowledgement import number_interchange
@@ -28,11 +31,21 @@ class LocalCompute:
     """`ComputeProcess` without the process: requests cross the same encoding."""
 
     def __init__(self, configuration: Configure) -> None:
-        self._steps = Steps()
-        self._steps.configure(configuration)
+        self._parts: dict[tuple[int, int], bytes] = {}
+        self._configuration = configuration
+        self.begin_anew()
 
-    async def read(self, items: list[Any]) -> ReadDone:
-        return self._steps.read(self._crossed({"items": items}, Read))
+    def begin_anew(self) -> None:
+        """As after the death of the process."""
+        self._steps = Steps(fetch=lambda journal_id, number: self._parts[journal_id, number])
+        self._steps.configure(self._configuration)
+
+    async def read(self, items: list[Any], group: int = 256, part_of: PartOf | None = None) -> ReadDone:
+        for item in items:
+            for number in range(-(-item.size // PART)):
+                assert part_of is not None
+                self._parts[item.journal_id, number] = await part_of(item.journal_id, number) or b""
+        return self._steps.read(self._crossed({"items": items, "group": group}, Read))
 
     async def decide(self, request: dict[str, Any]) -> Decided:
         return self._back(self._steps.decide(self._crossed(request, Decide)))
@@ -82,13 +95,13 @@ class LocalPipeline:
 
     async def send(self, *bodies: bytes, kind: str = "hl7v2") -> list[int]:
         """Journal ids, in order."""
-        entries = []
-        for body in bodies:
-            inbound = Inbound("adt", "test", self._clock(), body, answered=lambda answer: None, kind=kind)
-            entries.append(admit(inbound, IntakeFeed(profile=self.profile)).entry)
-        stored = await self.store.ingest(entries)
+        stored = await self.store.ingest([self.admitted(body, kind) for body in bodies])
         await self.settle()
         return [one.journal_id for one in stored]
+
+    def admitted(self, body: bytes, kind: str = "hl7v2") -> JournalEntry:
+        inbound = Inbound("adt", "test", self._clock(), body, answered=lambda answer: None, kind=kind)
+        return admit(inbound, IntakeFeed(profile=self.profile)).entry
 
     async def settle(self) -> None:
         while await self.pipeline.run_once():

@@ -18,6 +18,8 @@ class IngestStore:
         self.gate = asyncio.Event()  # clear: commits hang
         self.gate.set()
         self.calls = 0
+        self.staged: dict[int, list[bytes]] = {}
+        self.dropped: list[int] = []
 
     async def ingest(self, entries: Sequence[JournalEntry]) -> list[Stored]:
         self.calls += 1
@@ -27,6 +29,22 @@ class IngestStore:
             raise StoreUnavailable("away")
         self.commits.append(len(entries))
         return [self._store(entry) for entry in entries]
+
+    async def begin_body(self) -> int:
+        if self.away:
+            raise StoreUnavailable("away")
+        self.staged[len(self.staged) + 1] = []
+        return len(self.staged)
+
+    async def add_part(self, staged: int, number: int, part: bytes) -> None:
+        await asyncio.sleep(0)
+        if self.away:
+            raise StoreUnavailable("away")
+        assert number == len(self.staged[staged])
+        self.staged[staged].append(part)
+
+    async def drop_body(self, staged: int) -> None:
+        self.dropped.append(staged)
 
     def _store(self, entry: JournalEntry) -> Stored:
         if self.refuse_body is not None and self.refuse_body in entry.body:

@@ -159,7 +159,7 @@ class FoldCompute:
     def __init__(self) -> None:
         self._batch: list[WorkItem] = []
 
-    async def read(self, items: list[WorkItem]) -> ReadDone:
+    async def read(self, items: list[WorkItem], group: int = 256, part_of: Any = None) -> ReadDone:
         self._batch = items
         request, keys = LoadRequest(), []
         for item in items:

@@ -51,7 +51,7 @@ class StepsCompute:
             )
         )
 
-    async def read(self, items: list[Any]) -> ReadDone:
+    async def read(self, items: list[Any], group: int = 256, part_of: Any = None) -> ReadDone:
         return msgspec.convert(self._ask({"type": "read", "items": items}), ReadDone)
 
     async def decide(self, request: dict[str, Any]) -> Decided:

@@ -82,7 +82,9 @@ async def test_cursor_that_is_none_of_ours_is_refused(store: SqliteStore, cursor
 async def test_message_body_is_whole_for_parts_and_copies(store: SqliteStore) -> None:
     big = b"x" * (PART + 5)
     await store.ingest([entry(big, dedup_key=b"k"), entry(big, dedup_key=b"k"), entry(b"small")])
-    assert [await q.message_body(store, ALL, n) for n in (1, 2, 3, 4)] == [big, big, b"small", None]
+    bodies = [await q.message_body(store, ALL, n) for n in (1, 2, 3, 4)]
+    assert [await body.read() if body else None for body in bodies] == [big, big, b"small", None]
+    assert [body.size for body in bodies if body] == [len(big), len(big), 5]
     assert await q.message_body(store, WEST, 1) is None
 
 

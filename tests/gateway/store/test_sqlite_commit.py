@@ -8,6 +8,7 @@ from sqlalchemy import Table, func, select
 
 from gateway.coordination.records import Merge, TaskChange, Transition
 from gateway.store import schema as s
+from gateway.store.bodies import open_body
 from gateway.store.limits import PART
 from gateway.store.ports import Reply, WriteRefused
 from gateway.store.sqlite import SqliteStore
@@ -217,7 +218,9 @@ async def test_edited_body_over_one_part_is_stored_in_parts(store: SqliteStore) 
     session = await store.claim(1)
     assert session is not None
     async with session:
-        assert session.items[0].body == body
+        assert session.items[0].size == len(body)
+        found = await open_body(store, session.items[0].journal_id)
+        assert found is not None and await found.read() == body
 
 
 # -- timers ------------------------------------------------------------------------------------------------------------

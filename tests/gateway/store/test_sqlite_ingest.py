@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import func, select
 
 from gateway.store import schema as s
+from gateway.store.bodies import open_body
 from gateway.store.limits import PART
 from gateway.store.ports import SchemaMismatch, StoreUnavailable, UnsafeStore
 from gateway.store.sqlite import SqliteStore
@@ -78,7 +79,9 @@ async def test_ingest_large_body_is_kept_in_parts_and_read_back_whole(store: Sql
     session = await store.claim(10)
     assert session is not None
     async with session:
-        assert [item.body for item in session.items] == [body, b"x" * PART]
+        assert [(item.body, item.size) for item in session.items] == [(b"", len(body)), (b"x" * PART, 0)]
+    found = await open_body(store, session.items[0].journal_id)
+    assert found is not None and await found.read() == body
 
 
 async def test_ingest_copy_of_parked_message_retries_it_once(store: SqliteStore) -> None:
