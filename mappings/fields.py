@@ -32,8 +32,11 @@ class Fields:
         fields = segment.fields
         if field >= len(fields) or not (raw := fields[field]):
             return None
-        if self._usual and _PLAIN(raw):
-            return raw.decode("ascii").strip() or None
+        if self._usual:
+            if raw.isalnum():
+                return raw.decode("ascii")
+            if _PLAIN(raw):
+                return raw.decode("ascii").strip() or None
         return self._first(raw)
 
     def value(self, segment: Segment, field: int) -> str | None:
@@ -63,7 +66,7 @@ class Fields:
         """One value of `parts`; the HL7 null inside is no information."""
         if len(parts) < component or not (raw := parts[component - 1]):
             return None
-        if subcomponent == 1 and self._usual and _PLAIN(raw):
+        if subcomponent == 1 and self._usual and (raw.isalnum() or _PLAIN(raw)):
             found = raw.decode("ascii").strip()
         elif (mark := self._subcomponent) and mark in raw:
             pieces = raw.split(mark, subcomponent)

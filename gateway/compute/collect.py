@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from hashlib import blake2b
 from typing import Any
@@ -14,7 +14,7 @@ import msgspec
 from gateway.compute.answering import ApplicationAnswers, Outcome
 from gateway.compute.protocol import Configure
 from gateway.coordination.changes import Cause, Changes, Outgoing
-from gateway.coordination.keys import Key, key_of
+from gateway.coordination.keys import KEYS, Key, key_of
 from gateway.coordination.records import (
     Appointment,
     Authorization,
@@ -234,13 +234,10 @@ class Collector:
     def add(self, changes: Changes, cause: Cause, trigger: str, scope: Scope) -> None:
         part = self._part
         for record in changes.upserts:
-            self.upsert(record)
-            if isinstance(record, Coverage) and record.member_id:
-                part.appeared.append(f"member:{record.member_id}")
-            elif isinstance(record, Inquiry):
-                part.appeared += (f"trace:{text}" for text in (record.trace, record.reference) if text)
-            elif isinstance(record, Authorization) and record.trace:
-                part.appeared.append(f"trace:{record.trace}")
+            kind = type(record)
+            part.records[kind][KEYS[kind](record)] = record
+            if (appeared := _APPEARANCES.get(kind)) is not None:
+                part.appeared += appeared(record)
         part.deleted_timers.extend(changes.deleted_timers)
         self._append("transitions", changes.transitions)
         self._append("task_changes", changes.task_changes)
@@ -346,6 +343,26 @@ def _hear(heard: dict[str, PayerWord], word: PayerWord) -> None:
     if before is not None and before.down and word.down:
         word = msgspec.structs.replace(word, answers=before.answers + word.answers)
     heard[word.payer_id] = word
+
+
+def _coverage_appeared(record: Coverage) -> list[str]:
+    return [f"member:{record.member_id}"] if record.member_id else []
+
+
+def _inquiry_appeared(record: Inquiry) -> list[str]:
+    return [f"trace:{text}" for text in (record.trace, record.reference) if text]
+
+
+def _authorization_appeared(record: Authorization) -> list[str]:
+    return [f"trace:{record.trace}"] if record.trace else []
+
+
+_APPEARANCES: dict[type[Record], Callable[[Any], list[str]]] = {
+    Coverage: _coverage_appeared,
+    Inquiry: _inquiry_appeared,
+    Authorization: _authorization_appeared,
+}
+"""Keys under which an answer that found nobody waits: it is tried again when a record has one."""
 
 
 def _document(one: Outgoing, cause: Cause) -> Reply:

@@ -59,6 +59,7 @@ class Draft:
         self.settings = settings
         self.ids = ids
         self.emitted: list[Emitted] = []
+        self.cause_event_id: str | None = None  # the event that this stimulus became; None for timers and commands
         self.transitions: list[Transition] = []
         self.happened: set[str] = set()  # kinds of the transitions, types of the events, MERGE
         self.documents: list[Outgoing] = []
@@ -116,11 +117,6 @@ class Draft:
     @property
     def merges(self) -> list[Merge]:
         return self._merges
-
-    @property
-    def cause_event_id(self) -> str | None:
-        """The canonical event that this stimulus became; None for timers and commands."""
-        return next((event.event_id for event in self.emitted if not event.type.startswith("task.")), None)
 
     def zone(self, facility_id: str) -> str:
         found = self.settings.facilities.get(facility_id)
@@ -243,9 +239,14 @@ class Draft:
             restricted=patient.restricted or _is_restricted(record, home),
             site=self.event.site if self.by_message else {},
         )
-        self.emitted.append(event)
-        self.happened.add(type_)
+        self._publish(event)
         return event
+
+    def _publish(self, event: Emitted) -> None:
+        self.emitted.append(event)
+        self.happened.add(event.type)
+        if self.cause_event_id is None and not event.type.startswith("task."):
+            self.cause_event_id = event.event_id
 
     def emit_apart(self, type_: str, kind: str, name: str, data: dict[str, JSON]) -> Emitted:
         """Publish an event that is no patient's, about the place or resource `name` of the event's facility.  Its id is
@@ -263,7 +264,7 @@ class Draft:
             data=data,
             flags=[*self.flags, "replayed"] if self.cause.replayed else self.flags.copy(),
         )
-        self.emitted.append(event)
+        self._publish(event)
         return event
 
     def tell(self, event: CanonicalEvent) -> None:

@@ -27,7 +27,6 @@ class Table(dict[str, R]):
     """A dict by id whose subclasses keep indexes."""
 
     def __init__(self, rows: Iterable[tuple[str, R]] = ()) -> None:
-        super().__init__()
         self._blank()
         for key, row in rows:
             self[key] = row
@@ -45,7 +44,7 @@ class Table(dict[str, R]):
         before = self.get(key)
         if before is not None:
             self._leave(key, before)
-        super().__setitem__(key, row)
+        dict.__setitem__(self, key, row)
         self._enter(key, row)
 
     def __delitem__(self, key: str) -> None:

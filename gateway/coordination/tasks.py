@@ -20,6 +20,8 @@ from gateway.coordination.scope import lanes_of_patient
 PRIORITIES = ("routine", "urgent", "asap", "stat")
 RETRACTED = "retracted"
 AUTO_RESOLVED = "auto-resolved"
+_MOMENTS = ("due_at", "opened_at", "closed_at", "updated_at", "snoozed_until")
+"""Fields of a task that the bus shows as text."""
 _PAST_DUE = timedelta(hours=24)
 _WINDOW_CLOSED = timedelta(days=30)
 
@@ -282,7 +284,10 @@ def tell(
 
 def task_data(task: Task) -> dict[str, JSON]:
     """The task as the bus shows it."""
-    data: dict[str, JSON] = msgspec.to_builtins(msgspec.structs.asdict(task))
+    data: dict[str, JSON] = msgspec.structs.asdict(task)
+    for name in _MOMENTS:
+        if (moment := data[name]) is not None:
+            data[name] = msgspec.to_builtins(moment)
     data["evidence"] = msgspec.json.decode(str(data.pop("evidence_json")))
     checklist = str(data.pop("checklist_json"))
     data["checklist"] = [] if checklist == "[]" else msgspec.json.decode(checklist)
