@@ -6,7 +6,7 @@ import argparse
 import sys
 import time
 
-from tests.benchmarks import costs, report, stages, x12
+from tests.benchmarks import costs, report, shadow, stages, x12
 from tests.benchmarks.setups import ROOT, Servers, UnsafeToReport
 
 
@@ -29,12 +29,13 @@ def main(arguments: list[str] | None = None) -> int:
         with Servers().running() as servers:
             measured = stages.measure(plan, servers, tell)
             single = costs.measure(plan, servers, tell)
+            paces = shadow.measure(plan, servers, tell)
         tell("reading and checking X12 beside pyx12")
         interchanges = x12.measure(5 if chosen.quick else 11, (100, 1_000) if chosen.quick else (1_000, 100_000))
     except UnsafeToReport as reason:
         print(reason, file=sys.stderr)
         return 3
-    text = report.markdown(measured, single, interchanges, plan)
+    text = report.markdown(measured, single, paces, interchanges, plan)
     print(text)
     if chosen.write:
         report.write(text)

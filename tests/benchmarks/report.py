@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tests.benchmarks import x12
+from tests.benchmarks import shadow, x12
 from tests.benchmarks.costs import Costs
 from tests.benchmarks.setups import OUTSIDE_TOOL, ROOT
 from tests.benchmarks.stages import SETUPS, STAGES, Cell, Measured, Plan
@@ -69,8 +69,11 @@ def targets(found: Measured, costs: Costs, plan: Plan) -> list[Target]:
     return rows
 
 
-def markdown(found: Measured, costs: Costs, interchanges: x12.Figures, plan: Plan) -> str:
-    rows = [*targets(found, costs, plan), *(Target(*row) for row in x12.rows(interchanges))]
+def markdown(
+    found: Measured, costs: Costs, paces: dict[str, shadow.Pace], interchanges: x12.Figures, plan: Plan
+) -> str:
+    further = [*shadow.rows(paces, TITLES), *x12.rows(interchanges)]
+    rows = [*targets(found, costs, plan), *(Target(*row) for row in further)]
     parts = [*_head(found, plan), *_targets(rows), *_rates(found, plan), *_costs(found, costs, plan)]
     return "\n".join([*parts, "\n| X12 | processor µs |", "|---|---|", *x12.lines(interchanges)]) + "\n"
 

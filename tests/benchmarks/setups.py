@@ -136,6 +136,7 @@ class Subject:
     groups: dict[str, Group]
     database: Path | str
     servers: Servers
+    config: Path
 
     @property
     def pids(self) -> list[int]:
@@ -171,7 +172,7 @@ def gateway(setup: str, servers: Servers, *, intake_only: bool = False) -> Itera
             groups: dict[str, Group] = {"gateway": child.pid, "compute": ready["compute"]}
             if setup == "postgres":
                 groups |= servers.groups()
-            yield Subject(child, ready["port"], groups, database, servers)
+            yield Subject(child, ready["port"], groups, database, servers, folder / "baton.toml")
         finally:
             child.end()
             if setup == "postgres":

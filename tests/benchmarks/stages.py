@@ -31,10 +31,13 @@ class Plan:
     paced_seconds: float = 10.0
     rows: int = 1_000_000
     batches: int = 60
+    replayed: int = 20_000
 
     @staticmethod
     def quick() -> Plan:
-        return Plan(rounds=1, seconds=0.3, connections=(1, 32), paced_seconds=1.0, rows=5_000, batches=4)
+        return Plan(
+            rounds=1, seconds=0.3, connections=(1, 32), paced_seconds=1.0, rows=5_000, batches=4, replayed=1_500
+        )
 
 
 @dataclass

@@ -28,6 +28,8 @@ def test_benchmark_quick_prints_every_figure() -> None:
         "| PostgreSQL + RabbitMQ, paced 1000/s | 32 |",
         "| read and map one ADT^A01",
         "bytes stored per message",
+        "| shadow replay against the live rate of the same messages, SQLite, embedded |",
+        "| shadow replay against the live rate of the same messages, PostgreSQL + RabbitMQ |",
         "| 271: full check with 999, against pyx12 as it is called |",
         "| pyx12 with its maps loaded beforehand, no 999",
     ):
