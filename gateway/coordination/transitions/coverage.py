@@ -33,11 +33,11 @@ def apply_insurance(draft: Draft, sent: Sequence[CoverageFacts]) -> list[Coverag
     """Replace the patient's set of coverages by the message's (a feed that sends some of them adds to it); returns the
     set, in the order sent.
 
-    The caller keeps away messages older than what is known of the person.  A coverage known from a 271 only
-    (`priority` None) is no member of the registered set until an IN1 names it.
+    The caller keeps away messages older than what is known of the person, where insurance is.  A coverage known from
+    a 271 only (`priority` None) is no member of the registered set until an IN1 names it.
     """
-    registered = [one for one in draft.subject.coverages.values() if one.priority is not None]
-    before = [one for one in registered if one.active]
+    known_before = registered(draft.subject)
+    before = [one for one in known_before if one.active]
     now: list[Coverage] = []
     changes: list[dict[str, JSON]] = []
     for position, facts in enumerate(sent, 1):
@@ -53,8 +53,13 @@ def apply_insurance(draft: Draft, sent: Sequence[CoverageFacts]) -> list[Coverag
         now += others
     else:
         gone = [draft.update(one, active=False) for one in others]
-    _announce_set(draft, before if registered else None, now, gone, changes)
+    _announce_set(draft, before if known_before else None, now, gone, changes)
     return now
+
+
+def registered(home: PatientScope) -> list[Coverage]:
+    """What some IN1 named, in force or not."""
+    return [one for one in home.coverages.values() if one.priority is not None]
 
 
 def compatible_payers(id_a: str | None, name_a: str | None, id_b: str | None, name_b: str | None) -> bool:

@@ -10,6 +10,7 @@ from gateway.coordination.records import Patient, PatientIdentifier
 from gateway.coordination.scope import PatientScope
 from gateway.coordination.transitions.allergies import apply_allergies
 from gateway.coordination.transitions.difference import (
+    differing,
     encoded,
     listed,
     person_fields,
@@ -17,6 +18,7 @@ from gateway.coordination.transitions.difference import (
     stamp,
     stated,
     stated_fields,
+    unknown_only,
 )
 from mappings.events import Identifier, PatientFacts
 
@@ -134,16 +136,16 @@ def _new_person(draft: Draft, facts: PatientFacts, key: Identifier) -> Patient:
 def _update(draft: Draft, home: PatientScope, facts: PatientFacts, newest: bool) -> None:
     person = home.patient
     added = _add_identifiers(draft, home, facts)
-    changed: dict[str, object] = {}
-    if newest:
-        changed = stated_fields(person, facts, DEMOGRAPHICS)
-        for name, value in person_fields("pcp", facts.pcp).items():
-            if value != getattr(person, name):
-                changed[name] = value
+    changed = stated_fields(person, facts, DEMOGRAPHICS)
+    if newest or (person.pcp_id is None and person.pcp_name is None):
+        changed |= differing(person, person_fields("pcp", facts.pcp))
+    if not newest:
+        changed = unknown_only(person, changed)
     changes = listed(person, changed)
     changes += [{"path": "identifiers", "old": None, "new": f"{one.authority}|{one.value}"} for one in added]
     if newest:
-        person = draft.update(person, None, **changed, recorded_at=draft.event.recorded_at)
+        changed["recorded_at"] = draft.event.recorded_at
+    person = draft.update(person, None, **changed)
     if changes:
         draft.emit("patient.updated", person, demographics(person), changes=changes)
 

@@ -61,6 +61,17 @@ def test_demographics_of_an_older_message_are_ignored() -> None:
     assert story.patient.family == "NEW"
 
 
+def test_older_message_says_what_the_newer_left_out() -> None:
+    story = Story()
+    first = person(family="NEW", pcp=Person(id="7"))
+    older = person(family="OLD", given="ANNA", restricted=True, pcp=Person(id="9", family="PRIMARY"))
+    story.tell(adt("A28", 5, patient=first), adt("A31", 4, patient=older), adt("A31", 4.5, patient=person(given="X")))
+    found = story.patient
+    assert (found.family, found.given, found.restricted) == ("NEW", "ANNA", True)
+    assert (found.pcp_id, found.pcp_name) == ("7", None)
+    assert found.recorded_at == after(5)
+
+
 def test_message_between_two_that_agree_is_still_older() -> None:
     story = Story()
     story.tell(

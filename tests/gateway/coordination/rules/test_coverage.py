@@ -36,6 +36,16 @@ def test_due_counted_back_into_the_past_becomes_four_hours_and_one_priority_up(b
     assert (task.due_at, task.priority) == (bench.local("2026-07-02 13:00"), "urgent")
 
 
+def test_admission_that_a_booking_overtook_still_brings_its_insurance(bench) -> None:
+    bench.hear(bench.visit("S12", "2026-07-02 09:00", "2026-07-20 10:00"))
+    changes = bench.hear(bench.admit("2026-07-02 08:59", coverages=bench.insurance()))
+    assert bench.task(VERIFY).open and not changes.failures
+    bench.wait("2026-07-03 09:00")
+    assert "self-pay-admission" not in bench.open_rules()
+    bench.hear(bench.admit("2026-07-02 08:58", coverages=bench.insurance("CIGNA")))  # older than what is registered
+    assert bench.only("coverages").payer_id == "AETNA"
+
+
 def test_admission_takes_over_from_the_preadmission(bench) -> None:
     expected = bench.local("2026-07-16 08:00")
     bench.hear(bench.preadmit("2026-07-02 09:00", coverages=bench.insurance(), expected_admit_at=expected))
