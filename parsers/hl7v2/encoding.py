@@ -30,13 +30,20 @@ def usable_separator(byte: bytes) -> bool:
     return len(byte) == 1 and byte.isascii() and not byte.isalnum() and byte[0] not in _NEVER_SEPARATORS
 
 
-@lru_cache(maxsize=256)
+_SHORT = 100  # bytes of a header's fields that are remembered: a longer one says nothing that comes again
+
+
 def read_separators(field: bytes, sent: bytes) -> Separators:
     """The separators of MSH-1 `field` and MSH-2 `sent`, which may be of any length.
 
     A character that is missing or cannot separate (letter, blank, repeated) is replaced by the recommended one of
     chapter 2.5.4 where that is free.
     """
+    return _separators(field, sent) if len(sent) < _SHORT else _separators.__wrapped__(field, sent)
+
+
+@lru_cache(maxsize=256)
+def _separators(field: bytes, sent: bytes) -> Separators:
     characters = sent
     odd = not 4 <= len(sent) <= 5
     if len(characters) >= 5 and characters[2] == characters[3]:  # "^~\\&": the escape written as in source code
@@ -131,7 +138,6 @@ def _normal(name: str) -> str:
     return "".join(letter for letter in name.upper() if letter.isalnum())
 
 
-@lru_cache(maxsize=256)
 def read_character_set(names: tuple[bytes, ...], default: str | None) -> CharacterSet:
     """The character set of the repetitions of MSH-18 (table 0211); `default` when they are all empty.
 
@@ -208,3 +214,19 @@ class Encoding:
         if not self.transcoded:
             return value
         return value.decode(self.character_set.codec, "replace").encode("utf-8")
+
+
+def read_encoding(field: bytes, sent: bytes, names: bytes, default: str | None) -> Encoding:
+    """The encoding of a header: MSH-1, MSH-2, MSH-18 as sent, and the character set where that names none.
+
+    Messages of a feed share one."""
+    read = _encoding if len(sent) + len(names) < _SHORT else _encoding.__wrapped__
+    return read(field, sent, names, default)
+
+
+@lru_cache(maxsize=256)
+def _encoding(field: bytes, sent: bytes, names: bytes, default: str | None) -> Encoding:
+    separators = read_separators(field, sent)
+    repeated = names.split(separators.repetition, 8) if separators.repetition else [names]
+    chosen = read_character_set(tuple(repeated), default)
+    return Encoding(separators, chosen, transcoded=chosen.wide)

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import re
 
+import msgspec
+
 from parsers.errors import Oddity, ParseError
 from parsers.hl7v2.encoding import (
     CharacterSet,
     Encoding,
-    Separators,
     find_start,
-    read_character_set,
-    read_separators,
+    read_encoding,
     usable_separator,
 )
 from parsers.hl7v2.shifted import realign
@@ -62,24 +62,23 @@ class Repetition:
         return ["&".join(self._encoding.text(each) for each in part.split(marks.subcomponent)) for part in parts]
 
 
-class Segment:
+class Segment(msgspec.Struct, eq=False, gc=False):
     """One segment; its fields are split on first use."""
 
-    __slots__ = ("_encoding", "_fields", "_line", "index", "name")
-
-    def __init__(self, line: bytes, name: str, index: int, encoding: Encoding) -> None:
-        self.name = name
-        self.index = index
-        self._line = line
-        self._encoding = encoding
-        self._fields: list[bytes] | None = None
+    _line: bytes
+    name: str
+    index: int
+    _encoding: Encoding
+    _fields: list[bytes] | None = None
 
     def _split(self) -> list[bytes]:
         separator = self._encoding.separators.field
         fields = self._line.split(separator, MAX_FIELDS)
         if self.index == 0:
             fields.insert(1, separator)
-        self._fields = fields = fields[:MAX_FIELDS]
+        if len(fields) > MAX_FIELDS:
+            del fields[MAX_FIELDS:]
+        self._fields = fields
         return fields
 
     @property
@@ -163,14 +162,17 @@ class Message:
 
     __slots__ = ("_body", "_by_name", "_noted", "_segments", "_shifted", "encoding", "raw")
 
+    _by_name: dict[str, list[Segment]]
+
     def __init__(self, raw: bytes, character_set: str | None = None, *, forced: bool = False) -> None:
         self.raw = raw
         self._segments: list[Segment] | None = None
-        self._by_name: dict[str, list[Segment]] | None = None
         self._noted: list[Oddity] = []
         self._shifted = False
         start = find_start(raw)
-        if raw[start : start + 3].upper() != b"MSH" or not usable_separator(raw[start + 3 : start + 4]):
+        if (raw[start : start + 3] != b"MSH" and raw[start : start + 3].upper() != b"MSH") or not usable_separator(
+            raw[start + 3 : start + 4]
+        ):
             raise ParseError(Oddity("error", "100", "message", "no MSH segment with a usable field separator"))
         if raw.startswith(b"\xef\xbb\xbf"):
             self._note("information", "byte-order-mark", "message", "a byte order mark stands before MSH")
@@ -182,26 +184,26 @@ class Message:
 
     def _read_encoding(self, default: str | None, forced: bool) -> Encoding:
         body = self._body
-        ends = [end for end in (body.find(b"\r"), body.find(b"\n")) if end >= 0]
-        header = body[: min(ends)] if ends else body
+        end = body.find(b"\r")
+        lf = body.find(b"\n", 0, end) if end >= 0 else body.find(b"\n")
+        header = body[: lf if lf >= 0 else end] if lf >= 0 or end >= 0 else body
         fields = header.split(header[3:4], 19)
         if wrong := realign(fields):
             self._shifted = True
             self._note("warning", "header-shifted", "MSH^1^9", wrong)
-        separators = read_separators(header[3:4], fields[1])
-        if separators.odd:
-            self._note("warning", "separators", "MSH^1^2", "MSH-2 is not the four or five separators of the standard")
         names = fields[17] if len(fields) > 17 and not forced else b""
-        repeated = names.split(separators.repetition, 8) if separators.repetition else [names]
-        chosen = read_character_set(tuple(repeated), default)
-        if chosen.problem:
-            self._note("warning", "character-set", "MSH^1^18", chosen.problem)
-        return self._decode(separators, chosen, declared=forced or bool(names))
+        encoding = read_encoding(header[3:4], fields[1], names, default)
+        if encoding.separators.odd:
+            self._note("warning", "separators", "MSH^1^2", "MSH-2 is not the four or five separators of the standard")
+        if encoding.character_set.problem:
+            self._note("warning", "character-set", "MSH^1^18", encoding.character_set.problem)
+        if body.isascii() and not (encoding.transcoded and b"\x1b" in body):
+            return encoding
+        self._check_bytes(encoding.character_set, declared=forced or bool(names))
+        return encoding
 
-    def _decode(self, separators: Separators, chosen: CharacterSet, declared: bool) -> Encoding:
+    def _check_bytes(self, chosen: CharacterSet, declared: bool) -> None:
         body = self._body
-        if body.isascii() and not (chosen.wide and b"\x1b" in body):
-            return Encoding(separators, chosen, transcoded=chosen.wide)
         try:
             text = body.decode(chosen.codec)
             if not declared:
@@ -211,11 +213,9 @@ class Message:
         except UnicodeDecodeError:
             self._note("warning", "character-set", "MSH^1^18", "bytes that are not valid in the character set")
             text = body.decode(chosen.codec, "replace") if chosen.wide else ""
-        if not chosen.wide:
-            return Encoding(separators, chosen)
-        # The second byte of a character may equal a separator (Shift JIS, Big5, GB 18030, ISO 2022): split as UTF-8.
-        self._body = text.encode("utf-8", "replace")
-        return Encoding(separators, chosen, transcoded=True)
+        if chosen.wide:
+            # The second byte of a character may equal a separator (Shift JIS, Big5, GB 18030, ISO 2022).
+            self._body = text.encode("utf-8", "replace")
 
     @property
     def segments(self) -> list[Segment]:
@@ -226,15 +226,15 @@ class Message:
 
     def first(self, name: str) -> Segment | None:
         """The first segment called `name` (upper case)."""
-        found = self.all(name)
+        if self._segments is None:
+            self._segments = self._split()
+        found = self._by_name.get(name)
         return found[0] if found else None
 
     def all(self, name: str) -> list[Segment]:
         """Every segment called `name` (upper case), in order."""
-        if self._by_name is None:
-            self._by_name = {}
-            for segment in self.segments:
-                self._by_name.setdefault(segment.name, []).append(segment)
+        if self._segments is None:
+            self._segments = self._split()
         return self._by_name.get(name, [])
 
     @property
@@ -264,8 +264,18 @@ class Message:
             del lines[MAX_SEGMENTS:]
             self._note("warning", "too-many-segments", "message", f"only the first {MAX_SEGMENTS} segments are read")
         segments: list[Segment] = []
+        by_name: dict[str, list[Segment]] = {}
         lower, stray = False, 0
+        encoding = self.encoding
         for line in lines:
+            if (usual := _USUAL.get(line[:3])) is not None and line[3:4] == separator:
+                segment = Segment(line, usual, len(segments), encoding)
+                segments.append(segment)
+                if usual in by_name:
+                    by_name[usual].append(segment)
+                else:
+                    by_name[usual] = [segment]
+                continue
             if line[:1] in _BLANKS:
                 line = line.lstrip(b" \t\n")
                 if not line:
@@ -279,7 +289,9 @@ class Message:
                     name = name.upper()
             upper = name.upper()
             lower = lower or upper != name
-            segments.append(Segment(line, upper.decode("latin-1"), len(segments), self.encoding))
+            segments.append(Segment(line, upper.decode("latin-1"), len(segments), encoding))
+            by_name.setdefault(segments[-1].name, []).append(segments[-1])
+        self._by_name = by_name
         if self._shifted:
             segments[0].realign()
         if stray:
@@ -301,3 +313,44 @@ def _is_utf8(body: bytes) -> bool:
 
 _SEGMENT_ID = re.compile(rb"[A-Za-z][A-Za-z0-9]{2}")
 _BLANKS = frozenset((b"", b" ", b"\t", b"\n"))
+_USUAL = {
+    name.encode(): name
+    for name in [
+        "MSH",
+        "EVN",
+        "PID",
+        "PD1",
+        "NK1",
+        "PV1",
+        "PV2",
+        "ROL",
+        "PRT",
+        "DB1",
+        "OBX",
+        "AL1",
+        "DG1",
+        "DRG",
+        "PR1",
+        "GT1",
+        "IN1",
+        "IN2",
+        "IN3",
+        "ACC",
+        "UB1",
+        "UB2",
+        "PDA",
+        "MRG",
+        "NPU",
+        "IAM",
+        "SFT",
+        "SCH",
+        "TQ1",
+        "NTE",
+        "RGS",
+        "AIS",
+        "AIG",
+        "AIL",
+        "AIP",
+    ]
+}
+"""Segments of ADT and SIU as they are nearly always sent."""
