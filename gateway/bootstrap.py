@@ -75,7 +75,7 @@ class Gateway:
         await self.store.open()
         salt = await self.store.salt()
         self.compute = ComputeProcess(
-            self.configuration(salt),
+            self.configuration(self.settings, salt),
             memory_bytes=self.settings.pipeline.memory_mb << 20,
             budget_seconds=self.settings.pipeline.budget_seconds,
         )
@@ -124,9 +124,9 @@ class Gateway:
         self.desk.start()
         self.ready = True
 
-    def configuration(self, salt: bytes) -> Configure:
-        made = compute_configuration(self.settings, salt, self._packages)
-        made.answering = answer_rules([channel for channel in self.settings.channel if channel.enabled])
+    def configuration(self, settings: Settings, salt: bytes) -> Configure:
+        made = compute_configuration(settings, salt, self._packages)
+        made.answering = answer_rules([channel for channel in settings.channel if channel.enabled])
         return made
 
     def feeds(self) -> dict[str, IntakeFeed]:
@@ -162,8 +162,8 @@ class Gateway:
                 await self.open.abandon(change)
                 raise
             async with self.pipeline.between_batches():
+                await self.compute.configure(self.configuration(settings, salt))
                 self.settings = settings
-                await self.compute.configure(self.configuration(salt))
                 self.intake.configure(self.feeds())
                 self.scheduler.configure(self._scheduler_settings(), tuple(self.feeds()))
                 self.store.message_sinks = message_sinks(settings.channel)
