@@ -110,6 +110,8 @@ def _identifiers(
 
     MRG-4 and MRG-2 where there is no MRG-1, and PID-2 where a message with MRG has no PID-3."""
     mark = separators.field
+    if patient := _only_patient(head, end, mark):
+        return _read_ids(patient, separators), (), ()
     patients = _segment_fields(head, end, terminator, b"PID" + mark, 3)
     merged = _segment_fields(head, end, terminator, b"MRG" + mark, 1)
     prior: tuple[PatientId, ...] = ()
@@ -124,6 +126,29 @@ def _identifiers(
         return (), prior[:MAX_IDENTIFIERS], ()
     further = tuple(each for field in patients[1:] for each in _read_ids(field, separators))
     return _read_ids(patients[0], separators), prior[:MAX_IDENTIFIERS], further[:MAX_IDENTIFIERS]
+
+
+def _only_patient(head: bytes, end: int, mark: bytes) -> bytes:
+    """PID-3 of a message as nearly all are: one PID, no MRG, every segment where and as it should be; else b""."""
+    if b"\n" in head:
+        return b""
+    found = b""
+    for line in head[end + 1 :].split(b"\r"):
+        name = line[:3]
+        if name == b"PID":
+            fields = line.split(mark, 4)
+            if found or len(fields) < 4 or fields[0] != name or not fields[3]:
+                return b""
+            found = fields[3]
+        elif name not in _OTHERS and (name[:1] != b"Z" or line[3:4] != mark):
+            return b""
+    return found
+
+
+_OTHERS = frozenset(
+    b"EVN PD1 NK1 PV1 PV2 ROL PRT DB1 OBX AL1 DG1 DRG PR1 GT1 IN1 IN2 IN3 ACC UB1 UB2 PDA SFT SCH TQ1 NTE RGS AIS AIG "
+    b"AIL AIP".split()
+) | {b""}
 
 
 def _segment_fields(head: bytes, end: int, terminator: bytes, start: bytes, number: int) -> list[bytes]:

@@ -91,3 +91,25 @@ def test_scan_header_hostile_bytes_stay_bounded() -> None:
     assert len(many.patient_ids) == MAX_IDENTIFIERS
     for body in (b"\rPID|" * 20_000, b"\r" * 70_000 + b" pid|", b"\r " * 40_000 + b"\rpid|", b"PID|" * 20_000):
         assert scan_header(MSH + b"\r" + body).readable
+
+
+@pytest.mark.parametrize(
+    ("lines", "own", "prior", "further"),
+    [
+        ([b"PID|1||A", b"ZPV|x", b"PV1|1|I"], [b"A"], [], []),
+        ([b"PID|1||A", b"ZPV|x", b"mrg|B"], [b"A"], [b"B"], []),
+        ([b"PID|1||A", b" MRG|B"], [b"A"], [b"B"], []),
+        ([b"PID|1||", b"PID|2||B"], [], [], [b"B"]),
+        ([b"PID|1||A", b"PID|2||B"], [b"A"], [], [b"B"]),
+        ([b"PIDX|1||C", b"PID|1||A"], [b"A"], [], []),
+        ([b"words that are no segment", b"PID|1||A"], [b"A"], [], []),
+        ([b"PV1|1|I|text\nPID|2||C", b"PID|1||A"], [b"C"], [], [b"A"]),
+        ([b"PID|1||A", b"", b"MRG|B"], [b"A"], [b"B"], []),
+    ],
+)
+def test_scan_header_reads_the_usual_and_the_odd_alike(
+    lines: list[bytes], own: list[bytes], prior: list[bytes], further: list[bytes]
+) -> None:
+    header = scan_header(b"\r".join([MSH.partition(b"\r")[0], *lines]))
+    found = (header.patient_ids, header.prior_ids, header.other_patient_ids)
+    assert [[one[0] for one in ids] for ids in found] == [own, prior, further]
