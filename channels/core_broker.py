@@ -6,6 +6,7 @@ payer, the same again when it is passed on again; its answer gets the partner's 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 
 from channels.core_partners import CorePartner
@@ -28,7 +29,7 @@ class Broker:
 
     async def ask(self, channel: str, partner: CorePartner, document: bytes, journal_id: int) -> Asked:
         """Ask in real time; the answer as the partner is to have it.  Raises NotAsked."""
-        passage = self._passage(channel, partner, document, journal_id, RELAYED)
+        passage = await asyncio.to_thread(self._passage, channel, partner, document, journal_id, RELAYED)
         if passage is None:
             raise NotAsked("unaddressable", "the document cannot have our addresses", later=False)
         if not passage.numbers:
@@ -46,7 +47,7 @@ class Broker:
 
     async def submit(self, channel: str, partner: CorePartner, document: bytes, journal_id: int) -> bool:
         """Queue a batch, once; False: it cannot have our addresses."""
-        passage = self._passage(channel, partner, document, journal_id, BATCH)
+        passage = await asyncio.to_thread(self._passage, channel, partner, document, journal_id, BATCH)
         if passage is not None:
             await self._book.relay(passage)
         return passage is not None
@@ -59,7 +60,9 @@ class Broker:
 
     async def _restored(self, answer: bytes | None, journal_id: int, document: bytes) -> bytes | None:
         first = await self._book.relayed_as(journal_id) if answer is not None else None
-        return back(answer, document, first) if answer is not None and first is not None and document else answer
+        if answer is None or first is None or not document:
+            return answer
+        return await asyncio.to_thread(back, answer, document, first)
 
     def _passage(
         self, channel: str, partner: CorePartner, document: bytes, journal_id: int, kind: str

@@ -21,7 +21,7 @@ import uvicorn
 
 from channels.core_answers import Outgoing, Unavailable, response_fields
 from channels.core_partners import CorePartner
-from channels.core_request import LATER, Receive, Refusal, Request, Send, basic_credentials, respond
+from channels.core_request import LATER, Receive, Refusal, Request, Send, basic_credentials, refuse, respond
 from channels.core_rest import RestDoor
 from channels.core_server import EndpointProtocol, EndpointServer
 from channels.core_uptime import Uptime
@@ -37,8 +37,10 @@ from parsers.core.wsdl import write_wsdl
 log = logging.getLogger(__name__)
 
 PEEK = 65536  # bytes after which a body's sender must have said who he is
+_NEVER = ("application/json", "application/x-www-form-urlencoded")
 _MIME = ("multipart/form-data", "multipart/mixed")
 _UNAUTHORIZED = EnvelopeError("UnAuthorized", "User name, password or certificate are not accepted.")
+_STRANGERS = 4 << 20  # bytes of a stranger's body that are read and thrown away
 _STRANGER = CorePartner(name="")
 _CLOSE = (b"connection", b"close")
 
@@ -161,8 +163,7 @@ class CoreEndpoint(ListeningSource):
         try:
             await self._serve(request, send)
         except Refusal as refusal:
-            headers = (*refusal.headers, _CLOSE)
-            await respond(send, refusal.status, "text/plain; charset=utf-8", f"{refusal}\n".encode(), headers)
+            await refuse(request, send, refusal)
         except Exception as problem:  # a fault of ours, or the store's: the partner sends again
             log.error("channel %s: a request could not be answered: %s", self.settings.name, type(problem).__name__)
             await respond(send, 503, "text/plain; charset=utf-8", b"not taken: send again later\n", (*LATER, _CLOSE))
@@ -197,14 +198,20 @@ class CoreEndpoint(ListeningSource):
 
     def _reserve(self, request: Request) -> int:
         """Room for the body, before it is read."""
+        if request.header("content-encoding").lower() not in ("", "identity"):
+            raise Refusal(415, "a body without Content-Encoding is wanted", unread=_STRANGERS)
         length = request.header("content-length")
         size = int(length) if length.isdigit() and len(length) < 16 else self.settings.max_body
         if size > self.settings.max_body and length:
-            raise Refusal(413, "the body is larger than this endpoint takes")
+            raise Refusal(413, "the body is larger than this endpoint takes", unread=self._unread(request))
         if self._in_work + size > max(self.settings.in_work, self.settings.max_body):
             raise Refusal(503, "too much at once", headers=LATER)
         self._in_work += size
         return size
+
+    def _unread(self, request: Request) -> int:
+        """How much of a body that is not taken may come: nothing of a client that waits to be told to send it."""
+        return 0 if request.header("expect") else 4 * self.settings.max_body
 
     async def _describe(self, request: Request, send: Send) -> None:
         user, password = basic_credentials(request.header("authorization"))
@@ -218,6 +225,8 @@ class CoreEndpoint(ListeningSource):
 
     async def _answer(self, request: Request, send: Send) -> None:
         content_type = request.header("content-type")
+        if content_type.partition(";")[0].strip().lower() in _NEVER:
+            raise Refusal(415, "SOAP 1.2 or multipart/form-data is wanted", unread=_STRANGERS)
         body, partner = await self._begun(request, content_type)
         try:
             envelope = await asyncio.to_thread(_read, content_type, body)
@@ -253,7 +262,7 @@ class CoreEndpoint(ListeningSource):
             async with asyncio.timeout(self.settings.body_seconds):
                 return await self._read(request, content_type, partner)
         except TimeoutError:
-            raise Refusal(408, "the body did not come in time") from None
+            raise Refusal(408, "the body did not come in time", unread=PEEK) from None
 
     async def _read(
         self, request: Request, content_type: str, partner: CorePartner | None
@@ -268,7 +277,7 @@ class CoreEndpoint(ListeningSource):
             body += message.get("body", b"")
             more = bool(message.get("more_body"))
             if len(body) > self.settings.max_body:
-                raise Refusal(413, "the body is larger than this endpoint takes")
+                raise Refusal(413, "the body is larger than this endpoint takes", unread=self.settings.max_body)
             if more and partner is None and len(body) >= PEEK:
                 partner = await self._peek(request, content_type, bytes(body[:PEEK]))
         return bytes(body), partner
@@ -277,10 +286,10 @@ class CoreEndpoint(ListeningSource):
         try:
             envelope = _read(content_type, begun, whole=False)
         except CoreError:
-            raise Refusal(400, "the body does not begin as an envelope") from None
+            raise Refusal(400, "the body does not begin as an envelope", unread=_STRANGERS) from None
         partner = await self._known(request, envelope)
         if partner is None:
-            raise Refusal(403, "sign in before the payload")
+            raise Refusal(403, "sign in before the payload", unread=_STRANGERS)
         return partner
 
     async def _known(self, request: Request, envelope: Envelope) -> CorePartner | None:

@@ -95,11 +95,11 @@ class RestDoor:
             log.info("channel %s: a token of %s is not accepted", self._name, request.peer)
             challenge = b'Bearer realm="core"' + (f', error="{refused.error}"'.encode() if refused.error else b"")
             status = 403 if refused.error == "insufficient_scope" else 401
-            raise Refusal(status, str(refused), headers=((b"www-authenticate", challenge),)) from None
+            raise Refusal(status, str(refused), headers=((b"www-authenticate", challenge),), unread=1 << 20) from None
         partner = self._partners.get(client_id)
         if partner is None or not partner.certificate_names & request.certificate:
             log.info("channel %s: %s could not sign in", self._name, request.peer)
-            raise Refusal(403, "the token's client, or its certificate, is not known here")
+            raise Refusal(403, "the token's client, or its certificate, is not known here", unread=1 << 20)
         return partner
 
     def _complete(self, envelope: Envelope, place: Place, payload_id: str, partner: CorePartner) -> None:
@@ -145,4 +145,4 @@ def _reader(content_type: str) -> Callable[[str, bytes], Envelope]:
         return lambda _, body: read_json(body)
     if kind == "multipart/form-data":
         return read_mime
-    raise Refusal(415, "application/json or multipart/form-data is wanted")
+    raise Refusal(415, "application/json or multipart/form-data is wanted", unread=1 << 20)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import asdict, fields
 from datetime import datetime
 
@@ -67,9 +68,17 @@ class CoreBook:
         return await exchanges.reply(self._store, reply_id)
 
     async def relay(self, passage: Passage) -> bytes:
+        known = await exchanges.passed_on(self._store, passage.journal_id, passage.channel)
+        if known is not None:
+            return known
+        number = 0
+        if passage.numbers:
+            number = await exchanges.take_numbers(self._store, passage.address, passage.numbers)
+        body = await asyncio.to_thread(passage.make, number)  # a large one takes its time
         values = self._reply(passage.channel, passage.address or passage.partner, passage.journal_id, passage.kind)
         queue = passage.partner if passage.kind == BATCH else None
-        return await exchanges.relay(self._store, values, passage.numbers, passage.make, queue)
+        await exchanges.pass_on(self._store, values | {"control_number": number, "body": body}, queue)
+        return body
 
     async def relayed_as(self, journal_id: int) -> int | None:
         return await exchanges.relayed_as(self._store, journal_id)

@@ -28,7 +28,9 @@ def add_to(app: typer.Typer) -> None:
     core.command(
         "report",
         epilog=examples(
-            "baton core report --partner hospital --month 2026-03", "baton core report --partner bigpayer --json"
+            "baton core report",
+            "baton core report --partner hospital --month 2026-03",
+            "baton core report --partner bigpayer --json",
         ),
     )(report)
     app.add_typer(core, name="core")
@@ -49,8 +51,11 @@ def password() -> None:
 
 def report(
     partner: Annotated[
-        str, typer.Option("--partner", "-p", help="A partner of a core-endpoint, or the name of a core-client channel.")
-    ],
+        str,
+        typer.Option(
+            "--partner", "-p", help="A partner of a core-endpoint, or the name of a core-client channel; else all."
+        ),
+    ] = "",
     month: Annotated[str, typer.Option("--month", "-m", help="Such as 2026-03; else this one.")] = "",
     config: Config = None,
     as_json: Json = False,
@@ -65,24 +70,33 @@ def report(
         start, stop = month_of(month or f"{now.astimezone(ZoneInfo(EASTERN.zone)):%Y-%m}")
     except ValueError:
         fail("Write the month as 2026-03.", code=2)
-    served = _channels_of(settings, partner)
-    calls = isinstance(settings.find_channel(partner), CoreClient)
-    if not served and not calls:
+    everybody = _partners(settings)
+    if partner and partner not in everybody:
         fail(f"There is no partner of a core-endpoint and no core-client channel named {partner}.", code=2)
 
-    async def read(store: CoreStore) -> list[Measure]:
-        rows = await exchanges.between(store, partner, start, stop)
-        rows = [row for row in rows if row["direction"] == ("out" if calls else "in")]
-        found = measures(rows, await exchanges.acknowledged(store, partner, start, stop), now)
-        if served:
-            downs = await exchanges.downs(store, served, start, min(stop, now))
-            found.append(availability(downs, start, min(stop, now)))
+    async def read(store: CoreStore) -> list[tuple[str, Measure]]:
+        found: list[tuple[str, Measure]] = []
+        for name in [partner] if partner else everybody:
+            served, calls = _channels_of(settings, name), isinstance(settings.find_channel(name), CoreClient)
+            rows = await exchanges.between(store, name, start, stop)
+            rows = [row for row in rows if row["direction"] == ("out" if calls else "in")]
+            acknowledged = await exchanges.acknowledged(store, name, start, stop)
+            found += [(name, each) for each in measures(rows, acknowledged, now)]
+            if served:
+                downs = await exchanges.downs(store, served, start, min(stop, now))
+                found.append((name, availability(downs, start, min(stop, now))))
         return found
 
     found = with_store(settings, read)
-    columns = ["name", "total", "met", "open", "share", "target", "verdict"]
-    rows = [{**msgspec.structs.asdict(each), "verdict": each.verdict} for each in found]
-    show(rows, columns, as_json=as_json)
+    columns = ["partner", "name", "total", "met", "open", "share", "target", "verdict"]
+    rows = [{"partner": name, **msgspec.structs.asdict(each), "verdict": each.verdict} for name, each in found]
+    show(rows, columns, as_json=as_json, empty="There is no CORE channel.")
+
+
+def _partners(settings: Settings) -> list[str]:
+    """Who calls our endpoints, and which channels call others."""
+    called = [one.name for each in settings.channel if isinstance(each, CoreEndpoint) for one in each.partner]
+    return list(dict.fromkeys([*called, *(each.name for each in settings.channel if isinstance(each, CoreClient))]))
 
 
 def _channels_of(settings: Settings, partner: str) -> list[str]:

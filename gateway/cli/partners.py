@@ -69,6 +69,9 @@ def check(
             break
     else:
         silent = "Nothing else came" if good else "Nothing came back"
+        state = ask_api(lambda: client.get("/api/v1/channels/" + quote(sent["channel"], safe="")))
+        if state.get("last_error"):
+            out.print(f"The channel {sent['channel']} says: {state['last_error']}.", markup=False, highlight=False)
         out.print(f"{silent} within {wait} seconds: does the channel deliver, does the partner answer tests?")
     if not good:
         raise typer.Exit(1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -21,10 +21,11 @@ DOCUMENT = "document"
 
 _PASSED_ON = ("batch", "relayed")  # kinds of what was passed on, which answers nothing
 
+MOST_NUMBERS = 999_999_999
 _NEXT_NUMBER = text(
-    "INSERT INTO control_number (partner, kind, value) VALUES (:partner, 'interchange', 1) ON CONFLICT (partner, kind) "
-    "DO UPDATE SET value = CASE WHEN control_number.value >= 999999999 THEN 1 ELSE control_number.value + 1 END "
-    "RETURNING value"
+    "INSERT INTO control_number (partner, kind, value) VALUES (:partner, 'interchange', :count) "
+    "ON CONFLICT (partner, kind) "
+    "DO UPDATE SET value = (control_number.value + :count - 1) % 999999999 + 1 RETURNING value"
 )
 
 
@@ -132,30 +133,37 @@ async def acknowledged(store: CoreStore, partner: str, start: datetime, stop: da
     return {row["journal_id"]: row["created_at"] for row in rows}
 
 
-async def relay(store: CoreStore, values: Row, numbers: int, make: Callable[[int], bytes], queue: str | None) -> bytes:
-    """Keep what a document is passed on as, once for each journal row and channel; the document as it was kept.
+async def passed_on(store: CoreStore, journal_id: int, channel: str) -> bytes | None:
+    """What a document was passed on as; None: it was not."""
+    query = select(replies.c.body).where(replies.c.journal_id == journal_id, replies.c.channel == channel)
+    rows = await store.fetch(query.where(replies.c.kind.in_(_PASSED_ON)))
+    return bytes(rows[0]["body"]) if rows else None
 
-    `values`: of `replies`, but number and body, which `make` gives from the first of so many control numbers of that
-    partner.  `queue`: put it into the outbox of that channel, under this key."""
 
-    def write(connection: Connection) -> bytes:
+async def take_numbers(store: CoreStore, partner: str, count: int) -> int:
+    """The first of so many control numbers in a row; after 999999999 comes 1."""
+    last = await store.execute_write(lambda connection: _next_number(connection, partner, count))
+    return (last - count) % MOST_NUMBERS + 1
+
+
+async def pass_on(store: CoreStore, values: Row, queue: str | None) -> None:
+    """Keep what a document is passed on as, once for each journal row and channel; `values`: of `replies`.
+
+    `queue`: put it into the outbox of that channel, under this key."""
+
+    def write(connection: Connection) -> None:
         same = (replies.c.journal_id == values["journal_id"], replies.c.channel == values["channel"])
-        known = connection.execute(select(replies.c.body).where(*same, replies.c.kind.in_(_PASSED_ON))).first()
-        if known is not None:
-            return bytes(known[0])
-        taken = [_next_number(connection, values["partner"]) for _ in range(numbers)]
-        number = taken[0] if taken else 0
-        body = make(number)
-        new = insert(replies).values(**values, control_number=number, body=body).returning(replies.c.reply_id)
-        sequence = connection.execute(new).scalar_one()
+        known = select(replies.c.reply_id).where(*same, replies.c.kind.in_(_PASSED_ON))
+        if connection.execute(known).first() is not None:
+            return
+        sequence = connection.execute(insert(replies).values(**values).returning(replies.c.reply_id)).scalar_one()
         if queue is not None:
             now, channel = values["created_at"], values["channel"]
             row = {"sink": channel, "sequence": sequence, "key": queue, "lane": 0}
             connection.execute(insert(outbox).values(**row, facility_id=values["facility_id"], queued_at=now))
             add_counts(connection, Counts({(SINK + channel, "committed"): 1}), now)
-        return body
 
-    return await store.execute_write(write)
+    await store.execute_write(write)
 
 
 async def relayed_as(store: CoreStore, journal_id: int) -> int | None:
@@ -172,5 +180,6 @@ async def between(store: CoreStore, partner: str, start: datetime, stop: datetim
     return await store.fetch(query.order_by(exchange.c.started_at))
 
 
-def _next_number(connection: Connection, partner: str) -> int:
-    return int(connection.execute(_NEXT_NUMBER, {"partner": partner}).scalar_one())
+def _next_number(connection: Connection, partner: str, count: int = 1) -> int:
+    """The last of the next `count`."""
+    return int(connection.execute(_NEXT_NUMBER, {"partner": partner, "count": count}).scalar_one())

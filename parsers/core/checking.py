@@ -10,17 +10,22 @@ import hashlib
 import hmac
 import re
 from collections.abc import Mapping
+from itertools import islice
 
 import msgspec
 
-from parsers.core.envelope import RULE_VERSION, Envelope, Kind, is_interchange
-from parsers.core.payloads import kind_of, use_of
+from parsers.core.envelope import REAL_TIME, RULE_VERSION, Envelope, Kind, is_interchange
+from parsers.core.payloads import kind_of, use_of, use_of_document
+from parsers.x12.header import find_headers
 
 SUCCESS, NONE = "Success", "None"
 MAX_ID = 50  # characters of SenderID and ReceiverID
 _UUID = re.compile(r"\{?[0-9A-Fa-f]{8}-?([0-9A-Fa-f]{4}-?){3}[0-9A-Fa-f]{12}\}?")
 _TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d)?(\.\d{1,9})?\s?(Z|[+-]\d\d:?\d\d)?", re.IGNORECASE)
 _DIGESTS = {40: "sha1", 64: "sha256"}
+_REQUESTS = frozenset({"270", "276", "278"})
+_HELD = {"ack": _REQUESTS}
+"""By use: transaction sets that a payload of it cannot hold; of a request the other requests."""
 _REQUIRED = ("PayloadType", "ProcessingMode", "PayloadID", "TimeStamp", "SenderID", "ReceiverID", "CORERuleVersion")
 
 
@@ -51,7 +56,7 @@ def check_request(envelope: Envelope, wanted: Expectations) -> EnvelopeError | N
     kind = kind_of(envelope, wanted.payload_types)
     if kind is None or envelope.get("ProcessingMode").lower() != kind.mode.lower():
         return EnvelopeError("ProcessingModeIllegal", "ProcessingMode does not fit this message: RealTime or Batch.")
-    return _values(envelope, kind, wanted) or _payload(envelope, kind)
+    return _values(envelope, kind, wanted) or _payload(envelope, kind, wanted)
 
 
 def _values(envelope: Envelope, kind: Kind, wanted: Expectations) -> EnvelopeError | None:
@@ -73,7 +78,7 @@ def _values(envelope: Envelope, kind: Kind, wanted: Expectations) -> EnvelopeErr
     return None
 
 
-def _payload(envelope: Envelope, kind: Kind) -> EnvelopeError | None:
+def _payload(envelope: Envelope, kind: Kind, wanted: Expectations) -> EnvelopeError | None:
     if not kind.carries:
         return None
     if not envelope.payload:
@@ -87,6 +92,12 @@ def _payload(envelope: Envelope, kind: Kind) -> EnvelopeError | None:
         return EnvelopeError("ChecksumMismatched", "CheckSum is not the SHA-1 of Payload in hexadecimal digits.")
     if not is_interchange(envelope.payload):
         return EnvelopeError("PayloadIllegal", "Payload does not begin with an ISA segment.")
+    if kind is REAL_TIME and len([*islice(find_headers(envelope.payload), 2)]) > 1:
+        return EnvelopeError("PayloadIllegal", "Payload holds more than the one interchange of a real-time request.")
+    held = use_of_document(envelope.payload)
+    meant = (use_of(envelope.get("PayloadType"), wanted.payload_types) or "").removeprefix("batch:")
+    if held in _HELD.get(meant.partition(":")[0], _REQUESTS - {meant}):
+        return EnvelopeError("PayloadTypeIllegal", "PayloadType does not fit the transaction set in Payload.")
     return None
 
 

@@ -38,5 +38,11 @@ def test_core_report_shows_each_measure_of_a_partner_and_refuses_a_stranger(bato
     ran = baton("core", "report", "--partner", "hospital", "--month", "2026-03", "--json", "--config", config)
     assert ran.code == 0 and [row["name"] for row in ran.rows] == ["real-time", "999", "results", "availability"]
     assert {row["verdict"] for row in ran.rows} <= {"nothing to measure", "met"}
+    assert {row["partner"] for row in ran.rows} == {"hospital"}
+    with config.open("a") as file:
+        file.write('[[channel]]\nname = "payer"\nkind = "core-client"\nurl = "http://127.0.0.1:1/"\n')
+        file.write('sender_id = "A"\nreceiver_id = "B"\n')
+    everybody = baton("core", "report", "--month", "2026-03", "--json", "--config", config)
+    assert [row["partner"] for row in everybody.rows] == ["hospital"] * 4 + ["payer"] * 3
     assert baton("core", "report", "--partner", "nobody", "--config", config).code == 2
     assert baton("core", "report", "--partner", "hospital", "--month", "March", "--config", config).code == 2

@@ -216,3 +216,19 @@ def with_payer(document: bytes) -> bytes:
 
 def x12_of(content: bytes) -> bytes:
     return content[content.index(b"ISA*") :]
+
+
+async def test_endpoint_refused_sender_who_still_writes_sees_the_answer(grounds: Grounds) -> None:
+    """A whole body behind a wrong password, or one that is too long: the answer comes and not a broken connection."""
+    ground = await grounds.open(endpoint="max_body = 1048576")
+    kind = {"Content-Type": "multipart/form-data; boundary=XbX"}
+    stranger = mime(FIELDS, REQUEST + b"x" * 500_000).replace(b"secret", b"wrong")
+    tries: list[tuple[bytes, dict[str, str], int]] = [
+        (stranger, kind, 403),
+        (mime(FIELDS, b"x" * 3_000_000), kind, 413),
+        (b"{}" * 300_000, {"Content-Type": "application/json"}, 415),
+        (mime(FIELDS, b"x" * 300_000), {**kind, "Content-Encoding": "gzip"}, 415),
+    ]
+    for body, headers, status in tries:
+        answer = await asyncio.to_thread(requests.post, ground.url, data=body, headers=headers, timeout=30)
+        assert answer.status_code == status

@@ -84,8 +84,9 @@ def test_check_repeated_field_is_illegal() -> None:
 def test_check_partner_takes_only_his_uses_and_his_spellings() -> None:
     wanted = Expectations(uses=("278",), payload_types={"278": "MY_278"})
     assert code(envelope(), wanted) == "PayloadTypeIllegal"
-    assert code(envelope(PayloadType="my_278"), wanted) is None
-    assert code(envelope(PayloadType=BY_USE["278"]), wanted) is None
+    asks = REQUEST.replace(b"ST*270", b"ST*278")
+    assert code(envelope(asks, PayloadType="my_278"), wanted) is None
+    assert code(envelope(asks, PayloadType=BY_USE["278"]), wanted) is None
     assert value_of("278", wanted.payload_types) == "MY_278" and value_of("270", wanted.payload_types) == BY_USE["270"]
 
 
@@ -156,3 +157,21 @@ def test_table_has_each_value_and_use_once_with_a_status() -> None:
     assert len({row.value.lower() for row in TABLE}) == len({row.use for row in TABLE}) == len(TABLE)
     assert {row.status for row in TABLE} == {"seen", "unconfirmed"}
     assert all(use_of(row.value.upper()) == row.use for row in TABLE)
+
+
+@pytest.mark.parametrize(
+    ("payload", "changes", "expected"),
+    [
+        (REQUEST, {"PayloadType": BY_USE["278"]}, "PayloadTypeIllegal"),
+        (REQUEST.replace(b"ST*270", b"ST*278"), {}, "PayloadTypeIllegal"),
+        (REQUEST, {"PayloadType": BY_USE["ack:999"], "ProcessingMode": "Batch"}, "PayloadTypeIllegal"),
+        (REQUEST, {"PayloadType": BY_USE["batch:270"], "ProcessingMode": "Batch"}, None),
+        (REQUEST[:106], {}, None),  # what it holds is for a TA1 to say
+        (REQUEST + REQUEST, {}, "PayloadIllegal"),
+        (REQUEST + REQUEST, {"ProcessingMode": "Batch"}, None),
+    ],
+)
+def test_check_payload_fits_what_the_envelope_says_of_it(
+    payload: bytes, changes: dict[str, str], expected: str | None
+) -> None:
+    assert code(envelope(payload, **changes)) == expected
