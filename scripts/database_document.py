@@ -9,7 +9,7 @@ from types import ModuleType
 from sqlalchemy import BigInteger, Boolean, Column, Integer, LargeBinary, Table, Text
 
 from gateway.coordination import records
-from gateway.store import ports, schema
+from gateway.store import ports, schema, schema_facts
 
 KNOWN = {
     "patients": "one row per person as one authority knows him; a merged one stays, with `merged_into`",
@@ -63,8 +63,8 @@ OWN = {
 _TEXT = """\
 # Database
 
-Made from `gateway/store/schema.py` and `gateway/coordination/records.py` by `make docs`; a test compares the two, and
-runs the queries below.
+Made from `gateway/store/schema.py`, `schema_facts.py` and `gateway/coordination/records.py` by `make docs`; a test
+compares the two, and runs the queries below.
 
 The tables are for reading. Write through the API only: a task that is changed by SQL publishes no event and keeps no
 history. Column names are stable within a migration; `baton migrate` tells you when they change. On PostgreSQL give
@@ -178,7 +178,8 @@ def _notes(table: str) -> dict[str, str]:
     for owner, name in record.items():
         if name == table:
             return _comments(inspect.getsource(owner), _FIELD)
-    block = re.search(rf"^{table} = Table\((.*?)^\)", inspect.getsource(schema), re.S | re.M)
+    source = inspect.getsource(schema) + inspect.getsource(schema_facts)
+    block = re.search(rf"^{table} = Table\((.*?)^\)", source, re.S | re.M)
     return _comments(block.group(1), _COLUMN) if block else {}
 
 

@@ -1,4 +1,4 @@
-"""Columns of both engines: moments, numbers, and those that follow from a record's fields."""
+"""What tables are made of, on both engines: moments, numbers, and columns that follow from a record's fields."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from sqlalchemy import (
     Dialect,
     Integer,
     LargeBinary,
+    MetaData,
     Text,
     TypeDecorator,
 )
@@ -41,6 +42,9 @@ class UtcDateTime(TypeDecorator[datetime]):
     def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
         return from_stored_time(value) if isinstance(value, str) else value
 
+
+metadata = MetaData(naming_convention={"ix": "ix_%(column_0_N_label)s"})
+"""Of all tables."""
 
 BIGINT = BigInteger().with_variant(Integer(), "sqlite")  # SQLite: only INTEGER can be the row id
 

@@ -4,7 +4,7 @@ Three families:
 - the way of a message: `journal` is append-only and wide; what is pending lives in small tables whose rows go when done
   (`work`, `outbox`, `parked`, `seen`, `timer_queued`), so that claiming costs the same at any history;
 - what is known: one table per record type of `gateway.coordination.records`, columns derived from its fields in order;
-- the gateway's own facts: keys, audit, channel state, configuration versions.
+- the gateway's own facts: keys, audit, channel state, configuration versions (`schema_facts`).
 
 Times are `timestamptz` on PostgreSQL and sortable ISO text in UTC on SQLite.  Columns named `*_json` hold JSON text.
 Migrations build the tables (`gateway/store/migrations`); a test holds migrations and this module together.
@@ -21,7 +21,6 @@ from sqlalchemy import (
     Index,
     Integer,
     LargeBinary,
-    MetaData,
     Sequence,
     Table,
     Text,
@@ -30,14 +29,43 @@ from sqlalchemy import (
 
 from gateway.coordination import records
 from gateway.store.columns import BIGINT, UtcDateTime, record_columns, words
+from gateway.store.columns import metadata as metadata
 from gateway.store.ports import EventRow
 from gateway.store.schema_exchange import exchange_table
+from gateway.store.schema_facts import (
+    absences as absences,
+)
+from gateway.store.schema_facts import (
+    api_keys as api_keys,
+)
+from gateway.store.schema_facts import (
+    audit as audit,
+)
+from gateway.store.schema_facts import (
+    channel_state as channel_state,
+)
+from gateway.store.schema_facts import (
+    config_version as config_version,
+)
+from gateway.store.schema_facts import (
+    digests as digests,
+)
+from gateway.store.schema_facts import (
+    gateway_state as gateway_state,
+)
+from gateway.store.schema_facts import (
+    sequence_number as sequence_number,
+)
+from gateway.store.schema_facts import (
+    task_filters as task_filters,
+)
+from gateway.store.schema_facts import (
+    webhooks as webhooks,
+)
 
 REVISION = "0020"
 """The newest migration: it leaves these tables."""
 
-
-metadata = MetaData(naming_convention={"ix": "ix_%(column_0_N_label)s"})
 
 arrival = Sequence("arrival", metadata=metadata)
 """PostgreSQL: the one sequence behind journal_id and work_id, so that order of work is order of receipt.  SQLite keeps
@@ -358,109 +386,4 @@ undelivered = Table(  # settled as unrouted or parked: kept so that it can be pu
     Column("outcome", Text, nullable=False),  # unrouted | parked
     Column("settled_at", UtcDateTime, nullable=False),
     sqlite_with_rowid=False,
-)
-
-task_filters = Table(
-    "task_filters",
-    metadata,
-    Column("actor", Text, primary_key=True),
-    Column("name", Text, primary_key=True),
-    Column("filter_json", Text, nullable=False),
-    Column("saved_at", UtcDateTime, nullable=False),
-)
-
-absences = Table(
-    "absences",
-    metadata,
-    Column("absence_id", Text, primary_key=True),
-    Column("person", Text, nullable=False, index=True),
-    Column("begins_at", UtcDateTime, nullable=False),
-    Column("ends_at", UtcDateTime),  # null: until somebody ends it
-    Column("substitute", Text),
-    *words("actor"),  # who entered it
-    Column("reason", Text),
-    Column("entered_at", UtcDateTime, nullable=False),
-    Column("handed_back_at", UtcDateTime),  # it is over, and what was covered went back to its owner
-)
-
-digests = Table(
-    "digests",
-    metadata,
-    Column("person", Text, primary_key=True),
-    Column("day", Text, primary_key=True),  # ISO date, local
-    Column("made_at", UtcDateTime, nullable=False),
-    Column("body_json", Text, nullable=False),  # gateway.coordination.people.Digest
-)
-
-api_keys = Table(
-    "api_keys",
-    metadata,
-    Column("key_id", Text, primary_key=True),
-    *words("name", "hash", "scopes_json", "facilities_json"),
-    Column("created_at", UtcDateTime, nullable=False),
-    Column("revoked_at", UtcDateTime),
-    Column("last_used_at", UtcDateTime),
-)
-Index("uq_api_keys_hash", api_keys.c.hash, unique=True)
-
-webhooks = Table(
-    "webhooks",
-    metadata,
-    Column("name", Text, primary_key=True),  # of the sink too
-    *words("url", "types_json", "facilities_json"),
-    *words("payload", "format"),  # reference | full; event | fhir-notification
-    Column("restricted", Boolean, nullable=False),
-    *words("origin", "state"),  # api | settings; active | disabled
-    Column("reason", Text),
-    Column("secret_id", Text, nullable=False),  # of the derived secret; the secret itself is not stored
-    Column("previous_secret_id", Text),
-    Column("previous_until", UtcDateTime),
-    Column("created_at", UtcDateTime, nullable=False),
-    Column("created_by", Text),
-    Column("changed_at", UtcDateTime, nullable=False),
-)
-
-audit = Table(
-    "audit",
-    metadata,
-    Column("audit_id", BIGINT, primary_key=True),
-    Column("at", UtcDateTime, nullable=False, index=True),
-    *words("key_id", "actor", nullable=True),
-    *words("action", "object"),
-    *words("facility_id", "detail", nullable=True),
-    sqlite_autoincrement=True,
-)
-
-channel_state = Table(
-    "channel_state",
-    metadata,
-    Column("channel", Text, primary_key=True),
-    Column("state", Text, nullable=False),  # running | paused | draining
-    Column("changed_at", UtcDateTime, nullable=False),
-    Column("actor", Text),
-)
-
-sequence_number = Table(  # of channels that use the sequence number protocol (MSH-13)
-    "sequence_number",
-    metadata,
-    Column("channel", Text, primary_key=True),
-    Column("sender", Text, primary_key=True),  # MSH-3|MSH-4
-    Column("last", BigInteger),  # the last one accepted; null: the next one is taken as it comes
-    Column("dedup_key", LargeBinary),  # of the message that had it
-    Column("at", UtcDateTime, nullable=False),
-)
-
-gateway_state = Table(
-    "gateway_state",
-    metadata,
-    Column("name", Text, primary_key=True),  # salt, last_alive, last_id (SQLite's sequence of journal and work ids)
-    Column("value", Text, nullable=False),
-)
-
-config_version = Table(
-    "config_version",
-    metadata,
-    Column("version", Integer, primary_key=True, autoincrement=False),
-    Column("applied_at", UtcDateTime, nullable=False),
-    Column("digest", Text, nullable=False),
 )
