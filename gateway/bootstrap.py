@@ -32,7 +32,7 @@ from gateway.replayer import Replayer
 from gateway.scheduler import Scheduler, SchedulerSettings
 from gateway.settings import Settings
 from gateway.settings.kinds import AnyChannel
-from gateway.status import Status
+from gateway.status import STORE_AWAY, Status
 from gateway.store import inquiries
 from gateway.store.opening import bus_sinks, open_store
 from gateway.store.ports import Reply, StoreUnavailable, WorkItem, WriteSet
@@ -271,7 +271,10 @@ class Gateway:
         return await inquiries.newest_number(self.store, document)
 
     async def facts(self) -> Facts:
-        return await self.status.facts()
+        facts = await self.status.facts()
+        if STORE_AWAY not in facts.reasons:
+            self._backlog = facts.in_flight  # what others put in or take out of the same store is not counted here
+        return facts
 
     async def channels(self) -> list[ChannelStatus]:
         return await self.status.channels()

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 ENDS = ("processed", "filtered", "duplicate", "rejected", "parked")
 
 
+STORE_AWAY = "store-away"
+
+
 class Status:
     """Reads a running gateway.  Prometheus counters follow what intake and pipeline counted since the start."""
 
@@ -46,7 +49,7 @@ class Status:
             waiting = await pending(gateway.store)
             due = await timers_due(gateway.store, now)
         except StoreUnavailable:
-            return Facts(ready=False, reasons=(*reasons, "store-away"), feed_quiet_seconds=quiet, **common)  # type: ignore[arg-type]
+            return Facts(ready=False, reasons=(*reasons, STORE_AWAY), feed_quiet_seconds=quiet, **common)  # type: ignore[arg-type]
         age = (now - waiting.oldest_at).total_seconds() if waiting.oldest_at is not None else 0.0
         return Facts(
             ready=not reasons,
