@@ -20,25 +20,25 @@ _ENCODER = msgspec.json.Encoder(order=None)
 _NOT_WORD = re.compile(r"[^a-z0-9-]+")
 
 
-class _Source(msgspec.Struct, frozen=True):
+class _Source(msgspec.Struct, frozen=True, gc=False):
     channel: str
     message_id: str
     control_id: str
     trigger: str
 
 
-class _Aggregate(msgspec.Struct, frozen=True):
+class _Aggregate(msgspec.Struct, frozen=True, gc=False):
     kind: str
     id: str
     revision: int
 
 
-class _PatientReference(msgspec.Struct, frozen=True, omit_defaults=True):
+class _PatientReference(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     id: str
     identifiers: tuple[dict[str, str], ...] = ()
 
 
-class CanonicalData(msgspec.Struct, frozen=True, omit_defaults=True):
+class CanonicalData(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """`data` of the envelope."""
 
     event_id: str
@@ -62,7 +62,7 @@ class CanonicalData(msgspec.Struct, frozen=True, omit_defaults=True):
     site: dict[str, str] = {}
 
 
-class CloudEvent(msgspec.Struct, frozen=True):
+class CloudEvent(msgspec.Struct, frozen=True, gc=False):
     """CloudEvents 1.0 in JSON (structured mode) with the partitioning and correlation extensions."""
 
     specversion: str

@@ -16,7 +16,7 @@ from mappings.events import CanonicalEvent
 JSON = None | bool | int | float | str | list["JSON"] | dict[str, "JSON"]
 
 
-class Cause(msgspec.Struct, frozen=True, kw_only=True):
+class Cause(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Where a stimulus came from: for ids, evidence, logs, envelope.  Holds no patient data but the control id."""
 
     message_id: str  # our id of the journal entry, "m-<journal_id>"; of a timer: the one that set it off
@@ -149,7 +149,7 @@ class Silence(msgspec.Struct, frozen=True, kw_only=True, tag="silence"):
 Stimulus = CanonicalEvent | TimerFired | Command | Ask | Adopt | Undo | Link | Silence
 
 
-class Emitted(msgspec.Struct, kw_only=True):
+class Emitted(msgspec.Struct, kw_only=True, gc=False):
     """An event for the bus, before its envelope.  `data` is JSON-ready and may hold PHI; the envelope never does."""
 
     event_id: str

@@ -13,8 +13,9 @@ from datetime import datetime
 import msgspec
 
 
-class Record(msgspec.Struct, array_like=True, kw_only=True):
-    """Base of all rows: encoded as an array so that a database row decodes straight into it."""
+class Record(msgspec.Struct, array_like=True, kw_only=True, gc=False):
+    """Base of all rows: encoded as an array so that a database row decodes straight into it.  They hold text, numbers
+    and moments, nothing that the garbage collector need look at."""
 
 
 class Patient(Record, kw_only=True):

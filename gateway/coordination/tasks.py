@@ -7,7 +7,6 @@ instance ("key|2"), after a completion it opens nothing.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import msgspec
@@ -26,7 +25,7 @@ _PAST_DUE = timedelta(hours=24)
 _WINDOW_CLOSED = timedelta(days=30)
 
 
-class Evidence(msgspec.Struct, frozen=True, omit_defaults=True):
+class Evidence(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """One fact that fired a rule: where it stood and its code, never a name."""
 
     message_id: str
@@ -40,29 +39,6 @@ class Step(msgspec.Struct, frozen=True):
     at: datetime
     kind: str
     queue: str | None = None
-
-
-class Opening(msgspec.Struct, kw_only=True):
-    """What a rule says when it opens a task."""
-
-    key: str  # without the instance
-    rule_id: str
-    rule_version: int
-    type: str
-    title: str
-    priority: str
-    queue: str
-    due_at: datetime
-    facility_id: str
-    reason: str
-    evidence: list[Evidence]
-    business_status: str | None = None
-    encounter_id: str | None = None
-    appointment_id: str | None = None
-    coverage_id: str | None = None
-    authorization_id: str | None = None
-    late: bool = False
-    checklist: tuple[str, ...] = ()  # texts of its first items
 
 
 def instances(draft: Draft, key: str) -> list[Task]:
@@ -89,44 +65,20 @@ def raised(priority: str, steps: int = 1) -> str:
     return PRIORITIES[min(PRIORITIES.index(priority) + steps, len(PRIORITIES) - 1)]
 
 
-def open_task(draft: Draft, opening: Opening) -> Task | None:
-    """Open the task unless its key is spent or, for a late message, its window closed over 30 days ago (2.5)."""
-    before = newest(draft, opening.key)
+def open_task(draft: Draft, task: Task) -> Task | None:
+    """Open the task unless its key is spent or, for a late message, its window closed over 30 days ago (2.5).
+
+    `task` comes with the key that its rule gives it and without an id; it gets both as an instance of that key."""
+    before = newest(draft, task.task_key)
     if before is not None and not was_retracted(before):
         return None
-    priority = opening.priority
-    if draft.late and opening.due_at < draft.now - _WINDOW_CLOSED:
-        draft.transition("task-window-closed", draft.subject.patient, None, opening.rule_id)
+    if draft.late and task.due_at < draft.now - _WINDOW_CLOSED:
+        draft.transition("task-window-closed", draft.subject.patient, None, task.rule_id)
         return None
-    if draft.late and opening.due_at < draft.now - _PAST_DUE:
-        priority = "urgent"
-    key = next_key(opening.key, before)
-    task = Task(
-        task_id=draft.ids.new("tsk", key),
-        facility_id=opening.facility_id,
-        revision=1,
-        task_key=key,
-        rule_id=opening.rule_id,
-        rule_version=opening.rule_version,
-        type=opening.type,
-        title=opening.title,
-        priority=priority,
-        due_at=opening.due_at,
-        queue=opening.queue,
-        status="requested",
-        business_status=opening.business_status,
-        patient_id=draft.subject.patient.patient_id,
-        encounter_id=opening.encounter_id,
-        appointment_id=opening.appointment_id,
-        coverage_id=opening.coverage_id,
-        authorization_id=opening.authorization_id,
-        reason=opening.reason,
-        evidence_json=msgspec.json.encode(opening.evidence).decode(),
-        late=opening.late,
-        opened_at=draft.now,
-        updated_at=draft.now,
-        checklist_json=first_checklist(opening.checklist) if opening.checklist else "[]",
-    )
+    if draft.late and task.due_at < draft.now - _PAST_DUE:
+        task.priority = "urgent"
+    task.task_key = next_key(task.task_key, before)
+    task.task_id = draft.ids.new("tsk", task.task_key)
     draft.put(task)
     tell(draft, task, "opened", f"rule:{task.rule_id}", "task.created", reason=task.reason)
     return task
@@ -240,11 +192,6 @@ def wake(draft: Draft, timer: Timer) -> None:
 def lane_of(draft: Draft) -> int:
     """The lane in which a timer of this patient fires: his first, else the one of the stimulus."""
     return (lanes_of_patient(draft.subject.patient) or draft.cause.lanes or (0,))[0]
-
-
-def first_checklist(texts: Sequence[str]) -> str:
-    """`checklist_json` of a task that begins with these items."""
-    return msgspec.json.encode([{"id": str(n), "text": text} for n, text in enumerate(texts, 1)]).decode()
 
 
 def _instance_number(task: Task, key: str) -> int:

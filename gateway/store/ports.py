@@ -120,7 +120,7 @@ class NewWork(msgspec.Struct, kw_only=True, array_like=True):
     further: bool = False
 
 
-class ItemEnd(msgspec.Struct, kw_only=True, array_like=True):
+class ItemEnd(msgspec.Struct, kw_only=True, array_like=True, gc=False):
     """One item's end (decision 7): processed | filtered | duplicate | rejected | parked."""
 
     journal_id: int
@@ -147,7 +147,7 @@ class Parked(msgspec.Struct, kw_only=True, array_like=True):
     match_keys: tuple[str, ...] = ()  # "member:<id>", "trace:<id>": retried when one of these appears (decision 10)
 
 
-class EventRow(msgspec.Struct, kw_only=True, array_like=True):
+class EventRow(msgspec.Struct, kw_only=True, array_like=True, gc=False):
     """One published event.  `body` is the CloudEvent as JSON, full payload."""
 
     event_id: str

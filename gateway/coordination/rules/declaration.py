@@ -24,7 +24,6 @@ from gateway.coordination.draft import Draft, hours
 from gateway.coordination.records import Record, Task, Timer
 from gateway.coordination.tasks import (
     Evidence,
-    Opening,
     Step,
     amend,
     lane_of,
@@ -58,7 +57,7 @@ def gone(because: str) -> Closing:
     return Closing(False, because)
 
 
-class Focus(msgspec.Struct, kw_only=True):
+class Focus(msgspec.Struct, kw_only=True, gc=False):
     """What a task is about, and where its deadlines are counted."""
 
     facility_id: str
@@ -68,7 +67,7 @@ class Focus(msgspec.Struct, kw_only=True):
     authorization_id: str | None = None
 
 
-class Finding(msgspec.Struct, kw_only=True):
+class Finding(msgspec.Struct, kw_only=True, gc=False):
     """Why a rule opens a task now.  `focus` is needed where the rule is not called with one."""
 
     key: str
@@ -167,24 +166,30 @@ def open_for(draft: Draft, rule: Rule, focus: Focus, finding: Finding) -> Task |
         reason += f" An earlier message is still parked ({draft.subject.patient.gap_since})."
     task = open_task(
         draft,
-        Opening(
-            key=finding.key,
+        Task(
+            task_id="",
+            facility_id=focus.facility_id,
+            revision=1,
+            task_key=finding.key,
             rule_id=rule.id,
             rule_version=rule.version,
             type=rule.type,
             title=finding.title or rule.task,
             priority=finding.priority or rule.priority,
-            queue=finding.queue or rule.queue,
             due_at=finding.due_at,
-            facility_id=focus.facility_id,
-            reason=reason,
-            evidence=finding.evidence,
+            queue=finding.queue or rule.queue,
+            status="requested",
             business_status=finding.business_status,
+            patient_id=draft.subject.patient.patient_id,
             encounter_id=focus.encounter_id,
             appointment_id=focus.appointment_id,
             coverage_id=focus.coverage_id,
             authorization_id=focus.authorization_id,
+            reason=reason,
+            evidence_json=msgspec.json.encode(finding.evidence).decode(),
             late=late,
+            opened_at=draft.now,
+            updated_at=draft.now,
         ),
     )
     if task is None:

@@ -12,7 +12,7 @@ from gateway.coordination.commands import apply_command
 from gateway.coordination.draft import Draft
 from gateway.coordination.records import Patient, Task, Timer
 from gateway.coordination.scope import PatientScope, Scope
-from gateway.coordination.tasks import Evidence, Opening
+from gateway.coordination.tasks import Evidence
 
 NOW = datetime(2026, 7, 2, 18, 10, tzinfo=UTC)
 DUE = NOW + timedelta(days=2)
@@ -37,11 +37,13 @@ def draft_over(scope: Scope, message: str = "m-1", **cause: object) -> Draft:
     return Draft(scope, fired, made, NOW, CoordinationSettings(), Ids(b"salt", made))
 
 
-def opening(**changes: object) -> Opening:
-    made = Opening(
-        key="r|enc_1|dis1", rule_id="r", rule_version=1, type="outreach", title="Call", priority="urgent", queue="transitions",
-        due_at=DUE, facility_id="main", reason="Discharged home.", evidence=[Evidence("m-1", "PV1-36", "01")],
-        encounter_id="enc_1",
+def opening(**changes: object) -> Task:
+    """A task as a rule makes it, before it is opened."""
+    made = Task(
+        task_id="", facility_id="main", revision=1, task_key="r|enc_1|dis1", rule_id="r", rule_version=1, type="outreach",
+        title="Call", priority="urgent", due_at=DUE, queue="transitions", status="requested", patient_id="pat_1",
+        encounter_id="enc_1", reason="Discharged home.", opened_at=NOW, updated_at=NOW,
+        evidence_json=msgspec.json.encode([Evidence("m-1", "PV1-36", "01")]).decode(),
     )  # fmt: skip
     return msgspec.structs.replace(made, **changes)
 

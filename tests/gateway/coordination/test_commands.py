@@ -204,7 +204,8 @@ def test_unable_to_reach_needs_two_documented_attempts(scope: Scope) -> None:
 
 
 def test_checklist_items_are_ticked_off_and_opened_again(scope: Scope) -> None:
-    task = opened(scope, checklist=("Destination",))
+    task = opened(scope)
+    act(scope, task, "checklist", add=("Destination",))
     act(scope, task, "checklist", add=("Transport",), done=("1",))
     items = msgspec.json.decode(now_is(scope, task).checklist_json)
     assert [(item["id"], item.get("done_by")) for item in items] == [("1", "nurse-1"), ("2", None)]
@@ -214,7 +215,8 @@ def test_checklist_items_are_ticked_off_and_opened_again(scope: Scope) -> None:
 
 @pytest.mark.parametrize(("rule_id", "closed"), [("discharge-pending", True), ("other", False)])
 def test_checklist_that_is_done_ends_the_task_of_its_rule(scope: Scope, rule_id: str, closed: bool) -> None:
-    task = opened(scope, rule_id=rule_id, checklist=("Destination", "Transport"))
+    task = opened(scope, rule_id=rule_id)
+    act(scope, task, "checklist", add=("Destination", "Transport"))
     act(scope, task, "checklist", done=("1",))
     assert now_is(scope, task).open
     act(scope, task, "checklist", done=("2",))

@@ -48,8 +48,8 @@ def test_open_task_after_a_retraction_takes_the_next_instance(scope: Scope) -> N
 
 
 def test_instances_do_not_mix_keys_that_begin_alike(scope: Scope) -> None:
-    opened(scope, key="r|enc_1")
-    opened(scope, "m-2", key="r|enc_1|dis1")
+    opened(scope, task_key="r|enc_1")
+    opened(scope, "m-2", task_key="r|enc_1|dis1")
     assert len(tasks.instances(draft_over(scope), "r|enc_1")) == 1
 
 
@@ -131,11 +131,3 @@ def test_withdrawn_task_that_nobody_held_needs_no_note(scope: Scope) -> None:
     draft = draft_over(scope, "m-2")
     tasks.retract(draft, opened(scope), "gone")
     assert [c.change for c in draft.changes().task_changes] == ["retracted"]
-
-
-def test_task_begins_with_the_checklist_of_its_rule(scope: Scope) -> None:
-    task = opened(scope, checklist=("Destination", "Transport"))
-    assert msgspec.json.decode(task.checklist_json) == [
-        {"id": "1", "text": "Destination"},
-        {"id": "2", "text": "Transport"},
-    ]
