@@ -146,6 +146,10 @@ ENDED_BY_DEATH = frozenset({"outreach", "schedule", "verify-coverage", "obtain-a
 """Types of tasks that nobody needs for the dead (settled reading 6)."""
 
 
+_NOT_RUNNING = " Checked late: the feed was silent or the gateway was down at the time of the check."
+_TOLD_AFTER = " Checked late: the message that asks for the check came after its time."
+
+
 def open_for(draft: Draft, rule: Rule, focus: Focus, finding: Finding) -> Task | None:
     """Open the rule's task with its first escalation timer; None when the key is spent, or the rule is off or the
     patient suppressed at this facility.  A task whose end has come already closes at once (settled reading 1)."""
@@ -158,10 +162,12 @@ def open_for(draft: Draft, rule: Rule, focus: Focus, finding: Finding) -> Task |
     if (quiet := _suppressed(draft, rule, focus)) is not None:
         draft.stopped(rule.id, quiet, finding.key)
         return None
-    late = isinstance(draft.stimulus, TimerFired) and draft.stimulus.late
+    fired = draft.stimulus if isinstance(draft.stimulus, TimerFired) else None
+    late = fired is not None and fired.late
     reason = finding.reason
-    if late:
-        reason += " Checked late: the feed was silent or the gateway was down at the time of the check."
+    if fired is not None and late:
+        told_after = fired.timer.set_at >= fired.timer.fire_at
+        reason += _TOLD_AFTER if told_after else _NOT_RUNNING
     if draft.subject.patient.gap_since:
         reason += f" An earlier message is still parked ({draft.subject.patient.gap_since})."
     task = open_task(

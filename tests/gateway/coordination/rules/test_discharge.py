@@ -239,7 +239,7 @@ def test_late_check_judges_its_own_moment_and_then_applies_the_later_booking(hom
     task = home.task(UNBOOKED)
     assert (task.status, task.business_status, task.late) == ("completed", "auto-resolved", True)
     assert task.due_at == home.local("2026-07-06 23:59:59")
-    assert "Checked late" in task.reason
+    assert "Checked late: the feed was silent or the gateway was down" in task.reason
 
 
 def test_late_check_with_nothing_booked_keeps_the_true_due_time(home) -> None:
@@ -304,3 +304,12 @@ def test_late_check_counts_a_visit_that_stood_at_its_time(home, trigger: str, to
     home._decide(home.visit(trigger, told, "2026-07-04 09:00"))
     home.fire(check, late=True)
     assert home.tasks(UNBOOKED) == []
+
+
+def test_check_whose_message_came_after_its_time_does_not_blame_the_gateway(bench) -> None:
+    bench.skip("2026-07-06 09:00")
+    bench._decide(bench.admit("2026-06-29 09:00"))
+    bench._decide(bench.discharge("2026-07-02 14:00"))
+    (check,) = [timer for timer in bench.timers() if timer.rule_id == UNBOOKED]
+    bench.fire(check, late=True)
+    assert bench.task(UNBOOKED).reason.endswith("the message that asks for the check came after its time.")
