@@ -73,8 +73,8 @@ and `retracted-before`, which say something about the message).
 Late messages.  Every encounter keeps two moments: `recorded_at` of the newest message applied and `status_at` of the
 message that decided its status.  Snapshot fields follow the newest message as a whole: an older one fills only what is
 still unknown.  The status follows `status_at`: an older message cannot change it, a newer one can even when some update
-came after it.  Demographics and insurance follow the patient's `recorded_at` in the same way (an older set of
-insurances counts where none is registered), appointments their own, 271 and 278 answers the time of the answer.
+came after it.  Demographics and insurance follow the patient's `recorded_at` in the same way (of insurance
+a booking says nothing, so it makes none older), appointments their own, 271 and 278 answers the time of the answer.
 Location history follows the newest message: a late A02 writes none.
 """
 
@@ -90,7 +90,7 @@ from gateway.coordination.transitions.authorization import (
     link_encounter,
 )
 from gateway.coordination.transitions.authorization_answer import apply_response
-from gateway.coordination.transitions.coverage import apply_insurance, registered
+from gateway.coordination.transitions.coverage import apply_insurance, overtaken
 from gateway.coordination.transitions.coverage_answer import apply_answer
 from gateway.coordination.transitions.encounter import apply_encounter
 from gateway.coordination.transitions.identity import merge_patients
@@ -161,7 +161,7 @@ def _apply_registration(draft: Draft) -> None:
         appointment = apply_appointment(draft)
         if appointment is not None:
             link_appointment(draft, appointment)
-    if event.coverages is not None and (newest or not registered(draft.subject)):
+    if event.coverages is not None and (newest or not overtaken(draft.subject, event.recorded_at)):
         apply_insurance(draft, event.coverages)
         apply_registered(draft, event.coverages, encounter)
 

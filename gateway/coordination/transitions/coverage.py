@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from gateway.coordination.changes import JSON
 from gateway.coordination.draft import Draft
@@ -60,6 +61,13 @@ def apply_insurance(draft: Draft, sent: Sequence[CoverageFacts]) -> list[Coverag
 def registered(home: PatientScope) -> list[Coverage]:
     """What some IN1 named, in force or not."""
     return [one for one in home.coverages.values() if one.priority is not None]
+
+
+def overtaken(home: PatientScope, at: datetime) -> bool:
+    """Whether what a message of that time says of insurance is older than what is registered: a newer message about a
+    stay stated it, or a newer one changed it."""
+    told = [row.recorded_at for row in registered(home)]
+    return bool(told) and max(told + [stay.recorded_at for stay in home.encounters.values()]) > at
 
 
 def compatible_payers(id_a: str | None, name_a: str | None, id_b: str | None, name_b: str | None) -> bool:

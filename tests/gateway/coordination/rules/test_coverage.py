@@ -46,6 +46,15 @@ def test_admission_that_a_booking_overtook_still_brings_its_insurance(bench) -> 
     assert bench.only("coverages").payer_id == "AETNA"
 
 
+def test_change_of_insurance_that_a_booking_overtook_is_one(bench) -> None:
+    bench.hear(bench.admit("2026-07-02 08:00", coverages=bench.insurance()))
+    bench.hear(bench.visit("S12", "2026-07-02 09:00", "2026-07-20 10:00"))
+    bench.hear(bench.update("2026-07-02 08:59", coverages=bench.insurance("CIGNA")))
+    assert [row.payer_id for row in bench.subject.coverages.values() if row.active] == ["CIGNA"]
+    bench.hear(bench.update("2026-07-02 08:58", coverages=bench.insurance("HUMANA")))
+    assert [row.payer_id for row in bench.subject.coverages.values() if row.active] == ["CIGNA"]
+
+
 def test_admission_takes_over_from_the_preadmission(bench) -> None:
     expected = bench.local("2026-07-16 08:00")
     bench.hear(bench.preadmit("2026-07-02 09:00", coverages=bench.insurance(), expected_admit_at=expected))
