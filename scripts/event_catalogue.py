@@ -472,8 +472,11 @@ EVENT_TYPES: tuple[EventType, ...] = (
             ("requested", "a 278 request of ours, or one that passed through"),
             ("acknowledged", "a TA1 or 999 took the request, or the payer confirmed a notification (X216)"),
             ("transport-failed", "a TA1 or 999 refused the request: the payer never saw it"),
-            ("expiring", "its stated end is `auth_ends_soon_cd` days away; a shorter period is not told ahead"),
-            ("expired", "its stated end is over; the status stays what the payer decided"),
+            (
+                "expiring",
+                "its end (036 or what stands for it) is `auth_ends_soon_cd` days away; not of a shorter period",
+            ),
+            ("expired", "its end is over; the status stays what the payer decided"),
             ("exhausted", "the last authorized visit was kept, or the payer says that none is left"),
             ("appealed", "a 278 request with UM02 1, 2 or N about a denial"),
             ("contact-payer", "278 with CT"),

@@ -1,7 +1,7 @@
 """Authorizations that end by themselves: by their period, told ahead and when it is over, and by their visits (5.4).
 
-`keep_terms` runs after an event's transitions.  An end counts only where the payer or registration stated one, and is
-told once: while its timer stands, and not again after it.  The status stays what the payer decided.
+`keep_terms` runs after an event's transitions.  The end is DTP 036 or what stands for it (5.4), and is told once:
+while its timer stands, and not again after it.  The status stays what the payer decided.
 """
 
 from __future__ import annotations
@@ -38,19 +38,19 @@ def keep_terms(draft: Draft) -> None:
 def end_term(draft: Draft, timer: Timer) -> None:
     """A timer of a term came due: tell it, if the end is still that one."""
     grant = draft.subject.authorizations.get(timer.authorization_id or "")
-    end = _stated_end(grant) if grant is not None else None
+    end = _end_of(grant) if grant is not None else None
     if grant is not None and end is not None and end.isoformat() == timer.cycle:
         _tell(draft, grant, timer.kind)
 
 
-def _stated_end(grant: Authorization) -> date | None:
+def _end_of(grant: Authorization) -> date | None:
     if grant.status not in LIVE_GRANTS:
         return None
     return parse_day(grant.expires_on) or parse_day(grant.event_ends_on)
 
 
 def _keep(draft: Draft, grant: Authorization) -> None:
-    end = _stated_end(grant)
+    end = _end_of(grant)
     standing = False
     for timer in list(draft.subject.timers.of_rule(TERM)):
         if timer.authorization_id == grant.authorization_id:
@@ -77,7 +77,7 @@ def _keep(draft: Draft, grant: Authorization) -> None:
 
 
 def _set_timer(draft: Draft, grant: Authorization, kind: str, fire_at: datetime) -> None:
-    end = _stated_end(grant)
+    end = _end_of(grant)
     cycle = end.isoformat() if end is not None else ""
     draft.set_timer(
         Timer(
@@ -126,7 +126,7 @@ def _last_visit_kept(draft: Draft, grant: Authorization, came: set[str], *, anew
 
 def _tell(draft: Draft, grant: Authorization, kind: str) -> None:
     data = authorization_data(grant)
-    end = _stated_end(grant)
+    end = _end_of(grant)
     if end is not None:
         data["expires_on"] = end.isoformat()
     granted = authorized_visits(grant)

@@ -60,7 +60,7 @@ def test_end_within_the_notice_is_told_at_once_but_not_of_a_short_period(bench) 
     ("status", "facts"),
     [("denied", {"expires_on": "2026-08-31"}), ("certified", {}), ("certified", {"expires_on": "2026-07-01"})],
 )
-def test_what_is_not_granted_has_no_stated_end_or_is_over_has_no_term(bench, status: str, facts) -> None:
+def test_what_is_not_granted_has_no_end_or_is_over_has_no_term(bench, status: str, facts) -> None:
     assert grant(bench, status=status, **facts) == [] and timers(bench) == []
 
 
