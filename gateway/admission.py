@@ -10,14 +10,16 @@ import re
 from dataclasses import dataclass, field
 from functools import lru_cache
 from hashlib import blake2b, sha256
+from itertools import islice
 
 from channels.ports import Inbound
 from gateway.forwarding import ForwardRule, forwards
 from gateway.lanes import feed_lane, lanes_of, payer_lane
 from gateway.peers import Peer, refuse_sender, senders_of
-from gateway.store.limits import CONTENT
+from gateway.store.limits import CONTENT, number_key
 from gateway.store.ports import JournalEntry
 from mappings.profile import FeedProfile
+from mappings.x12_duplicates import MOST_NUMBERS
 from parsers.hl7v2.acknowledgement import AckError, answer_code
 from parsers.hl7v2.header import Header, scan_header
 from parsers.hl7v2.sequence import LINK_ONLY, read_sequence_number
@@ -116,12 +118,7 @@ def dedup_key(entry: JournalEntry, header: Header | None, identity: str = "") ->
     entry.digest = entry.digest or sha256(entry.body).digest()
     parts.append(entry.digest)
     content = blake2b(b"\0".join(parts), digest_size=CONTENT).digest()
-    return _sender_key(entry.channel, entry.sender) + entry.control_id.encode() + b"\0" + content
-
-
-@lru_cache(maxsize=4096)
-def _sender_key(channel: str, sender: str) -> bytes:
-    return blake2b(f"{channel}\0{sender}".encode(), digest_size=8).digest()
+    return number_key(entry.channel, entry.sender, entry.control_id) + content
 
 
 def outage_code(header: Header, feed: IntakeFeed) -> str | None:
@@ -229,6 +226,11 @@ def _admit_interchange(inbound: Inbound, feed: IntakeFeed) -> Admission:
     entry.lanes = (payer_lane(header.sender),)
     if inbound.source is None and len(inbound.body) <= LARGE_BODY:
         entry.dedup_key = dedup_key(entry, None, inbound.identity)
+        if feed.profile.unique_control_numbers:
+            entry.further = tuple(
+                number_key(entry.channel, one.sender, one.control_number) + entry.digest[:CONTENT]
+                for one in islice(find_headers(inbound.body), 1, MOST_NUMBERS)
+            )
     return Admission(entry=entry)
 
 

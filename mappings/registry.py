@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import datetime
 
 from mappings.hl7v2 import read_hl7v2
@@ -13,9 +13,16 @@ from mappings.x12 import read_x12
 READERS: dict[str, Callable[[bytes, FeedProfile, datetime], Reading]] = {"hl7v2": read_hl7v2, "x12": read_x12}
 
 
-def read(kind: str, body: bytes, profile: FeedProfile, received_at: datetime, repeated: bool = False) -> Reading:
-    """Read a stored body.  `kind`: hl7v2 | x12 (KeyError for another: the journal writes no other).  `repeated`: its
-    control number was used before, for other content (X12)."""
-    if repeated and kind == "x12":
-        return read_x12(body, profile, received_at, repeated=True)
+def read(
+    kind: str,
+    body: bytes,
+    profile: FeedProfile,
+    received_at: datetime,
+    repeated: bool = False,
+    used: Collection[int] = (),
+) -> Reading:
+    """Read a stored body.  `kind`: hl7v2 | x12 (KeyError for another: the journal writes no other).  `repeated` and
+    `used`: which control numbers of X12 were used before, for other content (`read_parts`)."""
+    if (repeated or used) and kind == "x12":
+        return read_x12(body, profile, received_at, repeated=repeated, used=used)
     return READERS[kind](body, profile, received_at)

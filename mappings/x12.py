@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
@@ -21,8 +21,9 @@ from mappings.x12_acknowledgements import (
     interchange_acknowledgements,
 )
 from mappings.x12_codes import NOT_RESPONSES
-from mappings.x12_duplicates import judge_repeated
+from mappings.x12_duplicates import MOST_NUMBERS, judge_repeated
 from mappings.x12_facts import Transaction, open_transaction, parse_moment, unplaced_rejections
+from mappings.x12_findings import MAX_PROBLEMS, Finding, Numbering
 from mappings.x12_inspection import (
     Description,
     describe_group,
@@ -39,30 +40,20 @@ from parsers.x12.interchange import FunctionalGroup, Interchange, read_interchan
 from parsers.x12.structure import SetCheck, check_group
 
 _ACKNOWLEDGEMENT = "acknowledgement"  # reason of what says nothing but how something of ours arrived
-_MAX_PROBLEMS = 100  # of one item or of a body
-_MOST_RUNS = 10_000  # kinds of filtered findings that wait; who changes them more often has them numbered
-_MOST_NUMBERS = 10_000  # control numbers of one body that are remembered
 _NO_TIME = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-class Finding(msgspec.Struct, frozen=True, kw_only=True):
-    """What one part of a body came to, before the items are numbered."""
-
-    outcome: str
-    reason: str | None = None
-    event: CanonicalEvent | None = None
-    problems: tuple[Problem, ...] = ()
 
 
 Part = ItemReading | ReplyDraft | Problem
 
 
-def read_x12(body: Content, profile: FeedProfile, received_at: datetime, *, repeated: bool = False) -> Reading:
+def read_x12(
+    body: Content, profile: FeedProfile, received_at: datetime, *, repeated: bool = False, used: Container[int] = ()
+) -> Reading:
     """All that `read_parts` gives."""
     items: list[ItemReading] = []
     replies: list[ReplyDraft] = []
     problems: list[Problem] = []
-    for part in read_parts(body, profile, received_at, repeated=repeated):
+    for part in read_parts(body, profile, received_at, repeated=repeated, used=used):
         match part:
             case ItemReading():
                 items.append(part)
@@ -73,30 +64,37 @@ def read_x12(body: Content, profile: FeedProfile, received_at: datetime, *, repe
     return Reading(items=tuple(items), replies=tuple(replies), problems=tuple(problems))
 
 
-def read_parts(body: Content, profile: FeedProfile, received_at: datetime, *, repeated: bool = False) -> Iterator[Part]:
+def read_parts(
+    body: Content,
+    profile: FeedProfile,
+    received_at: datetime,
+    *,
+    repeated: bool = False,
+    used: Container[int] = (),
+) -> Iterator[Part]:
     """Read a whole body, one transaction set after the other.  Never raises for any bytes; linear in its size, and
     flat in memory but for some bytes for each set (its offsets, its lines in the 999) of one interchange.
 
-    `repeated`: the control number of its first interchange was used before, for other content.
+    `repeated`: the control number of its first interchange was used before, for other content; `used`: so were those
+    of the interchanges at these places, counted from 1.
 
     Items count from 1 in the order of the body: a patient, a rejected interchange, group or set, and, where a body
     also holds something to act on, what is filtered.  A body with nothing to act on is the one item 0.
     """
     stamp = received_at.astimezone(ZoneInfo(profile.payer_zone))
-    numbering = _Numbering()
-    used: set[tuple[str, str]] = set()
+    numbering = Numbering()
+    numbers: set[tuple[str, str]] = set()
     told = 0
     readable = False
-    for interchange in read_interchanges(body):
+    for place, interchange in enumerate(read_interchanges(body), 1):
         partner = _partner(interchange.header, profile)
-        if profile.unique_control_numbers:
+        if profile.unique_control_numbers and place <= MOST_NUMBERS:
             number = (interchange.header.sender, interchange.control_number)
-            if (repeated and not readable) or number in used:
+            if (repeated and place == 1) or place in used or number in numbers:
                 judge_repeated(interchange, partner.policy)
-            if len(used) < _MOST_NUMBERS:
-                used.add(number)
+            numbers.add(number)
         readable = True
-        for oddity in interchange.oddities[: _MAX_PROBLEMS - told]:
+        for oddity in interchange.oddities[: MAX_PROBLEMS - told]:
             told += 1
             yield as_problem(oddity)
         numbered_by = partner.id or interchange.header.sender  # one sequence for all that a partner gets from us
@@ -346,47 +344,6 @@ _MAPPED: dict[str, Callable[[Transaction], list[Finding]]] = {
 
 def _without_patient(transaction: Transaction) -> Finding:
     return Finding(outcome="parked", reason="damaged-tree" if transaction.hierarchy.damaged else "no-patient")
-
-
-class _Numbering:
-    """Numbers findings as items.  What is filtered waits for something to act on, and is one item without it."""
-
-    def __init__(self) -> None:
-        self._number = 0
-        self._waiting: list[tuple[Finding, int]] | None = []  # runs of equal ones, each with its length
-
-    def add(self, finding: Finding) -> Iterator[ItemReading]:
-        waiting = self._waiting
-        if waiting is None:
-            yield self._item(finding)
-        elif finding.outcome == "filtered" and len(waiting) < _MOST_RUNS:
-            if waiting and waiting[-1][0] == finding:
-                finding, length = waiting.pop()
-                waiting.append((finding, length + 1))
-            else:
-                waiting.append((finding, 1))
-        else:
-            self._waiting = None
-            for earlier, length in waiting:
-                for _ in range(length):
-                    yield self._item(earlier)
-            yield self._item(finding)
-
-    def close(self) -> Iterator[ItemReading]:
-        if self._waiting:
-            problems = tuple(problem for finding, _ in self._waiting for problem in finding.problems)[:_MAX_PROBLEMS]
-            reason = self._waiting[0][0].reason
-            yield ItemReading(item=0, outcome="filtered", reason=reason, problems=problems)
-
-    def _item(self, finding: Finding) -> ItemReading:
-        self._number += 1
-        return ItemReading(
-            item=self._number,
-            outcome=finding.outcome,
-            reason=finding.reason,
-            events=(finding.event,) if finding.event else (),
-            problems=finding.problems,
-        )
 
 
 _OUTCOMES = {"events": "processed", "parked": "parked", "rejected": "rejected", "filtered": "filtered"}

@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import islice
+
+from mappings.profile import FeedProfile
+from parsers.content import Content
+from parsers.x12.header import find_headers
 from parsers.x12.interchange import FunctionalGroup, Interchange
 from parsers.x12.policy import OFF, REJECT, WARN, Policy
+
+MOST_NUMBERS = 1000
+"""Interchanges of one body whose control numbers are held against those before them."""
 
 _CODE = "025"  # TA105
 _INQUIRY, _REVIEW = "HS", "HI"  # GS01 of a 270; of every 278
@@ -23,6 +32,14 @@ def judge_repeated(interchange: Interchange, policy: Policy) -> None:
         interchange.reject(_CODE, "ISA*13", _TEXT)
     elif level != OFF:
         interchange.note("warning", f"TA105*{_CODE}", "ISA*13", _TEXT)
+
+
+def further_numbers(body: Content, profile: FeedProfile) -> Iterator[tuple[int, str, str]]:
+    """(place, sender, control number) of the interchanges behind the first, where the channel counts them."""
+    if profile.unique_control_numbers:
+        for place, header in enumerate(islice(find_headers(body), MOST_NUMBERS), 1):
+            if place > 1:
+                yield place, header.sender, header.control_number
 
 
 def _asks(group: FunctionalGroup) -> bool:

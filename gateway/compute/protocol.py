@@ -91,6 +91,7 @@ class StateRows(msgspec.Struct, kw_only=True):
     tasks: list[Task] = msgspec.field(default_factory=list)
     timers: list[Timer] = msgspec.field(default_factory=list)
     inquiries: list[Inquiry] = msgspec.field(default_factory=list)
+    used: list[tuple[int, int]] = msgspec.field(default_factory=list)  # journal id, place of an interchange
     sent: list[tuple[str, int, str, str]] = msgspec.field(default_factory=list)  # partner, number, inquiry, patient
     schedule: list[tuple[int, str, str]] = msgspec.field(default_factory=list)  # work, patient, lanes_json
     behind: list[int] = msgspec.field(default_factory=list)  # work whose schedule query came too early

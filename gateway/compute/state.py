@@ -23,6 +23,9 @@ class State:
         self.concerned: dict[int, list[tuple[str, str]]] = {}
         for work_id, patient_id, lanes in rows.schedule:
             self.concerned.setdefault(work_id, []).append((patient_id, lanes))
+        self.used: dict[int, set[int]] = {}  # journal id -> places of interchanges whose numbers were used before
+        for journal_id, place in rows.used:
+            self.used.setdefault(journal_id, set()).add(place)
         self.sent = {(partner, number): (inquiry, patient) for partner, number, inquiry, patient in rows.sent}
         self._fill(rows)
         if before is not None:

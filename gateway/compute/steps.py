@@ -14,6 +14,7 @@ from gateway.compute.answers import acknowledged, control_key, match_answer, mem
 from gateway.compute.collect import Collector
 from gateway.compute.firing import fire, heard_by, overdue
 from gateway.compute.keys import header_keys, identifiers_of
+from gateway.compute.numbers import asked_numbers, judged
 from gateway.compute.parted import UNREAD, FetchPart, Group, PartedReading, decide_group, no_parts
 from gateway.compute.protocol import (
     EVENT_DECODER,
@@ -154,6 +155,7 @@ class Steps:
         if heard.reading is None:
             return list(header_keys(work.body, profile))
         found: list[tuple[str, str]] = []
+        load.numbers += asked_numbers(work, profile)
         for head in self._groups[work.work_id].unread if work.size else ():
             found.extend(header_keys(head, profile))
         for part in heard.reading.items:
@@ -234,11 +236,12 @@ class Steps:
             collector.park(work, work.item, stage, reason, detail)
             self._note_gap(work, work.body, state, collector)
             return ItemDone(work_id=work.work_id, outcome="parked", reason=reason)
-        parts = heard.reading.items
+        reading = judged(work, heard.reading, self.profile(work.channel), state)
+        parts = reading.items
         if work.replayed and work.kind == "read" and any(part.item == work.item for part in parts) and len(parts) > 1:
             parts = tuple(part for part in parts if part.item == work.item)  # one parked item, not its siblings again
         else:
-            collector.replies(work, heard.reading)
+            collector.replies(work, reading)
             collector.received(work, len(parts) - 1)
         for part in parts:
             self._decide_part(work, part, state, collector)

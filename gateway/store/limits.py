@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import timedelta
+from functools import lru_cache
+from hashlib import blake2b
 
 PART = 1024 * 1024
 """A larger body is stored in parts of this size (decision 8)."""
@@ -32,6 +34,21 @@ CONTENT = 16
 """Bytes at the end of a dedup key that say with which content; those before them say whose control id it is."""
 
 
+@lru_cache(maxsize=4096)
+def _sender_key(channel: str, sender: str) -> bytes:
+    return blake2b(f"{channel}\0{sender}".encode(), digest_size=8).digest()
+
+
+def number_key(channel: str, sender: str, control_id: str) -> bytes:
+    """What the dedup keys of one control id begin with; `CONTENT` bytes follow."""
+    return _sender_key(channel, sender) + control_id.encode() + b"\0"
+
+
 def neighbours(key: bytes) -> tuple[bytes, bytes]:
     """The first and the last key that one of the same control id can have."""
-    return key[:-CONTENT], key[:-CONTENT] + b"\xff" * (CONTENT + 1)
+    return number_range(key[:-CONTENT])
+
+
+def number_range(key: bytes) -> tuple[bytes, bytes]:
+    """The first and the last dedup key that begins with this `number_key`."""
+    return key, key + b"\xff" * (CONTENT + 1)

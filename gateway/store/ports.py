@@ -46,6 +46,7 @@ class JournalEntry(msgspec.Struct, kw_only=True):
     control_id: str = ""
     message_type: str = ""  # "ADT^A01", "271"
     sender: str = ""  # MSH-3|MSH-4, or ISA06
+    further: tuple[bytes, ...] = ()  # X12: keys of the interchanges behind the first, to know their numbers by
     dedup_key: bytes | None = None  # gateway.admission.dedup_key; None: never a duplicate
     digest: bytes = b""  # SHA-256 of the body, where it was taken already
     lanes: tuple[int, ...] = ()  # empty: no work (rejected)
@@ -234,6 +235,15 @@ PATIENTS_AT_ONCE = 500
 """Most patients that one ScheduleQuery gives, in the order of their ids."""
 
 
+class UsedNumber(msgspec.Struct, kw_only=True, array_like=True):
+    """Whether the control number of an interchange, the `place`th of its body, was used before; `key` as in
+    `limits.number_key`."""
+
+    journal_id: int
+    place: int
+    key: bytes
+
+
 class LoadRequest(msgspec.Struct, kw_only=True):
     """What a batch concerns."""
 
@@ -244,6 +254,7 @@ class LoadRequest(msgspec.Struct, kw_only=True):
     timers: list[str] = msgspec.field(default_factory=list)  # timer ids that fired
     controls: list[tuple[str, str]] = msgspec.field(default_factory=list)  # (partner, control number) of ours
     schedule: list[ScheduleQuery] = msgspec.field(default_factory=list)
+    numbers: list[UsedNumber] = msgspec.field(default_factory=list)
 
 
 class Loaded(msgspec.Struct, kw_only=True):
@@ -252,7 +263,8 @@ class Loaded(msgspec.Struct, kw_only=True):
     `identifiers`: rows of patient_identifiers that match; patients are loaded transitively through `merged_into`.
     `rows`: table name -> rows, for every patient that any key of the request resolves to.  Beside the tables
     `schedule`: (work id, patient id, lanes_json) of whom a ScheduleQuery finds, and `behind`: work ids of those queries
-    whose channel still has messages to read that came before theirs: what these book is not to be seen yet.
+    whose channel still has messages to read that came before theirs: what these book is not to be seen yet; `used`:
+    (journal id, place) of the interchanges whose numbers were used before.
     """
 
     rows: dict[str, list[Any]] = msgspec.field(default_factory=dict)

@@ -17,11 +17,22 @@ async def ingest(
     raw: Raw, entries: Sequence[JournalEntry], now: datetime, seen_since: datetime, slot: int
 ) -> list[Stored]:
     """Store `entries`; returns when the commit is durable."""
-    rows = await raw.fetch(sql.INGEST, *_arguments(entries, now, seen_since, slot))
+    if any(entry.further for entry in entries):
+        async with raw.transaction():
+            rows = await raw.fetch(sql.INGEST, *_arguments(entries, now, seen_since, slot))
+            await _see_further(raw, entries, rows, now)
+    else:
+        rows = await raw.fetch(sql.INGEST, *_arguments(entries, now, seen_since, slot))
     stored = [Stored(journal_id=id_, duplicate_of=copied, same_id_as=namesake) for id_, copied, namesake in rows]
     if any(one.duplicate_of == 0 for one in stored):
         await _name_originals(raw, entries, stored)
     return stored
+
+
+async def _see_further(raw: Raw, entries: Sequence[JournalEntry], rows: Sequence[Any], now: datetime) -> None:
+    """The control numbers of the interchanges behind the first; of a copy its original's stand."""
+    pairs = [(key, row[0]) for row, entry in zip(rows, entries, strict=True) if row[1] is None for key in entry.further]
+    await raw.execute(sql.SEE_FURTHER, [key for key, _ in pairs], [journal_id for _, journal_id in pairs], now)
 
 
 async def _name_originals(raw: Raw, entries: Sequence[JournalEntry], stored: Sequence[Stored]) -> None:

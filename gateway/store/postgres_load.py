@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from gateway.store import postgres_statements as sql
-from gateway.store.limits import CLAIM_BYTES, PART
+from gateway.store.limits import CLAIM_BYTES, PART, number_range
 from gateway.store.ports import Loaded, LoadRequest, ScheduleQuery, WorkItem
 from gateway.store.postgres_connection import Raw
 from gateway.store.statements import Statement, schedule_arguments
@@ -31,7 +31,9 @@ async def claim(raw: Raw, lanes: frozenset[int], limit: int, low: int, seen_for:
     return items
 
 
-async def load(raw: Raw, request: LoadRequest, since: datetime) -> tuple[dict[str, set[str]], Loaded]:
+async def load(
+    raw: Raw, request: LoadRequest, since: datetime, seen_since: datetime
+) -> tuple[dict[str, set[str]], Loaded]:
     """(field of the request -> patient ids that it names, state of all these patients, each followed to whom he was
     merged into)."""
     found: dict[str, set[str]] = {}
@@ -41,6 +43,11 @@ async def load(raw: Raw, request: LoadRequest, since: datetime) -> tuple[dict[st
     loaded = Loaded(rows={name: [] for name in sql.LOAD.rows})
     if request.schedule:
         loaded.rows |= await _concerned(raw, request.schedule)
+    loaded.rows["used"] = [
+        (one.journal_id, one.place)
+        for one in request.numbers
+        if await raw.fetchval(sql.USED, *number_range(one.key), one.journal_id, seen_since) is not None
+    ]
     if not known:
         return found, loaded
     closure = sql.LOAD.closure

@@ -53,7 +53,9 @@ class PostgresSession:
         """Read in a snapshot of its own, taken after the lanes were locked: an answer whose patient is in none of them
         must not see him half moved by a merge."""
         async with self._pool.transaction(snapshot=True) as connection:
-            self._found, loaded = await load(connection.raw, request, self._setting.now - CLOSED_TASKS)
+            self._found, loaded = await load(
+                connection.raw, request, self._setting.now - CLOSED_TASKS, self._setting.now - self._setting.seen_for
+            )
         return loaded
 
     async def ahead(self, after: int, limit: int) -> Sequence[WorkItem]:

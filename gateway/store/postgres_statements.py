@@ -181,6 +181,17 @@ GO_ON = "UPDATE work SET payload = $1, item = 0, attempts = 0 WHERE work_id = $2
 MOVE_PARTS = "UPDATE journal_part SET journal_id = $2 WHERE journal_id = $1"
 UNSTAGE = "DELETE FROM staged_body WHERE journal_id = $1"
 
+USED = """
+SELECT 1 FROM seen o WHERE o.dedup_key BETWEEN $1 AND $2 AND o.journal_id < $3 AND o.seen_at >= $4
+AND NOT EXISTS (SELECT 1 FROM item_end e WHERE e.journal_id = o.journal_id AND e.reason LIKE 'envelope:%') LIMIT 1
+"""
+"""Whether an interchange taken in before row $3 has a control number, by its first and last key."""
+
+SEE_FURTHER = """
+INSERT INTO seen (dedup_key, journal_id, seen_at) SELECT k, j, $3 FROM unnest($1::bytea[], $2::bigint[]) AS u(k, j)
+ON CONFLICT DO NOTHING
+"""
+
 END_MANY = """
 INSERT INTO item_end (journal_id, item, word, reason, channel, at)
 SELECT j, i, $4, r, $5, $6 FROM unnest($1::bigint[], $2::int[], $3::text[]) AS u(j, i, r) ON CONFLICT DO NOTHING

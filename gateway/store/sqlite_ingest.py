@@ -18,6 +18,7 @@ from gateway.store.sqlite_statements import (
     ADD_COUNT,
     INSERT_PART,
     NEXT_IDS,
+    SEE_FURTHER,
     SEEN,
     UNSTAGE,
     same_ids,
@@ -42,6 +43,7 @@ class Batch:
         self._outbox: list[tuple[Any, ...]] = []
         self._counts = Counts()
         self._copied: list[int] = []
+        self._further: list[tuple[bytes, int, str]] = []
 
     def add(
         self, work_id: int, journal_id: int, entry: JournalEntry, original: int | None, namesake: int | None
@@ -57,6 +59,7 @@ class Batch:
         elif entry.rejected is not None:
             self._end(journal_id, entry.channel, "rejected", entry.rejected)
         else:
+            self._further.extend((key, journal_id, self._at) for key in entry.further)
             rest = (journal_id, 0, "read", entry.channel, entry.kind, received_at, 0, False, None)
             self._work.extend((work_id, lane, *rest) for lane in sorted(set(entry.lanes)) or (0,))
             for sink, key in entry.forward:
@@ -79,6 +82,8 @@ class Batch:
         self._connection.insert(work, self._work)
         if self._parts:
             self._raw.executemany(INSERT_PART, self._parts)
+        if self._further:
+            self._raw.executemany(SEE_FURTHER, self._further)
         self._connection.insert(item_end, self._ends)
         self._connection.insert(outbox, self._outbox)
         add_counts(self._connection, self._counts, self._at)

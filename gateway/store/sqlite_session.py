@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from gateway.store import sqlite_statements as sql
-from gateway.store.limits import CLAIM_BYTES, CLOSED_TASKS, PART
+from gateway.store.limits import CLAIM_BYTES, CLOSED_TASKS, PART, number_range
 from gateway.store.ports import Loaded, LoadRequest, ScheduleQuery, WorkItem, WriteSet
 from gateway.store.rows import from_stored_time, to_stored_time, with_booleans
 from gateway.store.sqlite_commit import CommitWriter, Rows
@@ -33,8 +33,9 @@ class SqliteSession:
         self._commit: asyncio.Future[None] | None = None
 
     async def load(self, request: LoadRequest) -> Loaded:
-        since = to_stored_time(self._store.clock() - CLOSED_TASKS)
-        return await self._store.reading(lambda connection: load(connection.raw, request, since))
+        now = self._store.clock()
+        since, seen_since = to_stored_time(now - CLOSED_TASKS), to_stored_time(now - self._store.seen_for)
+        return await self._store.reading(lambda connection: load(connection.raw, request, since, seen_since))
 
     async def ahead(self, after: int, limit: int) -> Sequence[WorkItem]:
         return await self._store.reading(lambda connection: claim(connection.raw, limit, self._store.seen_for, after))
@@ -104,7 +105,7 @@ def _concerned(connection: sqlite3.Connection, queries: Sequence[ScheduleQuery])
     return rows
 
 
-def load(connection: sqlite3.Connection, request: LoadRequest, since: str) -> Loaded:
+def load(connection: sqlite3.Connection, request: LoadRequest, since: str, seen_since: str) -> Loaded:
     """State of every patient that a key of `request` names, each followed to whom he was merged into."""
     known = set(request.patient_ids)
     for field, statement in sql.LOAD.resolve.items():
@@ -114,6 +115,11 @@ def load(connection: sqlite3.Connection, request: LoadRequest, since: str) -> Lo
     loaded = Loaded(rows={name: [] for name in sql.LOAD.rows})
     if request.schedule:
         loaded.rows |= _concerned(connection, request.schedule)
+    loaded.rows["used"] = [
+        (one.journal_id, one.place)
+        for one in request.numbers
+        if connection.execute(sql.USED, (*number_range(one.key), one.journal_id, seen_since)).fetchone()
+    ]
     if not known:
         return loaded
     patients = [key for (key,) in connection.execute(*_with_keys(sql.LOAD.closure, sorted(known)))]

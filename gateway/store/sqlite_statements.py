@@ -136,6 +136,14 @@ LIMIT 1
 """Whether an earlier interchange of the sender of row ?1 has its control number; one whose envelope was refused may
 come again under its number."""
 
+USED = """
+SELECT 1 FROM seen o WHERE o.dedup_key BETWEEN ?1 AND ?2 AND o.journal_id < ?3 AND o.seen_at >= ?4
+AND NOT EXISTS (SELECT 1 FROM item_end e WHERE e.journal_id = o.journal_id AND e.reason LIKE 'envelope:%') LIMIT 1
+"""
+"""Whether an interchange taken in before row ?3 has a control number, by its first and last key."""
+
+SEE_FURTHER = "INSERT OR IGNORE INTO seen (dedup_key, journal_id, seen_at) VALUES (?, ?, ?)"
+
 NEXT_CONTROL_NUMBER = (
     "INSERT INTO control_number (partner, kind, value) VALUES (?, 'interchange', 1) ON CONFLICT (partner, kind) "
     "DO UPDATE SET value = CASE WHEN value >= 999999999 THEN 1 ELSE value + 1 END RETURNING value"

@@ -81,6 +81,7 @@ class LocalPipeline:
             channel="adt",
             default_authority="GENHOSP",
             facilities=(Facility(id="main", aliases=("GENHOSP",)),),
+            unique_control_numbers=True,
         )
         configuration = Configure(
             profiles={"adt": self.profile},
