@@ -85,12 +85,17 @@ class Unwrapped:
         return left[begin - self._before[first] : end - self._before[first]]
 
 
-def visible(content: Content, start: int, end: int, blanks: bytes) -> bytes:
-    """The first two bytes of a stretch behind leading `blanks`; b"" when there is nothing else."""
+def skip(content: Content, start: int, end: int, blanks: bytes) -> int:
+    """Where the first byte of a stretch stands that is none of `blanks`; `end` when there is none."""
     for at in range(start, end, WINDOW):
         window = content[at : min(at + WINDOW, end)]
-        seen = window.lstrip(blanks)
-        if seen:
-            first = at + len(window) - len(seen)
-            return content[first : min(first + 2, end)]
-    return b""
+        left = len(window.lstrip(blanks))
+        if left:
+            return at + len(window) - left
+    return end
+
+
+def visible(content: Content, start: int, end: int, blanks: bytes) -> bytes:
+    """The first two bytes of a stretch behind leading `blanks`; b"" when there is nothing else."""
+    first = skip(content, start, end, blanks)
+    return content[first : min(first + 2, end)]

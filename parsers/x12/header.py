@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from parsers.content import WINDOW, Content, visible
+from parsers.content import WINDOW, Content, skip
 from parsers.x12.segments import Delimiters, decode
 
 _CANDIDATE = re.compile(rb"(?i:ISA)([^0-9A-Za-z\s])[0-9A-Za-z \r\n]{0,4}\1")
@@ -53,7 +53,8 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
 
 def find_headers(body: Content) -> Iterator[Header]:
     """Every readable ISA of a body, in order.  Never raises; cost is linear (a bounded look per candidate)."""
-    for at in range(0, len(body), WINDOW):
+    first = skip(body, 0, len(body), _LAYOUT)
+    for at in range(first, len(body), WINDOW):
         window = body[at : at + WINDOW + _LOOK]
         for match in _CANDIDATE.finditer(window):
             start = match.start()
@@ -64,7 +65,7 @@ def find_headers(body: Content) -> Iterator[Header]:
                 continue
             look = window[start : start + _LOOK]
             header = _read_header(look, at + start)
-            if header is None and not visible(body, 0, at + start, _LAYOUT):
+            if header is None and at + start == first:
                 header = _read_broken(look, at + start)
             if header is not None:
                 yield header
@@ -139,8 +140,11 @@ def _joined(piece: bytes) -> bytes:
 
 def _plausible(pieces: list[bytes]) -> bool:
     """An ISA whose padding is off still has a version of digits in ISA12 and one letter in ISA15."""
-    short = all(len(piece) <= _LONGEST_ELEMENT for piece in pieces[:16])
-    return short and _joined(pieces[12]).strip().isdigit() and len(_joined(pieces[15]).strip()) <= 1
+    return (
+        _joined(pieces[12]).strip().isdigit()
+        and len(_joined(pieces[15]).strip()) <= 1
+        and all(len(piece) <= _LONGEST_ELEMENT for piece in pieces[:16])
+    )
 
 
 def _endings(tail: bytes, element: bytes) -> tuple[bytes, bytes, int]:

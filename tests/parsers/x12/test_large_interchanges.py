@@ -68,6 +68,24 @@ def test_parts_and_wrapped_lines_change_nothing() -> None:
         assert structure(found) == [None, codes, *structure(expected)[2:]]
 
 
+@pytest.mark.parametrize(
+    "body",
+    [b"ISA*" * 400_000, b" " * 1_500_000 + b"ISA*", isa().encode() + b"~" + b"GS*HB~" * 250_000, b"\n~ " * 500_000],
+    ids=["candidates", "blanks", "groups", "layout"],
+)
+def test_hostile_content_is_read_a_few_times_over_at_most(body: bytes) -> None:
+    read = 0
+
+    def fetch(number: int) -> bytes:
+        nonlocal read
+        part = body[number * 100_000 : (number + 1) * 100_000]
+        read += len(part)
+        return part
+
+    assert len(list(read_interchanges(PartedContent(len(body), 100_000, fetch)))) <= 1
+    assert read <= 5 * len(body)
+
+
 def test_more_groups_or_sets_than_x12_can_count_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "MAX_SETS", 3)
     monkeypatch.setattr(limits, "MAX_GROUPS", 2)
