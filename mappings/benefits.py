@@ -119,8 +119,10 @@ def payer_contacts(segments: Iterable[Segment]) -> tuple[RelatedEntity, ...]:
 
 
 def other_payers(loop: Sequence[Segment], benefit: Benefit) -> list[OtherPayer]:
-    """EB01 = R: every payer that its 2120 loops name; one without a name when they name none."""
-    period = period_of(loop, only=_COB)
+    """EB01 = R: every payer that its 2120 loops name; one without a name when they name none.  The dates are the
+    row's own: those of the patient's level speak of this payer's cover."""
+    coordinated = period_of(loop, only=_COB)
+    period = coordinated if coordinated.begins or coordinated.ends else period_of(loop)
     subscriber = next((one for one in benefit.entities if one.kind == "IL"), None)
     named = [one for one in benefit.entities if one.kind in PAYER_ORDER] or [RelatedEntity(kind="PR")]
     return [
@@ -132,12 +134,17 @@ def other_payers(loop: Sequence[Segment], benefit: Benefit) -> list[OtherPayer]:
             member_id=reference(loop, "1W") or (subscriber.id if subscriber else None),
             group_number=reference(loop, "6P"),
             plan=benefit.plan,
-            begins_on=iso(period.begins) or benefit.begins_on,
-            ends_on=iso(period.ends) or benefit.ends_on,
+            begins_on=iso(period.begins),
+            ends_on=iso(period.ends),
             phone=one.phone,
         )
         for one in named
     ]
+
+
+def end_of(segments: Sequence[Segment]) -> str | None:
+    """The end that a DTP of its own states (347, 349, 357), as ISO text."""
+    return min((found for code in PERIOD_ENDS if (found := date_of(segments, code))), default=None)
 
 
 def date_of(segments: Iterable[Segment], code: str) -> str | None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from mappings.benefits import benefit_loops, date_of, other_payers, payer_contacts, period_of, read_benefit
+from mappings.benefits import benefit_loops, date_of, end_of, other_payers, payer_contacts, period_of, read_benefit
 from mappings.events import Benefit, CanonicalEvent, EligibilityFacts, Rejection
 from mappings.payer_facts import RelatedEntity
 from mappings.service_answers import authorization_required, is_plan, remaining, service_answers, status_of
@@ -104,7 +104,7 @@ def _eligibility(transaction: Transaction, level: HierarchicalLevel | None) -> E
         group_number=reference(level.segments, GROUP_NUMBER) or above.group_number,
         plan=_plan_name(plan or benefits),
         begins_on=next((benefit.begins_on for benefit in plan if benefit.begins_on), None) or iso(plan_period.begins),
-        ends_on=min(ends) if ends else iso(plan_period.ends),
+        ends_on=min(ends) if ends else end_of(head) if plan else iso(plan_period.ends),
         authorization_required=authorization_required(inpatient) or authorization_required(plan),
         pending=any(benefit.code in PENDING for benefit in plan),
         insurance_type=_of_active(plan or benefits, "insurance_type"),

@@ -211,3 +211,24 @@ def test_271_authorization_of_an_inpatient_row_overrides_the_plans(plan: str, in
     """EB11 of service type 48 is what an admission asks; the plan's row stands where it says nothing."""
     facts = subscriber(f"EB*1**30********{plan}", f"EB*1**48********{inpatient}")
     assert facts.authorization_required == required
+
+
+@pytest.mark.parametrize(
+    ("head", "row", "period"),
+    [
+        # Medicare echoes the period that was asked for; the cover itself is open.
+        (["DTP*307*RD8*20260101-20261110"], ["DTP*307*D8*19890801"], ("1989-08-01", None)),
+        (["DTP*307*RD8*20260101-20261110"], [], ("2026-01-01", "2026-11-10")),
+        (["DTP*346*D8*20260101", "DTP*347*D8*20261231"], ["DTP*292*D8*20260301"], ("2026-03-01", "2026-12-31")),
+        (["DTP*347*D8*20261231"], ["DTP*292*RD8*20260301-20260630"], ("2026-03-01", "2026-06-30")),
+    ],
+)
+def test_period_of_the_plan_row_is_its_own(head: list[str], row: list[str], period: tuple[str, str | None]) -> None:
+    found = subscriber(*head, "EB*1*IND**MA", *row)
+    assert (found.begins_on, found.ends_on) == period
+
+
+def test_other_payer_has_not_the_period_of_this_one() -> None:
+    rows = ("EB*R**30*HN", "LS*2120", "NM1*PRP*2*OTHER*****PI*P8", "LE*2120")
+    found = subscriber("DTP*307*RD8*20260101-20261110", "EB*1**30", *rows[:1], "DTP*290*D8*19960912", *rows[1:], *rows)
+    assert [(one.begins_on, one.ends_on) for one in found.other_payers] == [("1996-09-12", None), (None, None)]
