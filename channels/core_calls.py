@@ -16,8 +16,6 @@ from channels.tls import Tls
 from parsers.core.envelope import Envelope, Kind
 from parsers.x12.header import find_headers
 
-_AT_ONCE = 8
-
 
 @dataclass(slots=True, frozen=True, kw_only=True)
 class CoreClientSettings:
@@ -55,7 +53,7 @@ class Calls(PollingSource):
         self.book = book
         self.clock = clock
         self.line = CoreLine(settings.server, clock, tls)
-        self._limit = asyncio.Semaphore(_AT_ONCE)
+        self._limit = asyncio.Semaphore(settings.server.at_once)
 
     async def send(self, kind: Kind, fields: dict[str, str], payload: bytes | None) -> Envelope:
         """The response to one request.  Raises NotAsked."""

@@ -52,6 +52,7 @@ class CoreServer:
     connect_seconds: float = 10.0
     answer_seconds: float = 60.0
     max_body: int = 64 << 20
+    at_once: int = 16
 
 
 class CoreLine:
@@ -70,7 +71,7 @@ class CoreLine:
     def _open(self) -> httpx.AsyncClient:
         server = self.server
         times = httpx.Timeout(server.answer_seconds, connect=server.connect_seconds)
-        limits = httpx.Limits(max_connections=16, max_keepalive_connections=4)
+        limits = httpx.Limits(max_connections=server.at_once + 1, max_keepalive_connections=server.at_once)
         verify = self._context if self._context is not None else False
         return httpx.AsyncClient(timeout=times, limits=limits, verify=verify, follow_redirects=False, trust_env=False)
 

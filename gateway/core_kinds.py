@@ -155,6 +155,7 @@ def client_settings(channel: CoreClientSection) -> CoreClientSettings:
         connect_seconds=channel.connect_seconds,
         answer_seconds=channel.answer_seconds,
         max_body=channel.max_body,
+        at_once=channel.requests_at_once,
     )
     return CoreClientSettings(
         name=channel.name,

@@ -161,6 +161,9 @@ class CoreClient(_X12Section):
     poll_seconds: float = Field(default=300.0, gt=0, description="Seconds between two looks for batch results.")
     results_hours: int = Field(default=96, ge=1, description="Hours for which results of a batch are asked for.")
     max_body: int = Field(default=64 * MIB, ge=65536, description="Largest answer in bytes.")
+    requests_at_once: int = Field(
+        default=16, ge=1, le=1000, description="Requests that wait for an answer at once; further ones wait their turn."
+    )
 
     @model_validator(mode="after")
     def _usable(self) -> Self:

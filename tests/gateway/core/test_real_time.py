@@ -76,6 +76,20 @@ async def test_real_time_copies_at_once_ask_the_payer_once(ground: Ground) -> No
     assert all(ANSWER in answer.content for answer in answers) and len(ground.payer.asked) == 1
 
 
+async def test_real_time_more_than_the_payer_is_asked_at_once_wait_their_turn(grounds: Grounds) -> None:
+    ground = await grounds.open(client="requests_at_once = 2")
+    ground.payer.hold = asyncio.Event()
+    asking = [asyncio.create_task(asyncio.to_thread(ask_by_requests, ground.url, fresh(), REQUEST)) for _ in range(4)]
+    while len(await ground.bodies()) < 4:  # noqa: ASYNC110 - it has no event
+        await asyncio.sleep(0.02)
+    await until(lambda: len(ground.payer.asked) >= 2)
+    ours = await asyncio.to_thread(ask_by_requests, ground.url, fresh(ReceiverID="BATON"), REQUEST)
+    assert b"ST*999" in ours.content and len(ground.payer.asked) == 2  # a whole request later
+    ground.payer.hold.set()
+    answers = await asyncio.gather(*asking)
+    assert all(ANSWER in answer.content for answer in answers) and len(ground.payer.asked) == 4
+
+
 async def test_real_time_by_curl_multipart(ground: Ground) -> None:
     given = [f"-F{name}={value}" for name, value in fresh().items()] + ["-FUserName=BATON", "-FPassword=secret"]
     command = ["curl", "-s", *given, f"-FPayload={REQUEST.decode()}", ground.url]
