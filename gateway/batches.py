@@ -8,15 +8,14 @@ from gateway.compute.protocol import ItemKeys
 from gateway.coordination.records import Patient, Timer
 from gateway.store.ports import Loaded, WorkItem
 
-HOLD_MS = 20.0
-"""Longest time for which one write may hold SQLite's only writer: acknowledgements wait behind it (decision 19)."""
+HOLD_MS, SMALLEST = 20.0, 32
+"""Longest time for which one write may hold SQLite's only writer, and the smallest batch: acknowledgements wait behind
+it (decision 19)."""
 
-BRIEF_HOLD_MS = 4.0
+BRIEF_HOLD_MS, BRIEF_SMALLEST = 4.0, 8
 """The same while no more than `FEW` items wait, when larger batches would gain nothing."""
 
 FEW = 500
-
-SMALLEST = 8
 
 MERGED_INTO = Patient.__struct_fields__.index("merged_into")
 TIMER_PATIENT = Timer.__struct_fields__.index("patient_id")
@@ -36,11 +35,12 @@ class BatchSize:
 
     def wrote(self, held_ms: float, waiting: int) -> None:
         """A batch went through.  `held_ms`: how long it kept other writers waiting, `waiting`: items behind it."""
-        longest = BRIEF_HOLD_MS if waiting <= FEW else HOLD_MS
+        longest, smallest = (BRIEF_HOLD_MS, BRIEF_SMALLEST) if waiting <= FEW else (HOLD_MS, SMALLEST)
         if held_ms > longest:
-            self.size = max(SMALLEST, int(self.size * longest / held_ms))
+            self.size = int(self.size * longest / held_ms)
         elif held_ms < longest / 2:
-            self.size = min(self._largest, self.size + max(SMALLEST, self.size // 4))
+            self.size += max(smallest, self.size // 4)
+        self.size = min(max(self.size, smallest), self._largest)
         self._trusted = min(self._trusted * 2, self._largest)
 
     def failed(self, count: int) -> None:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.batches import BRIEF_HOLD_MS, FEW, HOLD_MS, SMALLEST, BatchSize
+from gateway.batches import BRIEF_HOLD_MS, BRIEF_SMALLEST, FEW, HOLD_MS, SMALLEST, BatchSize
 
 
 def settled(held_per_item: float, waiting: int) -> BatchSize:
@@ -22,7 +22,14 @@ def test_batch_holds_the_writer_briefly_while_few_wait_and_longer_behind_a_backl
 
 
 def test_batch_of_dear_items_is_never_smaller_than_the_smallest() -> None:
-    assert settled(100.0, 0).limit == SMALLEST
+    assert settled(100.0, 0).limit == BRIEF_SMALLEST
+    assert settled(100.0, FEW + 1).limit == SMALLEST
+
+
+def test_batch_grows_at_once_when_a_backlog_begins() -> None:
+    size = settled(100.0, 0)
+    size.wrote(15.0, FEW + 1)
+    assert size.limit == SMALLEST
 
 
 def test_batch_grows_back_to_the_largest_where_nothing_is_held() -> None:
