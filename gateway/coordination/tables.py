@@ -151,26 +151,31 @@ class TaskTable(Table[Task]):
 
 
 class TimerTable(Table[Timer]):
-    """Timers by rule, by task, and by their moment."""
+    """Timers by rule, of which stay each is, by task, and by their moment."""
 
     def _blank(self) -> None:
         self._moments: list[tuple[datetime, str]] = []
         self._rules: Index[Timer] = {}
+        self._stays: Index[Timer] = {}  # by rule and stay
         self._tasks: dict[tuple[str, bool], Timer] = {}
 
     def _enter(self, key: str, row: Timer) -> None:
         insort(self._moments, (row.fire_at, key))
         if row.task_id is not None:
             self._tasks[row.task_id, row.kind == WAKE] = row
-        else:
-            _enter(self._rules, row.rule_id, key, row)
+            return
+        _enter(self._rules, row.rule_id, key, row)
+        if row.encounter_id is not None:
+            _enter(self._stays, f"{row.rule_id}|{row.encounter_id}", key, row)
 
     def _leave(self, key: str, row: Timer) -> None:
         self._moments.pop(bisect_left(self._moments, (row.fire_at, key)))
         if row.task_id is not None:
             self._tasks.pop((row.task_id, row.kind == WAKE), None)
-        else:
-            _leave(self._rules, row.rule_id, key)
+            return
+        _leave(self._rules, row.rule_id, key)
+        if row.encounter_id is not None:
+            _leave(self._stays, f"{row.rule_id}|{row.encounter_id}", key)
 
     def rules(self) -> Iterable[str]:
         """The rules that wait to look again."""
@@ -183,6 +188,11 @@ class TimerTable(Table[Timer]):
     def of_rule(self, rule_id: str) -> list[Timer]:
         """The rule's own checks, without the escalations of its tasks."""
         held = self._rules.get(rule_id)
+        return list(held.values()) if held else []
+
+    def of_stay(self, rule_id: str, encounter_id: str) -> list[Timer]:
+        """The rule's own checks about one stay."""
+        held = self._stays.get(f"{rule_id}|{encounter_id}")
         return list(held.values()) if held else []
 
     def of_task(self, task_id: str, *, wake: bool = False) -> Timer | None:

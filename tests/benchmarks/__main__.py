@@ -6,8 +6,8 @@ import argparse
 import sys
 import time
 
-from tests.benchmarks import costs, report, shadow, stages, x12
-from tests.benchmarks.setups import ROOT, Servers, UnsafeToReport
+from tests.benchmarks import costs, growth, report, shadow, stages, x12
+from tests.benchmarks.setups import ROOT, TITLES, Servers, UnsafeToReport
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -30,12 +30,15 @@ def main(arguments: list[str] | None = None) -> int:
             measured = stages.measure(plan, servers, tell)
             single = costs.measure(plan, servers, tell)
             paces = shadow.measure(plan, servers, tell)
+            grown = growth.measure(plan, servers, tell)
         tell("reading and checking X12 beside pyx12")
         interchanges = x12.measure(5 if chosen.quick else 11, (100, 1_000) if chosen.quick else (1_000, 100_000))
     except UnsafeToReport as reason:
         print(reason, file=sys.stderr)
         return 3
-    text = report.markdown(measured, single, paces, interchanges, plan)
+    rows = [*growth.rows(grown, plan), *shadow.rows(paces, TITLES), *x12.rows(interchanges)]
+    lines = [*growth.lines(grown, plan), "\n| X12 | processor µs |", "|---|---|", *x12.lines(interchanges)]
+    text = report.markdown(measured, single, rows, lines, plan)
     print(text)
     if chosen.write:
         report.write(text)

@@ -10,16 +10,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tests.benchmarks import shadow, x12
 from tests.benchmarks.costs import Costs
-from tests.benchmarks.setups import OUTSIDE_TOOL, ROOT
+from tests.benchmarks.setups import OUTSIDE_TOOL, ROOT, TITLES
 from tests.benchmarks.stages import SETUPS, STAGES, Cell, Measured, Plan
 
 PAGE = ROOT / "docs" / "performance.md"
 BEGIN, END = "<!-- figures: made by `make bench` -->", "<!-- end of figures -->"
 DISTURBED = 30_000
 BUSY = 0.1
-TITLES = {"sqlite": "SQLite, embedded", "postgres": "PostgreSQL + RabbitMQ"}
 
 
 @dataclass
@@ -70,12 +68,12 @@ def targets(found: Measured, costs: Costs, plan: Plan) -> list[Target]:
 
 
 def markdown(
-    found: Measured, costs: Costs, paces: dict[str, shadow.Pace], interchanges: x12.Figures, plan: Plan
+    found: Measured, costs: Costs, further: Sequence[tuple[str, str, str, bool]], lines: Sequence[str], plan: Plan
 ) -> str:
-    further = [*shadow.rows(paces, TITLES), *x12.rows(interchanges)]
+    """`further`: (target, wanted, found, met) of other measurements; `lines`: their figures."""
     rows = [*targets(found, costs, plan), *(Target(*row) for row in further)]
     parts = [*_head(found, plan), *_targets(rows), *_rates(found, plan), *_costs(found, costs, plan)]
-    return "\n".join([*parts, "\n| X12 | processor µs |", "|---|---|", *x12.lines(interchanges)]) + "\n"
+    return "\n".join([*parts, *lines]) + "\n"
 
 
 def _head(found: Measured, plan: Plan) -> Iterator[str]:

@@ -18,6 +18,7 @@ from tests.support.postgres_server import PostgresServer
 from tests.support.rabbitmq_server import RabbitServer
 
 ROOT = Path(__file__).resolve().parents[2]
+TITLES = {"sqlite": "SQLite, embedded", "postgres": "PostgreSQL + RabbitMQ"}
 OUTSIDE_TOOL = ROOT.parent / "shared" / "tools" / "mllp_load.py"
 SAFE = {
     "journal_mode": ("wal",),

@@ -345,7 +345,8 @@ _FOCUS_IDS = ("encounter_id", "appointment_id", "coverage_id", "authorization_id
 
 def timers_of(draft: Draft, rule: Rule, **ids: str | None) -> list[Timer]:
     """The rule's pending timers about these ids (`encounter_id=...`, `kind=...`)."""
-    held = draft.subject.timers.of_rule(rule.id)
+    timers, stay = draft.subject.timers, ids.get("encounter_id")
+    held = timers.of_stay(rule.id, stay) if stay is not None else timers.of_rule(rule.id)
     return [timer for timer in held if all(getattr(timer, name) == value for name, value in ids.items())]
 
 

@@ -68,6 +68,41 @@ def test_timers_are_found_by_rule_and_by_task() -> None:
     assert (table.of_rule("r1"), table.of_task("tsk_1")) == ([], None)
 
 
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(0, 5),
+            st.sampled_from(["r1", "r2"]),
+            st.sampled_from(["enc_1", "enc_2", None]),
+            st.integers(0, 9),
+        ),
+        max_size=20,
+    )
+)
+def test_timers_are_found_by_stay_and_by_moment_as_a_scan_finds_them(
+    steps: list[tuple[int, str, str | None, int]],
+) -> None:
+    table = TimerTable()
+    for number, rule, stay, hour in steps:
+        if hour == 0:
+            table.pop(f"tmr_{number}", None)
+            continue
+        table[f"tmr_{number}"] = Timer(
+            timer_id=f"tmr_{number}", facility_id="main", patient_id="pat_1", lane=1, channel="adt", rule_id=rule,
+            kind="check", encounter_id=stay, fire_at=START + timedelta(hours=hour), set_at=START,
+        )  # fmt: skip
+    noon = START + timedelta(hours=5)
+    for kept in (table, copy.deepcopy(table)):
+        early = sorted(
+            (row for row in kept.values() if row.fire_at < noon), key=lambda row: (row.fire_at, row.timer_id)
+        )
+        assert kept.before(noon) == early
+        for rule in ("r1", "r2"):
+            about = [row for row in kept.values() if (row.rule_id, row.encounter_id) == (rule, "enc_1")]
+            assert sorted(row.timer_id for row in kept.of_stay(rule, "enc_1")) == sorted(row.timer_id for row in about)
+
+
 @settings(max_examples=40, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 9), st.sampled_from(["booked", "cancelled"])), max_size=12))
 def test_appointments_are_found_by_start_and_status(moves: list[tuple[int, int, str]]) -> None:
