@@ -92,7 +92,7 @@ def _fits(source: Source, message: Message, trigger: str) -> bool:
 
 
 def read_trigger(source: Source) -> str | None:
-    """ "ADT^A03" from MSH-9, the event from EVN-1 where MSH-9.2 is empty; None when MSH-9 is.
+    """ "ADT^A03" from MSH-9, the event from EVN-1 where MSH-9.2 is empty or no code; None when MSH-9 is.
 
     Anything that is no code (a slipped field) is written "?", so that a reason never repeats content.
     """
@@ -102,7 +102,10 @@ def read_trigger(source: Source) -> str | None:
     told = _code(source.text(evn, 1)) if evn else ""
     if not kind:
         return None
-    if event and told and event != told:
+    if event and not _TYPE.fullmatch(event) and _TYPE.fullmatch(told):
+        source.note("103", source.header, 9, "MSH-9.2 is no event; that of EVN-1 is taken")
+        event = told
+    elif event and told and event != told:
         source.note("evn-mismatch", source.header, 9, "EVN-1 names another event; MSH-9 is taken")
     event = event or told
     kind = kind if _TYPE.fullmatch(kind) else "?"

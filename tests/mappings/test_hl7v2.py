@@ -39,6 +39,9 @@ def test_event_of_evn_stands_in_for_a_missing_msh9_2_and_never_overrules_it() ->
     item = read(message("ADT^A08", "EVN|A03"))
     assert item.events[0].trigger == "ADT^A08"
     assert "evn-mismatch MSH^1^9" in codes(item)
+    item = read(message("ADT^ADT_A01", "EVN|A08"))
+    assert item.events[0].trigger == "ADT^A08"
+    assert "103 MSH^1^9" in codes(item)
 
 
 @pytest.mark.parametrize(
