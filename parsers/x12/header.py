@@ -86,9 +86,9 @@ def _read_header(window: bytes, start: int) -> Header | None:
     if any(b"\n" in piece or b"\r" in piece for piece in pieces[:16]):
         flags.append("isa-broken-lines")
     component, terminator, length = _endings(window[tail_at:], element)
-    if component.isalnum():
-        component = b""
-    if not terminator or component == element or terminator in (element, component):
+    if component.isalnum() or component == element:
+        component = b""  # it cannot separate anything
+    if not terminator or terminator in (element, component):
         return None
     if not component:
         flags.append("isa-component-missing")

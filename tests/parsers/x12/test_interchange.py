@@ -116,6 +116,11 @@ def test_missing_component_separator_is_flagged() -> None:
     assert (found.header.delimiters.component, codes(found)) == (b"", ["isa-component-missing"])
 
 
+def test_component_separator_that_is_the_element_separator_is_none() -> None:
+    (found,) = read_interchanges(SOUND[:104] + b"*" + SOUND[105:])
+    assert (found.header.delimiters.component, codes(found), found.flaw) == (b"", ["isa-component-missing"], "027")
+
+
 @pytest.mark.parametrize(
     "body",
     [b"", b"ISA", b"ISA*", b"ISA*00*", SOUND[:60], b"ISA" * 50, b"ISA*00*   *00", b"MSH|^~\\&|A", b"\x00" * 300],
