@@ -150,7 +150,7 @@ class ShadowRun:
 
     def _decide(self, work: WorkItem, step: Step, heard: Heard | None) -> Decided:
         self._work += 1
-        work = msgspec.structs.replace(work, work_id=self._work)
+        work.work_id = self._work
         considered: list[Considered] = []
         self._steps.considered = considered if self._explain else None
         reading = self._steps.take([(work, heard or self._steps.heard(work))])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any
 
@@ -15,6 +15,7 @@ from gateway.coordination.records import (
     Appointment,
     Authorization,
     Coverage,
+    Encounter,
     EncounterLocation,
     Inquiry,
     Patient,
@@ -56,13 +57,15 @@ class Memory:
         for trace in request.traces:
             named |= self._traces.get(trace, set())
         named |= {self._timers[timer_id].patient_id for timer_id in request.timers if timer_id in self._timers}
+        if not named and not request.schedule:
+            return StateRows()
         rows: dict[str, list[Any]] = {name: [] for name in _TABLE_OF}
         rows["schedule"] = [found for query in request.schedule for found in self._concerned(query)]
         for patient_id in self._closure(named):
             for (kind, _), record in self._records.get(patient_id, {}).items():
                 rows[TABLES[kind]].append(record)
-                if kind.__name__ == "Encounter":
-                    places = self._records.get(str(getattr(record, "encounter_id")), {})  # noqa: B009
+                if isinstance(record, Encounter):
+                    places = self._records.get(record.encounter_id, {})
                     rows["encounter_locations"].extend(places.values())
         return StateRows(**rows)
 
@@ -126,39 +129,58 @@ class Memory:
         for timer_id in writes.deleted_timers:
             self.drop_timer(timer_id)
 
-    def _put(self, kind: type[Record], record: Record) -> None:
+    def _put(self, kind: type[Record], record: Any) -> None:
         key = (kind, key_of(record))
-        home = record.encounter_id if isinstance(record, EncounterLocation) else str(getattr(record, "patient_id"))  # noqa: B009
+        home: str = record.encounter_id if kind is EncounterLocation else record.patient_id
         before = self._home.get(key)
         if before is not None and before != home:
             del self._records[before][key]
         self._home[key] = home
         self._records[home][key] = record
-        match record:
-            case Task():
-                self.tasks[record.task_id] = record
-            case Timer():
-                self._timers[record.timer_id] = record
-                heapq.heappush(self._due, (record.fire_at, record.timer_id))
-            case PatientIdentifier():
-                self._identifiers[record.authority, record.value] = record.patient_id
-            case Appointment():
-                for name in keyed_set(record.resources_json).items:
-                    self._visits[record.facility_id, name][record.appointment_id] = record
-            case Coverage() if record.member_id:
-                self._members[record.member_id].add(record.patient_id)
-            case Authorization():
-                for text in (record.trace, record.number, record.tracking_number):
-                    if text:
-                        self._traces[text].add(record.patient_id)
-            case Inquiry():
-                for text in (record.trace, record.reference):
-                    if text:
-                        self._traces[text].add(record.patient_id)
-            case _:
-                pass
+        if (enter := _INDEXES.get(kind)) is not None:
+            enter(self, record)
+
+    def _enter_task(self, task: Task) -> None:
+        self.tasks[task.task_id] = task
+
+    def _enter_timer(self, timer: Timer) -> None:
+        self._timers[timer.timer_id] = timer
+        heapq.heappush(self._due, (timer.fire_at, timer.timer_id))
+
+    def _enter_identifier(self, one: PatientIdentifier) -> None:
+        self._identifiers[one.authority, one.value] = one.patient_id
+
+    def _enter_visit(self, visit: Appointment) -> None:
+        for name in keyed_set(visit.resources_json).items:
+            self._visits[visit.facility_id, name][visit.appointment_id] = visit
+
+    def _enter_coverage(self, coverage: Coverage) -> None:
+        if coverage.member_id:
+            self._members[coverage.member_id].add(coverage.patient_id)
+
+    def _enter_authorization(self, one: Authorization) -> None:
+        self._enter_traces(one.patient_id, one.trace, one.number, one.tracking_number)
+
+    def _enter_inquiry(self, one: Inquiry) -> None:
+        self._enter_traces(one.patient_id, one.trace, one.reference)
+
+    def _enter_traces(self, patient_id: str, *texts: str | None) -> None:
+        for text in texts:
+            if text:
+                self._traces[text].add(patient_id)
 
     def _forget(self, key: Named) -> None:
         home = self._home.pop(key, None)
         if home is not None:
             self._records[home].pop(key, None)
+
+
+_INDEXES: dict[type[Record], Callable[[Memory, Any], None]] = {
+    Task: Memory._enter_task,
+    Timer: Memory._enter_timer,
+    PatientIdentifier: Memory._enter_identifier,
+    Appointment: Memory._enter_visit,
+    Coverage: Memory._enter_coverage,
+    Authorization: Memory._enter_authorization,
+    Inquiry: Memory._enter_inquiry,
+}

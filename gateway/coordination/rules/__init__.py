@@ -34,7 +34,8 @@ def run_rules(draft: Draft) -> None:
         return
     _attempt_retractions(draft)
     on = CATALOGUE.on(draft.settings)
-    called, size = _called(draft, home), draft.size
+    signs = signs_of(home)
+    called, size = _called(draft, home, signs), draft.size
     for rule in CATALOGUE.watching(frozenset(draft.touched_kinds)):
         if rule.id not in called:
             continue
@@ -43,17 +44,17 @@ def run_rules(draft: Draft) -> None:
         except Exception as error:
             draft.rule_failed(rule.id, error)
         if draft.size != size:  # what it did, another may be about
-            called, size = _called(draft, home), draft.size
+            called, size = _called(draft, home, signs), draft.size
     if draft.considered is not None:
         _note_silent(draft)
 
 
-def _called(draft: Draft, home: PatientScope) -> Set[str]:
+def _called(draft: Draft, home: PatientScope, signs: Set[str]) -> Set[str]:
     """Ids of the rules that may find something (`Rule.hears`): most rules are about something else than most messages.
     A rule that has work of its own always looks; for whoever asks what each made of it, all do."""
     if draft.considered is not None:
         return CATALOGUE.by_id.keys()
-    heard = CATALOGUE.hearing(draft.settings, draft.news | signs_of(home))
+    heard = CATALOGUE.hearing(draft.settings, draft.news | signs)
     return heard.union(home.tasks.rules(), home.timers.rules())
 
 
