@@ -21,7 +21,7 @@ CHUNK = 200
 """Messages that are read at once."""
 AHEAD = 4
 """Chunks in reading while one is decided."""
-WORTH_IT = 5
+WORTH_IT = 25
 """Chunks after which further processes are started: a short run is over before they are there."""
 MOST = 3
 """Readers: one process decides, and reading costs less than half of deciding."""
@@ -38,6 +38,7 @@ class Readers:
         self._configurations = configurations
         self._processes = min(MOST, (os.cpu_count() or 1) - 1) if processes is None else processes
         self._pool: ProcessPoolExecutor | None = None
+        self._there = False  # a process has answered
         self._pushed = 0
         self._chunks: deque[tuple[Sequence[Message], Future[bytes] | None]] = deque()
 
@@ -67,9 +68,10 @@ class Readers:
         self._chunks.append((messages, future))
 
     def pop(self) -> list[Read]:
-        """The oldest chunk.  Waits until it was read."""
+        """The oldest chunk.  Waits until it was read; for the processes to be there it does not."""
         messages, future = self._chunks.popleft()
-        if future is None:
+        self._there = self._there or (future is not None and future.done())
+        if future is None or not self._there:
             return [(message, [None] * len(self._configurations)) for message in messages]
         return list(zip(messages, _HEARD.decode(future.result()), strict=True))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Future, wait
 from datetime import datetime, timedelta
 
 import msgspec
@@ -45,15 +46,35 @@ def test_messages_read_by_others_are_as_read_here_and_in_their_order(morning: da
     with Readers([configuration()]) as reading:
         for first in range(0, len(messages), 10):
             reading.push(messages[first : first + 10])
-            if reading.full:
-                found += reading.pop()
-        assert len(found) < len(messages), "nothing was read ahead"
+        wait([future for _, future in reading._chunks if future is not None])
         while reading:
             found += reading.pop()
     assert [message for message, _ in found] == messages
     assert all(alone is None for _, (alone,) in found[:10])
     for message, (one,) in found[10:]:
         assert one == steps.heard(work_of(message)) != Heard()
+
+
+class NeverThere:
+    """An executor whose processes do not come."""
+
+    def __init__(self, *arguments: object) -> None:
+        pass
+
+    def submit(self, *work: object) -> Future[bytes]:
+        return Future()
+
+    def shutdown(self, *, cancel_futures: bool) -> None:
+        pass
+
+
+@pytest.mark.usefixtures("ahead")
+def test_processes_that_are_not_there_yet_are_not_waited_for(
+    morning: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(readers, "ProcessPoolExecutor", NeverThere)
+    result = simulate(None, configuration(), week(morning), morning + 200 * HOUR)
+    assert result.figures.messages == 82 and result.figures.tasks > 80
 
 
 @pytest.mark.usefixtures("ahead")
