@@ -14,6 +14,8 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any
 
+import msgspec
+
 from gateway.batches import BatchSize, beside_parted, fitting, isolate_suspect, untried
 from gateway.compute.parted import Cursor
 from gateway.compute.process import ComputeFailure, ComputeProcess
@@ -292,14 +294,18 @@ class Pipeline:
             if not any(item.work_id == suspect.work_id for item in session.items):
                 return
             writes = WriteSet(done=[suspect.work_id])
-            if suspect.size:
-                writes = self._park_part(suspect, reason)
-            elif suspect.kind == "timer":
+            told = suspect
+            if suspect.kind == "timer":
                 writes.deleted_timers = [suspect.body.decode()]
+            elif suspect.size:
+                writes = self._park_part(suspect, reason)
+                first = await self._store.body_part(suspect.journal_id, 0)
+                item = writes.parked[0].item
+                told = msgspec.structs.replace(suspect, size=0, body=first or b"", item=item)
             else:
                 writes.parked = [self._parked(suspect, reason)]
-                answer = self.answer_parked(suspect, reason)
-                writes.replies = [answer] if answer is not None else []
+            answer = self.answer_parked(told, reason) if writes.parked else None
+            writes.replies = [answer] if answer is not None else []
             await session.commit(writes)
         if suspect.kind == "timer":
             log.error("timer of channel %s dropped: %s", suspect.channel, reason)

@@ -94,7 +94,7 @@ class Replayer:
             await asyncio.sleep(PAUSE)
             return True
         limit = max(1, int(replay.per_second * PAUSE))
-        units = await traffic_log.units(self._store, replay.last_id, last, limit, replay.channels)
+        units = await traffic_log.units(self._store, replay.last_id, last, limit, replay.channels, heads=True)
         if not units:
             return False
         feeds = self._feeds()

@@ -171,6 +171,31 @@ class PartedReading:
             yield ItemReading(item=0, outcome="filtered", reason="empty-batch")
 
 
+class PartedBodies:
+    """The bodies in parts of a batch; the reading of one goes on from batch to batch."""
+
+    def __init__(self, fetch: FetchPart, place: Place) -> None:
+        self._fetch = fetch
+        self._place = place
+        self._reading: PartedReading | None = None
+        self._groups: dict[int, Group] = {}
+
+    def read(self, work: WorkItem, profile: FeedProfile, limit: int) -> Group:
+        """The next group of up to `limit` parts: the reading goes on, or begins anew where the work row says."""
+        held = self._reading
+        group = held.group(work, limit) if held is not None and held.work_id == work.work_id else None
+        if group is None:
+            held = self._reading = PartedReading(work, profile, self._fetch, self._place)
+            group = held.group(work, limit)
+            assert group is not None, "a reading begins at its cursor"
+        self._groups = {work.work_id: group}
+        return group
+
+    def group(self, work: WorkItem) -> Group | None:
+        """What was read of this item for the batch in hand; None when its body came whole."""
+        return self._groups[work.work_id] if work.size else None
+
+
 def decide_group(
     work: WorkItem, group: Group, collector: Collector, decide: Callable[[ItemReading], None], place: Place
 ) -> bool:

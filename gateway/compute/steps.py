@@ -15,7 +15,7 @@ from gateway.compute.collect import Collector
 from gateway.compute.firing import fire, heard_by, overdue
 from gateway.compute.keys import header_keys, identifiers_of
 from gateway.compute.numbers import asked_numbers, judged
-from gateway.compute.parted import UNREAD, FetchPart, Group, PartedReading, decide_group, no_parts
+from gateway.compute.parted import UNREAD, FetchPart, Group, PartedBodies, decide_group, no_parts
 from gateway.compute.protocol import (
     EVENT_DECODER,
     EVENT_ENCODER,
@@ -67,9 +67,7 @@ class Steps:
         """`mark` is told the work id that is being computed, so that a death can be laid at its door.  `fetch` gives
         the parts of a body that is read so."""
         self._mark = mark
-        self._fetch = fetch
-        self._parted: PartedReading | None = None
-        self._groups: dict[int, Group] = {}  # of the batch: work id -> what of a body in parts is decided now
+        self._bodies = PartedBodies(fetch, place_of)
         self._configuration: Configure | None = None
         self._batch: list[_Item] = []
         self._state: State | None = None  # what the newest decisions left
@@ -99,11 +97,13 @@ class Steps:
     # -- read ------------------------------------------------------------------------------------------------------
 
     def read(self, request: Read) -> ReadDone:
-        self._groups = {}
-        return self.take(
-            (work, self._heard_in_part(work, request.group) if work.size else self.heard(work))
-            for work in request.items
-        )
+        return self.take((work, self._heard(work, request.group)) for work in request.items)
+
+    def _heard(self, work: WorkItem, limit: int) -> Heard:
+        if not work.size:
+            return self.heard(work)
+        self._mark(work.work_id)
+        return Heard(Reading(items=self._bodies.read(work, self.profile(work.channel), limit).items))
 
     def take(self, items: Iterable[tuple[WorkItem, Heard]]) -> ReadDone:
         """The next batch: work with what was heard of it."""
@@ -135,18 +135,6 @@ class Steps:
             return Heard(failure=("map", "mapping-failed", place_of(error)))
         return Heard()
 
-    def _heard_in_part(self, work: WorkItem, limit: int) -> Heard:
-        """The next group of a body in parts: the reading of it goes on, or begins anew where the work row says."""
-        self._mark(work.work_id)
-        held = self._parted
-        group = held.group(work, limit) if held is not None and held.work_id == work.work_id else None
-        if group is None:
-            self._parted = PartedReading(work, self.profile(work.channel), self._fetch, place_of)
-            group = self._parted.group(work, limit)
-            assert group is not None, "a reading begins at its cursor"
-        self._groups[work.work_id] = group
-        return Heard(Reading(items=group.items))
-
     def _keys_of(self, work: WorkItem, heard: Heard, load: LoadRequest) -> list[tuple[str, str]]:
         if work.kind == "timer":
             load.timers.append(work.body.decode())
@@ -156,8 +144,9 @@ class Steps:
             return list(header_keys(work.body, profile))
         found: list[tuple[str, str]] = []
         load.numbers += asked_numbers(work, profile)
-        for head in self._groups[work.work_id].unread if work.size else ():
-            found.extend(header_keys(head, profile))
+        if (group := self._bodies.group(work)) is not None:
+            for head in group.unread:
+                found.extend(header_keys(head, profile))
         for part in heard.reading.items:
             for event in part.events:
                 if event.acknowledgement is not None:
@@ -185,8 +174,7 @@ class Steps:
         done: list[ItemDone] = []
         for work, heard in batch:
             self._mark(work.work_id)
-            if work.size:
-                group = self._groups[work.work_id]
+            if (group := self._bodies.group(work)) is not None:
                 if not self._decide_group(work, group, state, collector):
                     break
                 if group.last:

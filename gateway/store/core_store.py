@@ -21,7 +21,16 @@ from gateway.store.forwarding import Replay
 from gateway.store.ledger import COUNTED, IN_FLIGHT, PENDING, Ledger, balance
 from gateway.store.ports import EventRow, Session
 from gateway.store.pruning import Prunable, Pruned, Retention, candidates, prunable, remove
-from gateway.store.schema import channel_state, config_version, gateway_state, journal_part, outbox, parked, patients
+from gateway.store.schema import (
+    channel_state,
+    config_version,
+    gateway_state,
+    journal,
+    journal_part,
+    outbox,
+    parked,
+    patients,
+)
 from gateway.store.statements import conflict_insert
 
 T = TypeVar("T")
@@ -79,9 +88,11 @@ class CoreStore(ABC):
         return await self.read(lambda connection: [dict(row) for row in connection.execute(statement).mappings()])
 
     async def body_part(self, journal_id: int, number: int) -> bytes | None:
-        """One part of a body in parts, counted from 0; None behind the last."""
-        same = (journal_part.c.journal_id == journal_id, journal_part.c.part == number)
-        found = await self.fetch(select(journal_part.c.body).where(*same))
+        """One part of a body, counted from 0; None behind the last.  Of one that is not kept in parts it is all."""
+        row, part = journal.c, journal_part.c
+        found = await self.fetch(select(part.body).where(part.journal_id == journal_id, part.part == number))
+        if number == 0 and not found:
+            found = await self.fetch(select(row.body).where(row.journal_id == journal_id, row.body.is_not(None)))
         return bytes(found[0]["body"]) if found else None
 
     async def begin_body(self) -> int:

@@ -10,11 +10,17 @@ from hashlib import blake2b
 PART = 1024 * 1024
 """A larger body is stored in parts of this size (decision 8)."""
 
-CLAIM_BYTES = 16 * 1024 * 1024
-"""Bodies of one claim: the first item always comes, the others while they fit."""
+WHOLE = 128 * 1024
+"""A larger body is not claimed: it is read part by part, for it may hold any number of messages."""
+
+CLAIM_BYTES = 512 * 1024
+"""Bodies of one claim, some 500 messages: the first item always comes, the others while they fit."""
 
 FROM_ITS_BEGIN = b"0,0"
 """Payload of a work row: a body in parts is read from its first item on (`gateway.compute.parted.Cursor`)."""
+
+UNANSWERED = b"0,1000000000"
+"""The same, and none of the answers that it made before."""
 
 LIFE = timedelta(days=14)
 """How long a dedup key is remembered (decision 5)."""

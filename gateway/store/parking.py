@@ -15,7 +15,7 @@ import msgspec
 from sqlalchemy import BigInteger, Connection, cast, delete, func, insert, select, update
 
 from gateway.store.ledger import Counts
-from gateway.store.limits import FROM_ITS_BEGIN, parts
+from gateway.store.limits import FROM_ITS_BEGIN, WHOLE, parts
 from gateway.store.ports import NewWork
 from gateway.store.schema import (
     arrival,
@@ -145,7 +145,7 @@ def replace(
     if split:
         connection.execute(insert(journal_part), split)
     _end_filtered(connection, row, f"edited:m-{journal_id}", now)
-    whole = FROM_ITS_BEGIN if split else b""
+    whole = FROM_ITS_BEGIN if len(body) > WHOLE else b""
     _enqueue(connection, {**row, "kind": "read", "item": 0, "payload": whole}, journal_id)
     add_counts(connection, Counts({(old["channel"], "received"): 1}), now)
     release_gap(connection, row["journal_id"], now)

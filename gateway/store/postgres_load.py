@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from gateway.store import postgres_statements as sql
-from gateway.store.limits import CLAIM_BYTES, PART, number_range
+from gateway.store.limits import CLAIM_BYTES, WHOLE, number_range
 from gateway.store.ports import Loaded, LoadRequest, ScheduleQuery, WorkItem
 from gateway.store.postgres_connection import Raw
 from gateway.store.statements import Statement, schedule_arguments
@@ -17,7 +17,7 @@ from gateway.store.statements import Statement, schedule_arguments
 async def claim(raw: Raw, lanes: frozenset[int], limit: int, low: int, seen_for: timedelta) -> list[WorkItem]:
     """The oldest pending work of these lanes, in order of work id, up to the first item that needs another lane."""
     items: list[WorkItem] = []
-    for row in await raw.fetch(sql.CLAIM, list(lanes), limit, low, CLAIM_BYTES):
+    for row in await raw.fetch(sql.CLAIM, list(lanes), limit, low, CLAIM_BYTES, WHOLE):
         *head, replayed, size = row
         if items and not lanes.issuperset(head[4]):
             break
@@ -26,7 +26,7 @@ async def claim(raw: Raw, lanes: frozenset[int], limit: int, low: int, seen_for:
         repeated = False
         if head[6] == "x12" and head[3] == "read":
             repeated = await raw.fetchval(sql.REPEATS, head[1], head[7] - seen_for) is not None
-        values = [*head, replayed, repeated, size if size > PART else 0]
+        values = [*head, replayed, repeated, size if size > WHOLE else 0]
         items.append(WorkItem(**dict(zip(WorkItem.__struct_fields__, values, strict=True))))
     return items
 

@@ -150,15 +150,15 @@ WITH mine AS (
 ), sized AS (
     SELECT w.*, o.lanes, j.config_version, j.control_id, j.body,
         CASE WHEN w.kind = 'read' THEN COALESCE(j.size, 0) ELSE 0 END AS size,
-        CASE WHEN w.kind = 'read' AND j.size <= 1048576 THEN j.size ELSE 0 END AS here
+        CASE WHEN w.kind = 'read' AND j.size <= $5 THEN j.size ELSE 0 END AS here
     FROM whole o JOIN work w ON w.work_id = o.work_id AND w.lane = o.lanes[1]
     LEFT JOIN journal j ON j.journal_id = w.journal_id
 ), running AS (
     SELECT sized.*, sum(here) OVER (ORDER BY work_id) AS total FROM sized
 )
 SELECT work_id, journal_id, item, kind, lanes, channel, source_kind, received_at, attempts,
-    COALESCE(config_version, 0), COALESCE(control_id, ''), COALESCE(CASE WHEN kind = 'read' THEN body END, payload),
-    replayed, size
+    COALESCE(config_version, 0), COALESCE(control_id, ''),
+    COALESCE(CASE WHEN kind = 'read' AND size <= $5 THEN body END, payload), replayed, size
 FROM running WHERE total <= $4 OR total = here ORDER BY work_id
 """
 """The oldest work of the lanes $1 from id $3 on, as much as $4 bytes of bodies allow, but one item in any case."""

@@ -9,9 +9,10 @@ import msgspec
 from sqlalchemy import Connection, delete, insert, select
 
 from gateway.store.ledger import Counts
+from gateway.store.limits import UNANSWERED, WHOLE
 from gateway.store.parking import add_counts, take_ids
 from gateway.store.ports import FURTHER
-from gateway.store.schema import item_end, parked, work
+from gateway.store.schema import item_end, journal, parked, work
 
 AGAIN = ("processed", "filtered")
 """Ends that a replay takes back: a filtered item may find a mapping now.  What is parked has its own retry."""
@@ -29,12 +30,16 @@ class Again(msgspec.Struct, frozen=True, kw_only=True):
 
 def enqueue_again(connection: Connection, units: Sequence[Again], now: datetime) -> int:
     """Each item goes to the end of its lanes, in order; returns how many.  What is pending or parked is left alone.
-    Further items are taken back whole: their message sends them out anew."""
+    Further items are taken back whole: their message sends them out anew.  So is a body in parts, which is read again
+    from its begin, not once for each of its items; it is not answered again."""
     ids = [unit.journal_id for unit in units]
     busy = set(connection.execute(select(work.c.journal_id).where(work.c.journal_id.in_(ids))).scalars())
     busy |= set(connection.execute(select(parked.c.journal_id).where(parked.c.journal_id.in_(ids))).scalars())
     end = item_end.c
-    ended = select(end.journal_id, end.item, end.word).where(end.journal_id.in_(ids), end.word.in_(AGAIN))
+    in_parts = select(journal.c.journal_id).where(journal.c.journal_id.in_(ids), journal.c.size > WHOLE)
+    large = set(connection.execute(in_parts).scalars())
+    back = end.word.in_(AGAIN) | end.journal_id.in_(large)
+    ended = select(end.journal_id, end.item, end.word).where(end.journal_id.in_(ids), back)
     items: dict[int, list[tuple[int, str]]] = {}
     for journal_id, item, word in connection.execute(ended.order_by(end.journal_id, end.item)):
         items.setdefault(journal_id, []).append((item, word))
@@ -44,18 +49,28 @@ def enqueue_again(connection: Connection, units: Sequence[Again], now: datetime)
             continue
         for item, word in items[unit.journal_id]:
             counts[unit.channel, word] -= 1
-            if item >= FURTHER:
+            if item >= FURTHER or unit.journal_id in large:
                 counts[unit.channel, "received"] -= 1
                 continue
             _insert(connection, unit, item)
             rows += 1
-        connection.execute(delete(item_end).where(end.journal_id == unit.journal_id, end.word.in_(AGAIN)))
+        if unit.journal_id in large:
+            counts[unit.channel, "received"] += 1
+            _insert(connection, unit, 0, UNANSWERED)
+            rows += 1
+        connection.execute(delete(item_end).where(end.journal_id == unit.journal_id, back))
     add_counts(connection, counts, now)
     return rows
 
 
-def _insert(connection: Connection, unit: Again, item: int) -> None:
+def _insert(connection: Connection, unit: Again, item: int, payload: bytes | None = None) -> None:
     (work_id,) = take_ids(connection, 1)
     row = {"work_id": work_id, "journal_id": unit.journal_id, "item": item, "kind": "read", "channel": unit.channel}
-    row |= {"source_kind": unit.kind, "received_at": unit.received_at, "attempts": 0, "replayed": True, "payload": None}
+    row |= {
+        "source_kind": unit.kind,
+        "received_at": unit.received_at,
+        "attempts": 0,
+        "replayed": True,
+        "payload": payload,
+    }
     connection.execute(insert(work), [{**row, "lane": lane} for lane in sorted(set(unit.lanes)) or [0]])

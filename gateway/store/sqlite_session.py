@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from gateway.store import sqlite_statements as sql
-from gateway.store.limits import CLAIM_BYTES, CLOSED_TASKS, PART, number_range
+from gateway.store.limits import CLAIM_BYTES, CLOSED_TASKS, WHOLE, number_range
 from gateway.store.ports import Loaded, LoadRequest, ScheduleQuery, WorkItem, WriteSet
 from gateway.store.rows import from_stored_time, to_stored_time, with_booleans
 from gateway.store.sqlite_commit import CommitWriter, Rows
@@ -75,14 +75,14 @@ def claim(connection: sqlite3.Connection, limit: int, seen_for: timedelta, after
     room = CLAIM_BYTES
     for row in connection.execute(sql.CLAIM.text, sql.CLAIM.arguments(limit=limit, after=after)):
         *head, replayed, size = row
-        room -= min(size, PART)  # a larger one is not read here
+        room -= min(size, WHOLE)  # a larger one is not read here
         if items and room < 0:
             break
         head[4] = tuple(int(lane) for lane in head[4].split(","))
         head[7] = from_stored_time(head[7])
         head[11] = head[11] or b""
         repeated = head[6] == "x12" and head[3] == "read" and _repeats(connection, head[1], head[7] - seen_for)
-        values = [*head, bool(replayed), repeated, size if size > PART else 0]
+        values = [*head, bool(replayed), repeated, size if size > WHOLE else 0]
         items.append(WorkItem(**dict(zip(WorkItem.__struct_fields__, values, strict=True))))
     return items
 

@@ -11,6 +11,7 @@ from sqlalchemy import (
     FromClause,
     Select,
     Text,
+    and_,
     bindparam,
     case,
     column,
@@ -20,6 +21,7 @@ from sqlalchemy import (
 )
 
 from gateway.store import schema as s
+from gateway.store.limits import WHOLE
 from gateway.store.statements import SQLITE, add_to_ledger, boolean_positions, compiled, insert, load_statements
 
 
@@ -94,6 +96,7 @@ def same_ids(count: int) -> str:
     )
 
 
+HERE = and_(s.work.c.kind == "read", s.journal.c.size <= literal_column(str(WHOLE)))
 CLAIM = compiled(
     select(
         s.work.c.work_id,
@@ -107,7 +110,7 @@ CLAIM = compiled(
         s.work.c.attempts,
         func.coalesce(s.journal.c.config_version, 0),
         func.coalesce(s.journal.c.control_id, ""),
-        func.coalesce(case((s.work.c.kind == "read", s.journal.c.body)), s.work.c.payload),
+        func.coalesce(case((HERE, s.journal.c.body)), s.work.c.payload),
         s.work.c.replayed,
         case((s.work.c.kind == "read", s.journal.c.size), else_=0),
     )
@@ -121,7 +124,10 @@ CLAIM = compiled(
 """All about the next work ids in order; lanes as text.  One pass over the key (work_id, lane), no sort."""
 PARTS = "SELECT body FROM journal_part WHERE journal_id = ? ORDER BY part"
 
-PART = "SELECT body FROM journal_part WHERE journal_id = ? AND part = ?"
+PART = (
+    "SELECT body FROM journal_part WHERE journal_id = ?1 AND part = ?2 UNION ALL "
+    "SELECT body FROM journal WHERE journal_id = ?1 AND ?2 = 0 AND body IS NOT NULL"
+)
 RELEASE = "PRAGMA shrink_memory"
 """A connection forgets the pages that it holds: those of a large body are not looked at again."""
 

@@ -47,15 +47,25 @@ async def first_since(store: CoreStore, moment: datetime) -> int:
 
 
 async def units(
-    store: CoreStore, after: int, before: int, limit: int, channels: Sequence[str] | None = None
+    store: CoreStore,
+    after: int,
+    before: int,
+    limit: int,
+    channels: Sequence[str] | None = None,
+    *,
+    heads: bool = False,
 ) -> list[StoredUnit]:
-    """Rows with `after` < id < `before` in order; those whose body is past its retention are left out."""
+    """Rows with `after` < id < `before` in order; those whose body is past its retention are left out.  `heads`: of a
+    body in parts the first one alone."""
     row = journal.c
     condition = (row.journal_id > after) & (row.journal_id < before)
-    return await _read(store, condition if channels is None else condition & row.channel.in_(channels), limit)
+    chosen = condition if channels is None else condition & row.channel.in_(channels)
+    return await _read(store, chosen, limit, heads=heads)
 
 
-async def _read(store: CoreStore, condition: ColumnElement[bool], limit: int) -> list[StoredUnit]:
+async def _read(
+    store: CoreStore, condition: ColumnElement[bool], limit: int, *, heads: bool = False
+) -> list[StoredUnit]:
     row = journal.c
     columns = [row[name] for name in StoredUnit.__struct_fields__]
     kept = row.body.is_not(None) | exists().where(journal_part.c.journal_id == row.journal_id)
@@ -65,7 +75,7 @@ async def _read(store: CoreStore, condition: ColumnElement[bool], limit: int) ->
         size = one.pop("size")
         body = one.pop("body")
         if body is None and size:
-            body = await _parts(store, one["journal_id"])
+            body = await (store.body_part(one["journal_id"], 0) if heads else _parts(store, one["journal_id"]))
         if body is not None:
             found.append(StoredUnit(**one, body=bytes(body)))
     return found

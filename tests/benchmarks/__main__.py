@@ -6,7 +6,7 @@ import argparse
 import sys
 import time
 
-from tests.benchmarks import costs, growth, report, shadow, stages, x12
+from tests.benchmarks import costs, growth, large, report, shadow, stages, x12
 from tests.benchmarks.setups import ROOT, TITLES, Servers, UnsafeToReport
 
 
@@ -31,14 +31,17 @@ def main(arguments: list[str] | None = None) -> int:
             single = costs.measure(plan, servers, tell)
             paces = shadow.measure(plan, servers, tell)
             grown = growth.measure(plan, servers, tell)
+            tell("a large file")
+            setups = ("sqlite",) if chosen.quick else stages.SETUPS
+            files = large.measure(servers, *((1_000, 12) if chosen.quick else (20_000, 200)), tuple(setups))
         tell("reading and checking X12 beside pyx12")
         interchanges = x12.measure(5 if chosen.quick else 11, (100, 1_000) if chosen.quick else (1_000, 100_000))
     except UnsafeToReport as reason:
         print(reason, file=sys.stderr)
         return 3
-    rows = [*growth.rows(grown, plan), *shadow.rows(paces, TITLES), *x12.rows(interchanges)]
+    rows = [*growth.rows(grown, plan), *shadow.rows(paces, TITLES), *x12.rows(interchanges), *large.rows(files, TITLES)]
     lines = [*growth.lines(grown, plan), "\n| X12 | processor µs |", "|---|---|", *x12.lines(interchanges)]
-    text = report.markdown(measured, single, rows, lines, plan)
+    text = report.markdown(measured, single, rows, [*lines, *large.lines(files, TITLES)], plan)
     print(text)
     if chosen.write:
         report.write(text)

@@ -44,6 +44,12 @@ kind = "mllp-listener"
 port = 0
 default_facility = "general-hospital"
 default_authority = "GENHOSP"
+[[channel]]
+name = "files"
+kind = "file-drop"
+default_facility = "general-hospital"
+default_authority = "GENHOSP"
+stable_seconds = 0
 """
 BUS = """
 [bus]

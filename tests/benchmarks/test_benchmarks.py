@@ -34,6 +34,7 @@ def test_benchmark_quick_prints_every_figure() -> None:
         "| shadow replay against the live rate of the same messages, PostgreSQL + RabbitMQ |",
         "| decide on an update of a stay, patient with 1 open stay, 200 open tasks",
         "| queue one due timer, PostgreSQL + RabbitMQ",
+        "| HL7 batch of messages of",
         "| 271: full check with 999, against pyx12 as it is called |",
         "| pyx12 with its maps loaded beforehand, no 999",
     ):

@@ -15,13 +15,13 @@ ADMISSION = (
 )
 
 
-def adt_pieces(count: int, padding: int = 0, patients: int = 50) -> Iterator[bytes]:
-    """A batch of `count` admissions and updates, each with a segment of `padding` bytes."""
+def adt_pieces(count: int, padding: int = 0, patients: int = 50, first: int = 0) -> Iterator[bytes]:
+    """A batch of `count` admissions and updates from number `first` on, each with a segment of `padding` bytes."""
     yield b"FHS|^~\\&|A\rBHS|^~\\&|A\r"
     pad = b"ZPD|" + b"x" * padding + b"\r" if padding else b""
-    for n in range(count):
-        message = ADMISSION if n < patients else ADMISSION.replace("A01", "A08")
-        yield message.format(n=n, patient=n % patients).encode() + pad
+    for n in range(first, first + count):
+        message = ADMISSION if n < first + patients else ADMISSION.replace("A01", "A08")
+        yield message.format(n=n, patient=first + n % patients).encode() + pad
     yield b"BTS|%d\rFTS|1\r" % count
 
 
@@ -42,8 +42,8 @@ def _own(segment: str, number: int) -> str:
     return "*".join([name, *elements])
 
 
-def adt_batch(count: int, padding: int = 0, patients: int = 50) -> bytes:
-    return b"".join(adt_pieces(count, padding, patients))
+def adt_batch(count: int, padding: int = 0, patients: int = 50, first: int = 0) -> bytes:
+    return b"".join(adt_pieces(count, padding, patients, first))
 
 
 def x12_batch(count: int, control: str = "000000101") -> bytes:

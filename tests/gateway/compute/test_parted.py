@@ -13,11 +13,12 @@ from gateway.compute.parted import Cursor
 from gateway.compute.process import ComputeFailure
 from gateway.compute.protocol import ReadDone
 from gateway.coordination.decide import decide
-from gateway.store.limits import PART
+from gateway.store.limits import PART, WHOLE
 from gateway.store.ports import StoreUnavailable
+from gateway.store.replaying import Again, enqueue_again
 from mappings.hl7v2 import read_message
 from tests.support.large_files import adt_batch, x12_batch
-from tests.support.local_pipeline import LocalPipeline
+from tests.support.local_pipeline import NOW, LocalPipeline
 
 FEW = 16
 
@@ -96,6 +97,20 @@ async def test_x12_file_in_parts_gives_what_the_whole_gives_and_one_answer(parte
     assert replies == await whole.local.rows("replies", "kind", "body") and len(replies) == 1
     book = (await parted.local.store.ledger()).channels["adt"]
     assert book.balanced and (book.came, book.open) == (120, 0)
+
+
+async def test_files_of_many_messages_that_are_kept_whole_are_read_in_groups_too(parted: Parted) -> None:
+    entries = [parted.local.admitted(adt_batch(500, patients=500, first=500 * n)) for n in range(4)]
+    for entry in entries:
+        assert 2 * len(entry.body) > WHOLE and len(entry.body) < PART
+        entry.body += b"ZZZ|" + b"x" * WHOLE
+    await parted.local.store.ingest(entries)
+    largest = seen = 0
+    while await parted.pipeline.run_once():
+        ended = len(await parted.ends())
+        largest, seen = max(largest, ended - seen), ended
+    assert len(await parted.ends()) == 2000 and await parted.balanced()
+    assert largest <= 256
 
 
 async def test_ledger_is_balanced_at_every_moment(parted: Parted) -> None:
@@ -194,6 +209,30 @@ async def test_x12_set_that_kills_the_process_parks_the_rest_which_a_retry_reads
     await parted.local.settle()
     assert len(await parted.ends()) == 120 and await parted.balanced()
     assert len(await parted.local.rows("replies", "kind")) == 1
+
+
+@pytest.mark.parametrize(("body", "kind"), [(batch(), "hl7v2"), (x12_batch(120) + b"\n" * PART, "x12")])
+async def test_replayed_body_is_read_once_from_its_begin_and_changes_nothing(
+    parted: Parted, body: bytes, kind: str
+) -> None:
+    number = await parted.send(body, kind)
+    before = [
+        await parted.events(),
+        await parted.local.rows("replies", "kind"),
+        [row[:1] for row in await parted.ends()],
+    ]
+    for parked_id in [row[0] for row in await parted.local.rows("parked", "parked_id")]:
+        await parted.local.store.discard_parked(parked_id, "jdoe")
+    again = Again(journal_id=number, channel="adt", kind=kind, received_at=NOW, lanes=(1,))
+    assert await parted.local.store.execute_write(lambda core: enqueue_again(core, [again], NOW)) == 1
+    assert await parted.balanced()
+    await parted.local.settle()
+    after = [
+        await parted.events(),
+        await parted.local.rows("replies", "kind"),
+        [row[:1] for row in await parted.ends()],
+    ]
+    assert after == before and await parted.balanced()
 
 
 async def test_store_that_goes_away_while_a_body_is_read_costs_nothing(parted: Parted) -> None:

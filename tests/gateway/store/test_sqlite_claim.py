@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from gateway.coordination.records import Authorization, Coverage, Patient, Task
-from gateway.store.limits import CLAIM_BYTES, PART
+from gateway.store.limits import CLAIM_BYTES, WHOLE
 from gateway.store.ports import LoadRequest, StoreUnavailable
 from gateway.store.sqlite import SqliteStore
 from gateway.store.sqlite_statements import CLAIM
@@ -71,12 +71,12 @@ async def test_claim_waits_for_the_session_before_it(store: SqliteStore) -> None
 
 
 async def test_claim_stops_before_bodies_that_do_not_fit_but_always_takes_one(store: SqliteStore) -> None:
-    many = [entry(b"x" * PART)] * (CLAIM_BYTES // PART - 1)
-    await store.ingest([*many, entry(b"x" * (PART - 10)), entry(b"0123456789"), entry(b"y")])
+    many = [entry(b"x" * WHOLE)] * (CLAIM_BYTES // WHOLE - 1)
+    await store.ingest([*many, entry(b"x" * (WHOLE - 10)), entry(b"0123456789"), entry(b"y")])
     session = await store.claim(100)
     assert session is not None
     async with session:
-        assert [len(item.body) for item in session.items] == [PART] * len(many) + [PART - 10, 10]
+        assert [len(item.body) for item in session.items] == [WHOLE] * len(many) + [WHOLE - 10, 10]
 
 
 @only_sqlite
