@@ -12,6 +12,9 @@ from gateway.store.ledger import SINK, Counts
 from gateway.store.parking import add_counts
 from gateway.store.schema import outbox, replies, undelivered
 
+PASSED_ON = ("batch", "relayed")
+"""Kinds of `replies` rows that answer nothing: an interchange as it was passed on to a payer behind us."""
+
 
 def publish_again(connection: Connection, sink: str, now: datetime) -> int:
     """Every unrouted or refused delivery of `sink` goes back to the outbox, in its old place of the order; but those
@@ -44,11 +47,12 @@ def set_aside(connection: Connection, sink: str, now: datetime) -> int:
 
 def answer_again(connection: Connection, journal_ids: Sequence[int], now: datetime) -> int:
     """The stored answers of these interchanges are delivered once more: their senders sent the same content again
-    (decision 5).  Not those that are still pending."""
+    (decision 5).  Not those that are still pending, and not what was made of one to pass it on to a payer."""
     reply = replies.c
     waiting = exists().where(outbox.c.sink == reply.channel, outbox.c.sequence == reply.reply_id)
     query = select(reply.channel, reply.reply_id, reply.partner, reply.facility_id)
-    query = query.where(reply.journal_id.in_(journal_ids), ~waiting).order_by(reply.reply_id)
+    query = query.where(reply.journal_id.in_(journal_ids), ~waiting, reply.kind.not_in(PASSED_ON))
+    query = query.order_by(reply.reply_id)
     found = connection.execute(query).all()
     rows = [
         {"sink": one.channel, "sequence": one.reply_id, "key": one.partner, "lane": 0, "facility_id": one.facility_id}

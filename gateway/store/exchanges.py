@@ -10,6 +10,7 @@ from sqlalchemy import Connection, insert, select, text, update
 
 from gateway.store.bodies import open_body
 from gateway.store.core_store import CoreStore
+from gateway.store.delivery import PASSED_ON
 from gateway.store.ledger import SINK, Counts
 from gateway.store.paging import Row
 from gateway.store.parking import add_counts
@@ -18,8 +19,6 @@ from gateway.store.statements import conflict_insert
 
 DOCUMENT = "document"
 """Kind of a row that stands for something a partner may pick up."""
-
-_PASSED_ON = ("batch", "relayed")  # kinds of what was passed on, which answers nothing
 
 MOST_NUMBERS = 999_999_999
 _NEXT_NUMBER = text(
@@ -85,7 +84,7 @@ async def mark(store: CoreStore, exchange_ids: Sequence[int], **moments: datetim
 async def replies_to(store: CoreStore, journal_id: int) -> list[Row]:
     """TA1, 999 and our own answers to a stored interchange: kind, body, created_at, the oldest first."""
     query = select(replies.c.reply_id, replies.c.kind, replies.c.body, replies.c.created_at)
-    query = query.where(replies.c.journal_id == journal_id, replies.c.kind.not_in(_PASSED_ON))
+    query = query.where(replies.c.journal_id == journal_id, replies.c.kind.not_in(PASSED_ON))
     return await store.fetch(query.order_by(replies.c.reply_id))
 
 
@@ -136,7 +135,7 @@ async def acknowledged(store: CoreStore, partner: str, start: datetime, stop: da
 async def passed_on(store: CoreStore, journal_id: int, channel: str) -> bytes | None:
     """What a document was passed on as; None: it was not."""
     query = select(replies.c.body).where(replies.c.journal_id == journal_id, replies.c.channel == channel)
-    rows = await store.fetch(query.where(replies.c.kind.in_(_PASSED_ON)))
+    rows = await store.fetch(query.where(replies.c.kind.in_(PASSED_ON)))
     return bytes(rows[0]["body"]) if rows else None
 
 
@@ -153,7 +152,7 @@ async def pass_on(store: CoreStore, values: Row, queue: str | None) -> None:
 
     def write(connection: Connection) -> None:
         same = (replies.c.journal_id == values["journal_id"], replies.c.channel == values["channel"])
-        known = select(replies.c.reply_id).where(*same, replies.c.kind.in_(_PASSED_ON))
+        known = select(replies.c.reply_id).where(*same, replies.c.kind.in_(PASSED_ON))
         if connection.execute(known).first() is not None:
             return
         sequence = connection.execute(insert(replies).values(**values).returning(replies.c.reply_id)).scalar_one()
@@ -169,7 +168,7 @@ async def pass_on(store: CoreStore, values: Row, queue: str | None) -> None:
 async def relayed_as(store: CoreStore, journal_id: int) -> int | None:
     """The first control number that a document was passed on with; None: it kept its own."""
     query = select(replies.c.control_number).where(replies.c.journal_id == journal_id)
-    rows = await store.fetch(query.where(replies.c.kind.in_(_PASSED_ON), replies.c.control_number > 0))
+    rows = await store.fetch(query.where(replies.c.kind.in_(PASSED_ON), replies.c.control_number > 0))
     return int(rows[0]["control_number"]) if rows else None
 
 

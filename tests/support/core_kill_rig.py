@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import re
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -19,7 +20,6 @@ from gateway.payer.scenario import Member, Scenario
 from gateway.store.migrate import migrate
 from parsers.core.envelope import Envelope
 from parsers.core.payloads import BY_USE
-from parsers.x12.header import find_headers
 from tests.support import hospital_messages
 from tests.support.configuration import Ground, write_configuration
 from tests.support.core_load import ENDPOINT, HospitalSystem, Written, post
@@ -30,7 +30,14 @@ from tests.support.waiting import until
 
 SYSTEMS = 6
 DRAIN_SECONDS = 60.0
+_REFERENCE = re.compile(rb"~BHT\*0022\*13\*R(\d+)\*")
 CLIENT = """relay = {{ "*" = "bigpayer" }}
+relay_as = "gateway"
+[[partner]]
+name = "acme"
+channel = "bigpayer"
+id = "PAYER5"
+own_id = "CCGW"
 [[channel]]
 name = "bigpayer"
 kind = "core-client"
@@ -51,12 +58,11 @@ class CountingPayer(PayerDesk):
     def __init__(self) -> None:
         scenario = Scenario(default=Member(eligibility=("active",), authorization=("certified",)))
         super().__init__(scenario, datetime.now)
-        self.came: dict[str, set[str]] = defaultdict(set)
+        self.came: dict[int, set[str]] = defaultdict(set)
 
     async def handle(self, partner: CorePartner, envelope: Envelope, peer: str) -> Outgoing:
-        header = next(find_headers(envelope.payload or b""), None)
-        if header is not None and b"ST*270" in (envelope.payload or b""):
-            self.came[header.control_number].add(envelope.get("PayloadID"))
+        for number in _REFERENCE.findall(envelope.payload or b""):
+            self.came[int(number)].add(envelope.get("PayloadID"))
         return await super().handle(partner, envelope, peer)
 
 
@@ -77,7 +83,7 @@ class CoreOutcome:
 
 
 class CoreKillRig:
-    """Hospital -> gateway -> simulated payer, in real time and in batches."""
+    """Hospital -> gateway, under its own address -> simulated payer; in real time and in batches."""
 
     def __init__(self, ground: Ground, *, seed: int | None = None) -> None:
         self.outcome = CoreOutcome(random.SystemRandom().randrange(1 << 32) if seed is None else seed)
@@ -153,8 +159,8 @@ class CoreKillRig:
             for number, asked in written.sent.items():
                 if answers[asked.payload_id] != 1:
                     broken.append(f"{number}: {answers[asked.payload_id]} exchanges")
-                if len(self.payer.came[f"{number:09d}"]) != 1:
-                    broken.append(f"{number}: came to the payer as {len(self.payer.came[f'{number:09d}'])} requests")
+                if len(self.payer.came[number]) != 1:
+                    broken.append(f"{number}: came to the payer as {len(self.payer.came[number])} requests")
                 if asked.mode == "RealTime":
                     await self._same_again(client, number)
                 else:
