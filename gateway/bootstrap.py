@@ -16,7 +16,6 @@ from gateway.api.keys import ensure_admin_key
 from gateway.api.ports import ChannelStatus, Facts
 from gateway.api.server import ApiServer
 from gateway.certificates import Certificates
-from gateway.channel_kinds import answer_rules, event_sinks, feeds_of, kind_of
 from gateway.clock import Clock, system_clock
 from gateway.compute.answering import ApplicationAnswers, Outcome
 from gateway.compute.process import ComputeProcess
@@ -25,8 +24,9 @@ from gateway.configuration import compute_configuration
 from gateway.coordination.changes import Adopt, Ask, Command, Link, Undo
 from gateway.desk import DeskClerk
 from gateway.intake import GroupCommitIntake, IntakeFeed
-from gateway.mllp_opening import message_sinks
-from gateway.open_channels import OpenChannels
+from gateway.openings.kinds import answer_rules, event_sinks, feeds_of, kind_of
+from gateway.openings.mllp import message_sinks
+from gateway.openings.open_channels import OpenChannels
 from gateway.pipeline import Pipeline, PipelineSettings
 from gateway.replayer import Replayer
 from gateway.scheduler import Scheduler, SchedulerSettings

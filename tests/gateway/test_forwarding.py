@@ -8,9 +8,9 @@ import pytest
 
 from channels.ports import Inbound
 from gateway.admission import IntakeFeed, admit
-from gateway.channel_kinds import event_sinks, feeds_of
 from gateway.forwarding import ForwardRule, forwards, patient_key
-from gateway.mllp_opening import message_sinks
+from gateway.openings.kinds import event_sinks, feeds_of
+from gateway.openings.mllp import message_sinks
 from gateway.settings.check import check, load
 from parsers.hl7v2.header import scan_header
 from tests.gateway.test_intake import NOW, PROFILE, message

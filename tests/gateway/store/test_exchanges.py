@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from channels.core_ports import DOCUMENT, Exchange, Passage
-from gateway.core_book import CoreBook
+from gateway.openings.core_book import CoreBook
 from gateway.store import exchanges
 from gateway.store.postgres import PostgresStore
 from gateway.store.pruning import Pruned, Retention

@@ -12,16 +12,16 @@ from pathlib import Path
 
 from channels.file_drop import FileDestination, FileDrop, FileDropSettings
 from channels.ports import Destination
-from gateway import mllp_opening
-from gateway.channel_opening import ChannelKind, Source, Surroundings
 from gateway.compute.answering import AnswerRule
-from gateway.core_kinds import core_kinds
 from gateway.event_sinks import EventSink
 from gateway.intake import IntakeFeed
+from gateway.openings import mllp
+from gateway.openings.core import core_kinds
+from gateway.openings.kind import ChannelKind, Source, Surroundings
+from gateway.openings.sftp import sftp_kind
 from gateway.settings import Settings
 from gateway.settings.channels import FileDrop as FileDropSection
 from gateway.settings.kinds import AnyChannel
-from gateway.sftp_kind import sftp_kind
 
 
 def kind_of(channel: AnyChannel) -> ChannelKind:
@@ -36,7 +36,7 @@ def event_sinks(settings: Settings) -> tuple[EventSink, ...]:
 
 def feeds_of(settings: Settings) -> dict[str, IntakeFeed]:
     """How intake judges and answers the units of each channel, and who else is sent them."""
-    forwarded = mllp_opening.forward_rules(settings.channel)
+    forwarded = mllp.forward_rules(settings.channel)
     feeds: dict[str, IntakeFeed] = {}
     for channel in settings.channel:
         feed = kind_of(channel).feed(channel, settings.profile(channel.name), settings.version)
@@ -75,21 +75,21 @@ def _file_destination(channel: FileDropSection, around: Surroundings) -> Destina
 
 KINDS: dict[str, ChannelKind] = {
     "mllp-listener": ChannelKind(
-        bound=mllp_opening.listener_bound,
-        source=mllp_opening.open_listener,
-        destination=mllp_opening.open_answers,
-        feed=mllp_opening.listener_feed,
-        answering=mllp_opening.answer_rule,
-        answers=mllp_opening.tell_answers,
-        render=mllp_opening.answer_delivery,
+        bound=mllp.listener_bound,
+        source=mllp.open_listener,
+        destination=mllp.open_answers,
+        feed=mllp.listener_feed,
+        answering=mllp.answer_rule,
+        answers=mllp.tell_answers,
+        render=mllp.answer_delivery,
     ),
     "webhook": ChannelKind(bound=lambda section: section),  # opened by gateway.webhooks, with those of the API
     "mllp-sender": ChannelKind(
         bound=lambda section: section,
-        destination=mllp_opening.open_sender,
-        events=mllp_opening.sender_events,
-        render=mllp_opening.sender_render,
-        times=mllp_opening.sender_times,
+        destination=mllp.open_sender,
+        events=mllp.sender_events,
+        render=mllp.sender_render,
+        times=mllp.sender_times,
     ),
     "file-drop": ChannelKind(bound=drop_settings, source=_file_drop, destination=_file_destination),
     "sftp": sftp_kind(),

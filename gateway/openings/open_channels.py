@@ -16,10 +16,10 @@ from channels.listening import ListeningSource
 from channels.ports import Delivery, Destination
 from gateway.bus import bus_destinations
 from gateway.certificates import Certificates
-from gateway.channel_kinds import kind_of
-from gateway.channel_opening import Source, Surroundings
 from gateway.clock import Clock
 from gateway.intake import GroupCommitIntake
+from gateway.openings.kind import Source, Surroundings
+from gateway.openings.kinds import kind_of
 from gateway.outgoing import renderer
 from gateway.pacing import paced
 from gateway.relay import Relay, RelayTimes

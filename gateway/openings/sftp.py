@@ -5,7 +5,7 @@ from __future__ import annotations
 from channels.ports import Destination
 from channels.sftp import Sftp, SftpSettings
 from channels.sftp_account import SftpAccount
-from gateway.channel_opening import ChannelKind, Source, Surroundings
+from gateway.openings.kind import ChannelKind, Source, Surroundings
 from gateway.settings.sftp import Sftp as SftpSection
 
 

@@ -17,8 +17,8 @@ from channels.core_tokens import TokenRules, Tokens
 from channels.core_uptime import Uptime
 from channels.ports import Destination
 from channels.tls import TlsFiles
-from gateway.channel_opening import ChannelKind, Source, Surroundings
-from gateway.core_book import CoreBook
+from gateway.openings.core_book import CoreBook
+from gateway.openings.kind import ChannelKind, Source, Surroundings
 from gateway.settings import Settings
 from gateway.settings.channels import ChannelSection
 from gateway.settings.core import CoreClient as CoreClientSection

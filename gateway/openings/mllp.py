@@ -9,12 +9,12 @@ from channels.mllp_listener import MllpListener, MllpListenerSettings
 from channels.mllp_sender import MllpSender, MllpSenderSettings
 from channels.ports import Delivery, Destination
 from channels.tls import Tls, TlsFiles
-from gateway.channel_opening import Source, Surroundings
 from gateway.compute.answering import AnswerRule
 from gateway.event_messages import EventMessages, event_delivery
 from gateway.event_sinks import EventSink
 from gateway.forwarding import ForwardRule
 from gateway.intake import IntakeFeed
+from gateway.openings.kind import Source, Surroundings
 from gateway.peers import make_peer
 from gateway.relay import RelayTimes
 from gateway.settings.channels import MllpListener as MllpListenerSection
