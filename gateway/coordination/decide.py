@@ -84,6 +84,8 @@ def _hear(draft: Draft) -> None:
         keep_terms(draft)
         run_rules(draft)
         ask_by_itself(draft)
+    elif draft.transitions:  # parked, and it says of whom: a person must know of that too
+        run_rules(draft)
     hold_updates(draft)
 
 

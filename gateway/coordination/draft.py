@@ -70,6 +70,7 @@ class Draft:
         self.flags: list[str] = []
         self.considered: list[Considered] | None = None  # filled when somebody asks what each rule made of it
         self._dirty: defaultdict[type[Record], dict[Key, Record]] = defaultdict(dict)
+        self._told_of: set[type[Record]] = set()  # by transitions
         self._deleted_timers: list[str] = []
         self._task_changes: list[TaskChange] = []
         self._merges: list[Merge] = []
@@ -101,8 +102,8 @@ class Draft:
 
     @property
     def touched_kinds(self) -> set[type[Record]]:
-        """The kinds of records that this stimulus changed."""
-        return {kind for kind, records in self._dirty.items() if records}
+        """The kinds of records that this stimulus changed, or said something of."""
+        return {kind for kind, records in self._dirty.items() if records} | self._told_of
 
     @property
     def news(self) -> set[str | type[Record]]:
@@ -206,6 +207,7 @@ class Draft:
         )
         self.transitions.append(entry)
         self.happened.add(kind)
+        self._told_of.add(type(record))
         return entry
 
     def emit(

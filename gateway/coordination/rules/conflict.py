@@ -37,6 +37,9 @@ def _sign(draft: Draft) -> tuple[str, str, str, str] | None:
     for row in draft.transitions:
         if row.kind == "identity-conflict":
             ids = " ".join(sorted((row.to_value or "").split()))
+            if ids == draft.subject.patient.patient_id:
+                words = "A merge would retire this record into itself: its message is parked."
+                return "MRG-1", ids, f"circle {draft.cause.message_id}", words
             words = "The identifiers or the merge of this record contradict another one: birth date, sex or two stays."
             return "PID-3", ids, ids, words
         if row.kind == "eligibility-rejected":
@@ -56,7 +59,7 @@ def _sign(draft: Draft) -> tuple[str, str, str, str] | None:
 CONFLICT = Rule(
     id="identity-conflict",
     trigger="Identifiers of two patients in one message, or a merge against birth date, sex or overlapping inpatient "
-    "stays; a number whose name and birth date change together; 271 AAA03 68, 71 or 76; PID-32 = AL with another name "
+    "stays, or of a record into itself; a number whose name and birth date change together; 271 AAA03 68, 71 or 76; PID-32 = AL with another name "
     "(US, UD and UA only mean a default value)",
     task="Possible wrong-patient merge/overlay",
     type="identity",

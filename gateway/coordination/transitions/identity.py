@@ -32,13 +32,16 @@ def merge_patients(draft: Draft) -> None:
     """Retire every prior of the event into its subject, who is created when unknown.
 
     A prior that the subject already is changes nothing.  A merge of the subject's own keying identifier into one of its
-    aliases would close a circle: parked as `merge-cycle` before anything is changed.
+    aliases would close a circle: parked as `merge-cycle` before anything is changed, and told as a conflict of the
+    subject with itself (domain reference 8.1).
     """
     event, subject = draft.event, draft.scope.subject
     survivor_key = event.patient.key if event.patient else None
     for facts in event.prior:
         if facts.key is not None and _closes_circle(subject, survivor_key, facts.key):
             draft.end("parked", "merge-cycle")
+            if subject is not None:
+                draft.transition("identity-conflict", subject.patient, None, subject.patient.patient_id)
             return
     if know_patient(draft) is None:
         return

@@ -127,6 +127,7 @@ def test_merge_of_the_survivor_into_its_alias_is_parked() -> None:
     story.hear(merge(A, B))
     draft = story.hear(merge(B, A, hours=11))
     assert (draft.outcome, draft.reason, draft.changes().upserts) == ("parked", "merge-cycle", [])
+    assert moves(draft, "identity-conflict") == [(None, story.patient.patient_id)]
 
 
 def test_merge_with_itself_is_parked() -> None:

@@ -37,3 +37,18 @@ def test_payer_that_knows_the_member_differently_is_a_conflict(bench) -> None:
     bench.hear(bench.event("patient.updated", "ADT^A31", "2026-07-01 08:00", coverages=bench.insurance()))
     bench.hear(bench.eligibility("2026-07-01 09:00", "rejected", rejections=(Rejection(reason="71", loop="2100C"),)))
     assert bench.task(CONFLICT).open
+
+
+def test_merge_of_a_record_into_itself_is_parked_and_a_person_is_told(bench) -> None:
+    bench.hear(bench.event("patient.updated", "ADT^A31", "2026-07-01 09:00", patient=person("DOE", "1948-02-17")))
+    circle = bench.event(
+        "patient.merged",
+        "ADT^A40",
+        "2026-07-01 10:00",
+        patient=person("DOE", "1948-02-17"),
+        prior=(person("DOE", "1948-02-17"),),
+    )
+    changes = bench.hear(circle)
+    assert (changes.outcome, changes.reason) == ("parked", "merge-cycle")
+    task = bench.task(CONFLICT)
+    assert (task.priority, task.queue) == ("asap", "records") and "parked" in task.reason
