@@ -59,8 +59,8 @@ def _sign(draft: Draft) -> tuple[str, str, str, str] | None:
 CONFLICT = Rule(
     id="identity-conflict",
     trigger="Identifiers of two patients in one message, or a merge against birth date, sex or overlapping inpatient "
-    "stays, or of a record into itself; a number whose name and birth date change together; 271 AAA03 68, 71 or 76; PID-32 = AL with another name "
-    "(US, UD and UA only mean a default value)",
+    "stays, or of a record into itself; a number whose name and birth date change together; 271 AAA03 68, 71 or 76; "
+    "PID-32 = AL with another name (US, UD and UA only mean a default value)",
     task="Possible wrong-patient merge/overlay",
     type="identity",
     priority="asap",
