@@ -2,10 +2,35 @@
 
 from __future__ import annotations
 
+from gateway.compute.collect import Collector
+from gateway.compute.protocol import Act, Configure, Decided, ItemDone
 from gateway.compute.state import State
 from gateway.compute.unmatched import NOBODY, nobody
-from gateway.coordination.changes import Adopt, Ask, Command, Link, Silence, Undo
+from gateway.coordination.changes import Adopt, Ask, Cause, Command, CoordinationSettings, Link, Silence, Undo
+from gateway.coordination.decide import decide
 from gateway.coordination.scope import PatientScope, Scope
+
+
+def act(request: Act, configuration: Configure, settings: CoordinationSettings) -> Decided:
+    """Apply a command to the state that came with it; the outcome `filtered` carries the conflict."""
+    state, command = State(request.rows), request.command
+    collector = Collector(configuration, request.now)
+    home = home_of(command, state)
+    if home is None:
+        nothing = ItemDone(work_id=0, outcome="filtered", reason="not-found")
+        return Decided(writes=collector.writes(), done=[nothing])
+    collector.begin()
+    subject, origin = origin_of(command, home)
+    cause = Cause(message_id=subject, origin=origin, channel="api", received_at=request.now)
+    scope = scope_of(command, home, state)
+    changes = decide(scope, command, cause, request.now, settings, configuration.salt)
+    collector.add(changes, cause, "command", scope)
+    collector.keep()
+    return Decided(
+        writes=collector.writes(),
+        done=[ItemDone(work_id=0, outcome=changes.outcome, reason=changes.reason)],
+        rule_failures=collector.rule_failures,
+    )
 
 
 def home_of(command: Command | Ask | Adopt | Undo | Link | Silence, state: State) -> PatientScope | None:

@@ -9,11 +9,12 @@ from collections.abc import Callable, Iterable
 
 import msgspec
 
-from gateway.compute.acting import channel_of, home_of, origin_of, place_of, scope_of
-from gateway.compute.answers import acknowledged, control_key, match_answer, member_keys, says_down
+from gateway.compute.acting import act, channel_of, place_of
+from gateway.compute.answers import acknowledged, match_answer, says_down
 from gateway.compute.collect import Collector
 from gateway.compute.firing import fire, heard_by, overdue
-from gateway.compute.keys import header_keys, identifiers_of
+from gateway.compute.gaps import BEHIND, blocked_by, fold_gap, note_gap
+from gateway.compute.keys import header_keys, keys_of
 from gateway.compute.numbers import asked_numbers, judged
 from gateway.compute.parted import UNREAD, FetchPart, Group, PartedBodies, decide_group, no_parts
 from gateway.compute.protocol import (
@@ -28,7 +29,7 @@ from gateway.compute.protocol import (
     Read,
     ReadDone,
 )
-from gateway.compute.schedule import send_out, slot_keys
+from gateway.compute.schedule import send_out
 from gateway.compute.state import State
 from gateway.compute.unmatched import NOBODY, close_unmatched, open_unmatched
 from gateway.coordination.changes import Cause, Considered, CoordinationSettings
@@ -42,9 +43,6 @@ from mappings.events import CanonicalEvent, SlotFacts
 from mappings.profile import FeedProfile
 from mappings.reading import ItemReading, Reading
 from parsers.errors import ParseError
-
-BEHIND = "behind:"
-"""Reason of an item that waits for a parked one of its patient, named after the colon (decision 16)."""
 
 NO_PROFILE = FeedProfile(channel="")
 
@@ -142,25 +140,11 @@ class Steps:
         profile = self.profile(work.channel)
         if heard.reading is None:
             return list(header_keys(work.body, profile))
-        found: list[tuple[str, str]] = []
         load.numbers += asked_numbers(work, profile)
+        found = keys_of(work, heard.reading, profile, self.coordination(work.channel), load)
         if (group := self._bodies.group(work)) is not None:
             for head in group.unread:
                 found.extend(header_keys(head, profile))
-        for part in heard.reading.items:
-            for event in part.events:
-                if event.acknowledgement is not None:
-                    load.controls.append(control_key(event.acknowledgement))
-                if event.slot is not None and work.kind == "event":
-                    slot_keys(work, event, event.slot, self.coordination(work.channel), load)
-                if event.member is not None:
-                    member_keys(event, load)
-                    if work.kind == "event" and event.type == "authorization.denied":
-                        load.patient_ids.append(NOBODY)  # the task that asked for a match, when it was parked before
-                if event.patient is not None:
-                    found.extend(identifiers_of(event.patient, profile))
-                for prior in event.prior:
-                    found.extend(identifiers_of(prior, profile))
         return found
 
     # -- decide ----------------------------------------------------------------------------------------------------
@@ -197,7 +181,7 @@ class Steps:
         def decide_part(part: ItemReading) -> None:
             self._decide_part(work, part, state, collector)
             if part.reason in UNREAD and part.item in group.heads:
-                self._note_gap(work, group.heads[part.item], state, collector)
+                note_gap(work, group.heads[part.item], self.profile(work.channel), state, collector)
 
         return decide_group(work, group, collector, decide_part, place_of)
 
@@ -222,7 +206,7 @@ class Steps:
         if heard.failure is not None or heard.reading is None:
             stage, reason, detail = heard.failure or ("map", "mapping-failed", "")
             collector.park(work, work.item, stage, reason, detail)
-            self._note_gap(work, work.body, state, collector)
+            note_gap(work, work.body, self.profile(work.channel), state, collector)
             return ItemDone(work_id=work.work_id, outcome="parked", reason=reason)
         reading = judged(work, heard.reading, self.profile(work.channel), state)
         parts = reading.items
@@ -361,7 +345,7 @@ class Steps:
         state: State,
         collector: Collector,
     ) -> tuple[str, str | None]:
-        blocked = self._blocked_by(work, scope)
+        blocked = blocked_by(work, scope, self.configuration)
         if blocked is not None:
             return "parked", f"{BEHIND}{blocked}"
         for home in (scope.subject, *scope.others.values()):
@@ -385,32 +369,8 @@ class Steps:
             collector.send(work, f"{cause.item}|{number}", (lane,), EVENT_ENCODER.encode(told))
         collector.note_recorded(work.channel, event.recorded_at)
         if work.replayed and scope.subject is not None and changes.outcome == "processed":
-            self._fold_gap(cause.message_id, scope.subject, collector)
+            fold_gap(cause.message_id, scope.subject, collector)
         return changes.outcome, changes.reason
-
-    def _fold_gap(self, message_id: str, home: PatientScope, collector: Collector) -> None:
-        """The parked message was folded in: the gap is closed, and what waits behind it goes on (decision 16)."""
-        if home.patient.gap_since == message_id:
-            home.patient = msgspec.structs.replace(home.patient, gap_since=None, revision=home.patient.revision + 1)
-            collector.upsert(home.patient)
-            collector.appeared(f"gap:{message_id}")
-
-    def _blocked_by(self, work: WorkItem, scope: Scope) -> str | None:
-        """The parked message that this one must wait behind, where the channel's policy is `block` (decision 16)."""
-        if self.configuration.gap_policy.get(work.channel) != "block" or scope.subject is None or work.replayed:
-            return None
-        return scope.subject.patient.gap_since
-
-    def _note_gap(self, work: WorkItem, body: bytes, state: State, collector: Collector) -> None:
-        """The patient of a message that could not be read carries the gap (decision 16)."""
-        for key in header_keys(body, self.profile(work.channel)):
-            identifier = state.identifiers.get(key)
-            home = state.root(identifier.patient_id) if identifier is not None else None
-            if home is not None and home.patient.gap_since is None:
-                home.patient = msgspec.structs.replace(
-                    home.patient, gap_since=f"m-{work.journal_id}", revision=home.patient.revision + 1
-                )
-                collector.upsert(home.patient)
 
     def _fire(self, work: WorkItem, state: State, collector: Collector, request: Decide) -> None:
         timer_id = work.body.decode()
@@ -429,24 +389,4 @@ class Steps:
 
     def act(self, request: Act) -> Decided:
         """Apply a person's command; the outcome `filtered` carries the conflict."""
-        state = State(request.rows)
-        command = request.command
-        home = home_of(command, state)
-        collector = Collector(self.configuration, request.now)
-        if home is None:
-            return Decided(
-                writes=collector.writes(), done=[ItemDone(work_id=0, outcome="filtered", reason="not-found")]
-            )
-        collector.begin()
-        subject, origin = origin_of(command, home)
-        cause = Cause(message_id=subject, origin=origin, channel="api", received_at=request.now)
-        scope = scope_of(command, home, state)
-        settings = self.coordination(channel_of(command))
-        changes = decide(scope, command, cause, request.now, settings, self.configuration.salt)
-        collector.add(changes, cause, "command", scope)
-        collector.keep()
-        return Decided(
-            writes=collector.writes(),
-            done=[ItemDone(work_id=0, outcome=changes.outcome, reason=changes.reason)],
-            rule_failures=collector.rule_failures,
-        )
+        return act(request, self.configuration, self.coordination(channel_of(request.command)))
