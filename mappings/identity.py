@@ -93,19 +93,27 @@ def _survivor(source: Source, trigger: str, pid: Segment, pd1: Segment | None) -
 
 
 def _groups(source: Source) -> list[Group]:
-    """PID with the PD1, and the MRG rows with their PV1, that follow it (ADT_A39, ADT_A43, ADT_A45, ADT_A50)."""
+    """PID with the PD1, and the MRG rows with their PV1, that follow it (ADT_A39, ADT_A43, ADT_A45, ADT_A50).
+
+    A PV1 ahead of its MRG (segments out of order) goes with the next one.
+    """
     groups: list[Group] = []
+    ahead: Segment | None = None
     for row in source.rows:
         if row.name == "PID":
             groups.append((row, None, []))
+            ahead = None
         elif groups and row.name == "PD1":
             groups[-1] = (groups[-1][0], row, groups[-1][2])
         elif groups and row.name == "MRG":
-            groups[-1][2].append((row, None))
+            groups[-1][2].append((row, ahead))
+            ahead = None
         elif groups and row.name == "PV1":
             pairs = groups[-1][2]
             if pairs and pairs[-1][1] is None:
                 pairs[-1] = (pairs[-1][0], row)
+            else:
+                ahead = row
     return groups
 
 
@@ -119,8 +127,10 @@ def _merge(
     told: list[Told] = []
     if prior:
         told.append((EVENTS[trigger], survivor, prior, None))
+    elif pairs:
+        source.note("101", pairs[0][0], 1, "no other record to merge into this one", "error")
     else:
-        source.note("101", pid, 3, "no other record to merge into this one", "error")
+        source.note("100", pid, 0, "MRG segment missing", "error")
     if trigger == "ADT^A36":
         for pair in pairs:
             told += _change(source, "ADT^A41", pid, survivor, pair)

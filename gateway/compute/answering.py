@@ -22,6 +22,7 @@ _WAITS = ("behind:",)
 
 _PLACES = {
     "no-patient-id": ("101", "PID^1^3"),
+    "no-prior-id": ("101", ""),
     "no-appointment-id": ("101", "SCH^1^1"),
     "no-location": ("101", "PV1^1^3"),
     "no-message-type": ("101", "MSH^1^9"),
@@ -29,7 +30,7 @@ _PLACES = {
     "merge-cycle": ("204", "MRG^1^1"),
     "unmatched": ("204", "PID^1^3"),
 }
-"""Reason of a parked or rejected item -> condition of table 0357, and place."""
+"""Reason of a parked or rejected item -> condition of table 0357, and place; empty: the place of what ended it."""
 
 
 class AnswerRule(msgspec.Struct, frozen=True):
@@ -103,7 +104,8 @@ def judge(outcome: Outcome) -> tuple[str, AckError | None]:
     ours must look.  Filtered for what its header says, and rejected: AR."""
     reason = outcome.reason
     if outcome.end == "parked":
-        code, place = _PLACES.get(reason, ("", outcome.place))
+        code, place = _PLACES.get(reason, ("", ""))
+        place = place or outcome.place
         if not code:
             code = (reason if reason in CONDITIONS else "100") if outcome.stage == "parse" else "207"
         text = "kept, a person looks after it" if code == "207" else ""

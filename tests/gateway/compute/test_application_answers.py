@@ -55,6 +55,7 @@ def answered(body: bytes, outcome: Outcome, rule: AnswerRule = RULE, item: int =
         (Outcome("filtered", "no-mapping:ORU"), ["AR", "M1", "200", "MSH^1^9^1^1"]),
         (Outcome("rejected", "no-message-type"), ["AR", "M1", "101", "MSH^1^9"]),
         (Outcome("parked", "no-patient-id", "map", "PID^1^3"), ["AE", "M1", "101", "PID^1^3"]),
+        (Outcome("parked", "no-prior-id", "map", "MRG^1^3"), ["AE", "M1", "101", "MRG^1^3"]),
         (Outcome("parked", "102", "parse", "PID^1^7"), ["AE", "M1", "102", "PID^1^7"]),
         (Outcome("parked", "structure", "map"), ["AE", "M1", "100", ""]),
         (Outcome("parked", "merge-cycle", "decide"), ["AE", "M1", "204", "MRG^1^1"]),
