@@ -113,8 +113,9 @@ class Relay:
         self.paused = True
 
     def drain(self) -> None:
-        """Deliver what is pending, then pause."""
-        self._draining = True
+        """Deliver what is pending, also what a pause kept, then pause."""
+        self.paused, self._draining = False, True
+        self._pause = 0.0
         self._wake.set()
 
     def resume(self) -> None:

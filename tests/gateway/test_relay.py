@@ -198,8 +198,8 @@ async def test_relay_drain_delivers_what_is_pending_then_pauses() -> None:
     relay = Relay(store, "down", destination, times=FAST)
     relay.pause()
     relay.start()
-    relay.resume()
     relay.drain()
+    assert not relay.paused
     await until(lambda: relay.paused)
     assert len(destination.delivered) == 8 and not store.pending
     await relay.stop()

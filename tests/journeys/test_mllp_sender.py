@@ -121,8 +121,9 @@ async def test_pause_keeps_and_resume_sends_and_drain_empties_the_queue(
         assert await pending(played) == 1
         [shown] = [one for one in await played.gateway.channels() if one.name == "down"]
         assert (shown.state, shown.counts["confirmed"], shown.counts["pending"]) == ("draining", 1, 1)
+        await played.gateway.drain_channel("down", "jdoe")
+        await until(lambda: receiver.ids == ["C1", "C2"] and played.gateway.relays["down"].paused)
         await played.gateway.resume_channel("down", "jdoe")
-        await until(lambda: receiver.ids == ["C1", "C2"])
         await played.settle()
 
 
