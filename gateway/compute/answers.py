@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from gateway.compute.state import State
+from gateway.coordination.asking.settings import AskingSettings
 from gateway.coordination.matching import Candidate, Match, match_member
 from gateway.store.ports import LoadRequest
 from mappings.events import AcknowledgementFacts, CanonicalEvent, MemberFacts
@@ -23,7 +24,7 @@ def member_keys(event: CanonicalEvent, load: LoadRequest) -> None:
         load.traces.extend(text for text in (event.authorization.number, event.authorization.tracking_number) if text)
 
 
-def candidates(state: State, event: CanonicalEvent) -> tuple[list[Candidate], dict[str, str]]:
+def candidates(state: State, event: CanonicalEvent, asking: AskingSettings) -> tuple[list[Candidate], dict[str, str]]:
     """(patients who may be meant, whose each known trace, reference, authorization or tracking number is).
 
     A text that two patients have tells nobody apart and is left out."""
@@ -49,7 +50,7 @@ def candidates(state: State, event: CanonicalEvent) -> tuple[list[Candidate], di
         found.extend(
             Candidate(
                 patient_id=patient.patient_id,
-                payer_id=coverage.payer_id,
+                payer_id=asking.payer(coverage.payer_id),
                 member_id=coverage.member_id,
                 birth_date=patient.birth_date,
                 family=patient.family,
@@ -61,12 +62,13 @@ def candidates(state: State, event: CanonicalEvent) -> tuple[list[Candidate], di
     return found, {text: patient_id for text, patient_id in traces.items() if text not in shared}
 
 
-def match_answer(event: CanonicalEvent, state: State) -> Match:
+def match_answer(event: CanonicalEvent, state: State, asking: AskingSettings) -> Match:
     """Never by guess.  An answer that names nobody, because it was refused before the patient's loop, is the one of the
-    question whose BHT03 it echoes: there is nothing in it that could be about somebody else."""
-    member = event.member
-    assert member is not None
-    found, traces = candidates(state, event)
+    question whose BHT03 it echoes: there is nothing in it that could be about somebody else.  A payer is one by
+    whichever identifier he and registration name him (`[[partner.payer]] aliases`)."""
+    assert event.member is not None
+    member = msgspec.structs.replace(event.member, payer_id=asking.payer(event.member.payer_id))
+    found, traces = candidates(state, event, asking)
     if _names_nobody(member) and member.reference in traces:
         return Match(patient_id=traces[member.reference], by="reference")
     match = match_member(member, found, traces)

@@ -261,7 +261,7 @@ class Steps:
         assert event.member is not None
         if work.kind == "read" and event.member.payer_id and event.request is None:
             collector.payer_said(event.member.payer_id, down=says_down(event))
-        match = match_answer(event, state)
+        match = match_answer(event, state, self.coordination(work.channel).asking)
         home = state.root(match.patient_id) if match.patient_id else None
         if home is None:
             collector.unmatched(work, item, event, match.reason or "unmatched", EVENT_ENCODER.encode(event))

@@ -12,6 +12,7 @@ from parsers.x12.interchange import FunctionalGroup
 from parsers.x12.segments import Segment
 from parsers.x12.structure import SetCheck
 
+_Values = list[str | tuple[str, ...] | list[str]]
 _COPIED = frozenset({"NM1", "REF", "DMG", "INS", "N3", "N4", "PRV", "UM", "DTP", "SV1", "SV2", "HSD", "HI"})
 _NAMING = frozenset({"NM1", "REF", "N3", "N4"})  # before an AAA of 2100C and 2010C
 _EB = {
@@ -33,7 +34,7 @@ _ACTIONS = {
 }
 _GRANTED = frozenset({"certified", "modified", "partial"})
 _DAYS = 60
-_WRONG_MEMBER = "SOMEBODY-ELSE"
+_WRONG_FAMILY, _WRONG_MEMBER, _WRONG_BIRTH_DATE = "OTHER", "SOMEBODY-ELSE", "19010203"
 
 
 def member_of(level: HierarchicalLevel) -> str:
@@ -101,8 +102,8 @@ def _level(writer: SetWriter, one: HierarchicalLevel, subject: bool, outcome: st
             _refuse(writer, detail or "75")
             refused = False
         values = _values(segment)
-        if segment.id == "NM1" and outcome == "wrong" and one.code in (SUBSCRIBER, DEPENDENT):
-            values[7:9] = ["MI", _WRONG_MEMBER] if len(values) > 8 else values[7:9]
+        if outcome == "wrong" and one.code in (SUBSCRIBER, DEPENDENT):
+            values = _of_somebody_else(segment.id, values)
         writer.add(segment.id, *values)
     if refused:
         _refuse(writer, detail or "75")
@@ -110,6 +111,14 @@ def _level(writer: SetWriter, one: HierarchicalLevel, subject: bool, outcome: st
         writer.add("DTP", "346", "D8", f"{writer.date[:4]}0101")
         for row in _EB[outcome]:
             writer.add(*row)
+
+
+def _of_somebody_else(name: str, values: _Values) -> _Values:
+    """A trace alone must not make an answer the patient's: member id, family name and birth date are another's."""
+    if name == "NM1":
+        member = ["MI", _WRONG_MEMBER, *values[9:]] if len(values) > 8 else values[7:]
+        return [*values[:2], _WRONG_FAMILY, *values[3:7], *member]
+    return [values[0], _WRONG_BIRTH_DATE, *values[2:]] if name == "DMG" and len(values) > 1 else values
 
 
 def _refuse(writer: SetWriter, reason: str) -> None:
@@ -141,9 +150,9 @@ def _copy(writer: SetWriter, segments: Sequence[Segment], name: str) -> None:
             writer.add(name, *_values(segment))
 
 
-def _values(segment: Segment) -> list[str | tuple[str, ...] | list[str]]:
+def _values(segment: Segment) -> _Values:
     """The elements as sent, taken apart so that they are written in whatever separators the answer has."""
-    values: list[str | tuple[str, ...] | list[str]] = []
+    values: _Values = []
     for at in range(1, len(segment.elements)):
         separator = segment.delimiters.component
         if separator and separator in segment.raw(at):

@@ -34,6 +34,14 @@ class AskingSettings(msgspec.Struct, frozen=True, kw_only=True):
                         return partner, payer
         return None
 
+    def payer(self, payer_id: str | None) -> str | None:
+        """The identifier of the payer whose identifier or alias this is; itself where no partner names it."""
+        for partner in self.partners:
+            for payer in partner.payers:
+                if payer_id in (payer.id, *payer.aliases):
+                    return payer.id
+        return payer_id
+
 
 def provider_at(partner: TradingPartner, facility_id: str) -> Provider | None:
     """Who asks this partner for a facility; the only provider there is stands for every facility."""

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+import msgspec
 import pytest
 
 from gateway.compute.answers import match_answer
 from gateway.compute.protocol import StateRows
 from gateway.compute.state import State
+from gateway.coordination.asking.settings import AskingSettings
 from gateway.coordination.records import Authorization, Coverage, Inquiry, Patient
 from mappings.events import AuthorizationFacts, CanonicalEvent, EligibilityFacts, MemberFacts
+from mappings.partners import Payer, TradingPartner
 
 AT = datetime(2026, 11, 10, tzinfo=UTC)
 KNOWN = {"facility_id": "main", "revision": 1, "created_at": AT, "updated_at": AT}
@@ -84,12 +87,26 @@ TWO = patient("2", trace="T2", reference="R2", family="OTHER")
     ],
 )
 def test_answer_finds_its_patient_or_nobody(event: CanonicalEvent, found: str | None) -> None:
-    assert match_answer(event, state(ONE, TWO)).patient_id == found
+    assert match_answer(event, state(ONE, TWO), AskingSettings()).patient_id == found
 
 
 def test_answer_that_names_nobody_follows_its_reference_unless_two_have_it() -> None:
     nobody = said(reference="R1")
-    assert match_answer(nobody, state(ONE, TWO)).patient_id == "pat_1"
-    assert match_answer(said(reference="R9"), state(ONE, TWO)).patient_id is None
+    assert match_answer(nobody, state(ONE, TWO), AskingSettings()).patient_id == "pat_1"
+    assert match_answer(said(reference="R9"), state(ONE, TWO), AskingSettings()).patient_id is None
     twice = state(ONE, patient("2", reference="R1"))
-    assert match_answer(nobody, twice).patient_id is None
+    assert match_answer(nobody, twice, AskingSettings()).patient_id is None
+
+
+@pytest.mark.parametrize(
+    ("id_", "aliases"), [("87726", ("PAYER5",)), ("PAYER5", ("87726",)), ("X", ("PAYER5", "87726"))]
+)
+def test_payer_is_one_whichever_of_his_identifiers_registration_and_answer_use(
+    id_: str, aliases: tuple[str, ...]
+) -> None:
+    answer = said(member_id="M2", birth_date="1948-02-17")
+    assert answer.member is not None
+    answer = msgspec.structs.replace(answer, member=msgspec.structs.replace(answer.member, payer_id="87726"))
+    asking = AskingSettings(partners=(TradingPartner(payers=(Payer(id=id_, aliases=aliases),)),))
+    assert match_answer(answer, state(ONE, TWO), asking).patient_id == "pat_2"
+    assert match_answer(answer, state(ONE, TWO), AskingSettings()).reason == "unmatched"

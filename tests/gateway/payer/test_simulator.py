@@ -86,6 +86,19 @@ def test_outcome_is_a_sound_answer_that_echoes_the_question(
     assert (event.member.member_id == "MBR900123") is (outcome != "wrong")
 
 
+@pytest.mark.parametrize("dependent", [False, True])
+def test_wrong_answer_agrees_in_nothing_that_would_make_it_the_patients(dependent: bool) -> None:
+    right, wrong = (
+        told(SimulatedPayer(said("eligibility", word)).answer(question("eligibility", dependent=dependent), AT)[1].body)
+        for word in ("active", "wrong")
+    )
+    assert right.member is not None and wrong.member is not None
+    assert wrong.member.traces == right.member.traces
+    for name in ("member_id", "family", "birth_date"):
+        assert getattr(right.member, name) and getattr(wrong.member, name)
+        assert getattr(wrong.member, name) != getattr(right.member, name)
+
+
 def test_outcomes_follow_each_other_and_the_last_one_stays() -> None:
     payer = SimulatedPayer(said("eligibility", "down", "inactive", "active"))
     types = [told(payer.answer(question("eligibility"), AT)[1].body).type for _ in range(4)]
