@@ -121,8 +121,9 @@ def coverage_of(draft: Draft, wanted: Ask) -> Coverage:
         return held[wanted.coverage_id]
     active = sorted((one for one in held.values() if one.active), key=lambda one: (one.priority or 99, one.coverage_id))
     known = draft.subject.authorizations.get(wanted.authorization_id or "")
-    if known is not None and known.payer_id:
-        active = [one for one in active if one.payer_id == known.payer_id]
+    if known is not None and known.payer_id:  # as his answers name him, which need not be what registration writes
+        payer = draft.settings.asking.payer
+        active = [one for one in active if payer(one.payer_id) == payer(known.payer_id)]
     if not active:
         raise CannotAsk("the patient has no insurance on file")
     return active[0]

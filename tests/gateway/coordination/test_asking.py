@@ -192,6 +192,14 @@ def test_decision_that_is_late_is_inquired_about_at_three_quarters_of_the_time()
     assert b"*005010X215~" in document.body and desk.authorization.inquired_at == due
 
 
+def test_authorization_of_an_alias_is_asked_about_with_the_insurance_of_that_payer(desk: Desk) -> None:
+    desk.told(response("pended", 1, request_category="HS", service_type="62", event_begins_on="2026-11-09"))
+    id_ = desk.authorization.authorization_id
+    desk.home.authorizations[id_] = msgspec.structs.replace(desk.authorization, payer_id="P5")
+    (document,) = desk.ask("inquiry", 3, authorization_id=id_).documents
+    assert b"*005010X215~" in document.body
+
+
 def test_decision_that_came_clears_the_clock() -> None:
     desk = Desk("pended")
     desk.told(adt("A01", coverages=(ACME,)))
