@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from pathlib import Path
 
 from alembic import command
@@ -17,6 +18,8 @@ from gateway.store.sqlite_connection import open_both
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 _LOCK = 0x6261746F6E  # one migration at a time on PostgreSQL
+_WAIT_MS = 600_000  # ... and on SQLite: a migration that rewrites rows takes its time
+_ALEMBIC = threading.Lock()  # its environment is the process's
 
 
 def migrate(url: str) -> str:
@@ -26,11 +29,12 @@ def migrate(url: str) -> str:
     from several processes at once.  SchemaMismatch when the store is newer than this program.
     """
     parsed = make_url(url)
-    if parsed.get_backend_name() == "sqlite":
-        assert parsed.database is not None
-        _migrate_sqlite(Path(parsed.database))
-    else:
-        asyncio.run(_migrate_postgresql(parsed.set(drivername="postgresql+asyncpg").render_as_string(False)))
+    with _ALEMBIC:
+        if parsed.get_backend_name() == "sqlite":
+            assert parsed.database is not None
+            _migrate_sqlite(Path(parsed.database))
+        else:
+            asyncio.run(_migrate_postgresql(parsed.set(drivername="postgresql+asyncpg").render_as_string(False)))
     return REVISION
 
 
@@ -38,6 +42,7 @@ def _migrate_sqlite(path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     connection = open_both(path)
     try:
+        connection.raw.execute(f"PRAGMA busy_timeout = {_WAIT_MS}")
         connection.begin("IMMEDIATE")
         _upgrade(connection.core)  # Alembic ends the transaction
     finally:
