@@ -33,10 +33,17 @@ def needs_inpatient_authorization(coverage: Coverage, settings: CoordinationSett
     return not {coverage.payer_id, coverage.payer_name, coverage.plan_id} & set(settings.no_auth_payers)
 
 
+def for_payer(draft: Draft, authorization: Authorization, coverage: Coverage | None) -> bool:
+    """Not another payer's; registration and the payer's answers may name him by different identifiers."""
+    if coverage is None or not (coverage.payer_id and authorization.payer_id):
+        return True
+    return draft.settings.asking.payer(coverage.payer_id) == draft.settings.asking.payer(authorization.payer_id)
+
+
 def covers_admission(draft: Draft, authorization: Authorization, stay: Encounter, coverage: Coverage | None) -> bool:
     """The match of 5.4: same payer, and named for the stay, or an admission review within 3 days of the admission, or
     an authorization of no other kind whose period holds the admission day."""
-    if coverage and coverage.payer_id and authorization.payer_id and coverage.payer_id != authorization.payer_id:
+    if not for_payer(draft, authorization, coverage):
         return False
     if authorization.encounter_id is not None:
         return authorization.encounter_id == stay.encounter_id

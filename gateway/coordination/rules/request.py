@@ -27,8 +27,8 @@ from gateway.coordination.rules.declaration import (
     recorded_by,
     site_of,
 )
-from gateway.coordination.rules.payer import GRANTED, WAITING, is_denied, primary_coverage
-from gateway.coordination.rules.services import for_payer, is_for, required_services, requirement
+from gateway.coordination.rules.payer import GRANTED, WAITING, for_payer, is_denied, primary_coverage
+from gateway.coordination.rules.services import is_for, required_services, requirement
 from gateway.coordination.rules.signs import VISITS
 from gateway.coordination.rules.stays import numbers_of, scope_of
 from gateway.coordination.tasks import Step, amend
@@ -118,7 +118,7 @@ def _answers(draft: Draft, visit: Appointment, coverage: Coverage) -> list[Autho
     return [
         row
         for row in draft.subject.authorizations.values()
-        if for_payer(row, coverage) and not row.needs_recheck and is_for(draft, row, visit)
+        if for_payer(draft, row, coverage) and not row.needs_recheck and is_for(draft, row, visit)
     ]
 
 

@@ -69,14 +69,6 @@ def _is_series(authorization: Authorization) -> bool:
     return (number(authorization.quantity) or Decimal(0)) > 1
 
 
-def for_payer(authorization: Authorization, coverage: Coverage | None) -> bool:
-    return (
-        coverage is None
-        or not (coverage.payer_id and authorization.payer_id)
-        or coverage.payer_id == authorization.payer_id
-    )
-
-
 def number(text: str | None) -> Decimal | None:
     try:
         return Decimal(text) if text else None

@@ -200,6 +200,20 @@ def test_authorization_of_an_alias_is_asked_about_with_the_insurance_of_that_pay
     assert b"*005010X215~" in document.body
 
 
+@pytest.mark.parametrize(("payer_id", "missing"), [("P5", False), ("OTHER", True)])
+def test_authorization_of_an_alias_covers_the_admission(desk: Desk, payer_id: str, missing: bool) -> None:
+    member = msgspec.structs.replace(ACME_MEMBER, payer_id=payer_id, traces=("T77",))
+    certified = response(
+        "certified", 1, number="A1", request_category="AR", event_begins_on=after(0).date().isoformat()
+    )
+    desk.told(msgspec.structs.replace(certified, member=member))
+    due = [t for t in desk.home.timers.values() if t.rule_id == "inpatient-admit-no-auth"]
+    for timer in due:
+        desk.decide(TimerFired(timer=timer), timer.fire_at)
+    opened = [t for t in desk.home.tasks.values() if t.rule_id == "inpatient-admit-no-auth" and t.status == "requested"]
+    assert bool(opened) is missing
+
+
 def test_decision_that_came_clears_the_clock() -> None:
     desk = Desk("pended")
     desk.told(adt("A01", coverages=(ACME,)))
