@@ -13,6 +13,7 @@ from sqlalchemy import delete
 from gateway.bootstrap import Gateway
 from gateway.compute.protocol import Configure
 from gateway.relay import Relay
+from gateway.settings import Settings
 from gateway.store import postgres_connection, sqlite_connection
 from gateway.store.core_store import CoreStore
 from gateway.store.ports import JournalEntry, Stored
@@ -97,8 +98,8 @@ def poisoned_mappings() -> None:
     """The compute process has the mappings of tests.support.poison."""
     configuration = Gateway.configuration
 
-    def with_poison(self: Gateway, salt: bytes) -> Configure:
-        configured = configuration(self, salt)
+    def with_poison(self: Gateway, settings: Settings, salt: bytes) -> Configure:
+        configured = configuration(self, settings, salt)
         configured.packages.append("tests.support.poison")
         return configured
 
