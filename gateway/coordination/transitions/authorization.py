@@ -11,7 +11,6 @@ import msgspec
 from gateway.coordination.changes import JSON
 from gateway.coordination.draft import Draft
 from gateway.coordination.records import Appointment, Authorization, Encounter
-from gateway.coordination.scope import PatientScope
 from gateway.coordination.transitions.coverage import compatible_payers
 from gateway.coordination.transitions.difference import (
     differing,
@@ -63,22 +62,22 @@ def apply_registered(draft: Draft, sent: Sequence[CoverageFacts], encounter: Enc
             draft.transition("authorization-status", fresh, None, "certified")
 
 
-def find_authorization(home: PatientScope, member: MemberFacts, facts: AuthorizationFacts) -> Authorization | None:
+def find_authorization(draft: Draft, member: MemberFacts, facts: AuthorizationFacts) -> Authorization | None:
     """By trace, then number or tracking number, then request reference, then the payer's only one for the same service
     within three days that neither a trace nor a number tells apart."""
     traces = {*member.traces, *(one.trace for one in facts.decisions if one.trace)}
     numbers = {facts.number, facts.tracking_number} - {None}
-    held = list(home.authorizations.values())
+    held = list(draft.subject.authorizations.values())
     for one in held:
         if one.trace is not None and one.trace in traces:
             return one
     for one in held:
-        if not numbers.isdisjoint((one.number, one.tracking_number)) and _same_payer(one, member):
+        if not numbers.isdisjoint((one.number, one.tracking_number)) and _same_payer(draft, one, member):
             return one
     alike = [
         one
         for one in held
-        if _same_payer(one, member)
+        if _same_payer(draft, one, member)
         and one.status not in CLOSED
         and not (one.trace and traces)
         and not (one.number and facts.number)
@@ -105,8 +104,8 @@ def link_appointment(draft: Draft, appointment: Appointment) -> None:
             link(draft, one)
 
 
-def _same_payer(one: Authorization, member: MemberFacts) -> bool:
-    return compatible_payers(one.payer_id, None, member.payer_id, None)
+def _same_payer(draft: Draft, one: Authorization, member: MemberFacts) -> bool:
+    return compatible_payers(draft, one.payer_id, None, member.payer_id, None)
 
 
 def _near(a: str | None, b: str | None) -> bool:

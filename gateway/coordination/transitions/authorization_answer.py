@@ -64,7 +64,7 @@ def _authorization_of(
     draft: Draft, asked: Inquiry | None, member: MemberFacts, facts: AuthorizationFacts
 ) -> Authorization | None:
     """The authorization of the inquiry that is answered, unless the answer names another one."""
-    found = find_authorization(draft.subject, member, facts)
+    found = find_authorization(draft, member, facts)
     if found is None and asked is not None:
         found = draft.subject.authorizations.get(asked.authorization_id or "")
     return found

@@ -42,7 +42,7 @@ def apply_insurance(draft: Draft, sent: Sequence[CoverageFacts]) -> list[Coverag
     now: list[Coverage] = []
     changes: list[dict[str, JSON]] = []
     for position, facts in enumerate(sent, 1):
-        known = _known(draft.subject, facts, now)
+        known = _known(draft, facts, now)
         if known is None:
             now.append(_register(draft, facts, position))
         else:
@@ -70,9 +70,10 @@ def overtaken(home: PatientScope, at: datetime) -> bool:
     return bool(told) and max(told + [stay.recorded_at for stay in home.encounters.values()]) > at
 
 
-def compatible_payers(id_a: str | None, name_a: str | None, id_b: str | None, name_b: str | None) -> bool:
-    """Same payer as far as both sides say: equal ids or equal names; one side that says nothing contradicts nothing."""
-    if id_a and id_b and id_a == id_b:
+def compatible_payers(draft: Draft, id_a: str | None, name_a: str | None, id_b: str | None, name_b: str | None) -> bool:
+    """Same payer as far as both sides say: ids of one payer (`[[partner.payer]] aliases`) or equal names; one side that
+    says nothing contradicts nothing."""
+    if id_a and id_b and (id_a == id_b or draft.settings.asking.payer(id_a) == draft.settings.asking.payer(id_b)):
         return True
     if name_a and name_b:
         return normalised(name_a) == normalised(name_b)
@@ -88,18 +89,18 @@ def _key(payer_id: str | None, payer_name: str | None, plan_id: str | None, memb
     return payer_id or normalised(payer_name or ""), plan_id, member_id
 
 
-def _known(home: PatientScope, facts: CoverageFacts, taken: list[Coverage]) -> Coverage | None:
+def _known(draft: Draft, facts: CoverageFacts, taken: list[Coverage]) -> Coverage | None:
     """By payer, plan and member; else the one that only lacks the plan (known from a 271) or the member so far."""
     payer_id, payer_name, plan, member = (stated(getattr(facts, name)) for name in IDENTIFYING)
     wanted = _key(payer_id, payer_name, plan, member)
     used = {one.coverage_id for one in taken}
     near = None
-    for one in home.coverages.values():
+    for one in draft.subject.coverages.values():
         if one.coverage_id in used:
             continue
         if _key(one.payer_id, one.payer_name, one.plan_id, one.member_id) == wanted:
             return one
-        if not compatible_payers(one.payer_id, one.payer_name, payer_id, payer_name):
+        if not compatible_payers(draft, one.payer_id, one.payer_name, payer_id, payer_name):
             continue
         from_answer = one.priority is None and member is not None and one.member_id == member
         if from_answer or (one.active and one.member_id is None and member is not None and one.plan_id == plan):

@@ -9,7 +9,6 @@ import msgspec
 from gateway.coordination.changes import JSON
 from gateway.coordination.draft import Draft
 from gateway.coordination.records import Coverage
-from gateway.coordination.scope import PatientScope
 from gateway.coordination.transitions.coverage import compatible_payers, coverage_data, normalised
 from gateway.coordination.transitions.difference import differing, encoded, listed, present, stamp
 from gateway.coordination.transitions.inquiry import answered_inquiry, settle_inquiry
@@ -30,7 +29,7 @@ def apply_answer(draft: Draft, member: MemberFacts, facts: EligibilityFacts) -> 
     )
     waits = settle_inquiry(draft, asked, word, outage=_is_outage(facts)) and _is_outage(facts)
     known = draft.subject.coverages.get(asked.coverage_id or "") if asked else None
-    known = known or _answered(draft.subject, member)
+    known = known or _answered(draft, member)
     if known is None:
         if member.member_id is None:  # rejected before the patient's loop: only the request says who was meant
             _announce_rejection(draft, facts, None, waits=waits)
@@ -99,12 +98,12 @@ def _inactive_since(known: Coverage, status: str, as_of: object) -> object:
     return None if status == "active" else known.inactive_since
 
 
-def _answered(home: PatientScope, member: MemberFacts) -> Coverage | None:
+def _answered(draft: Draft, member: MemberFacts) -> Coverage | None:
     """The coverage that the answer is about: same payer and member; without a member id the payer's only one."""
     same = [
         one
-        for one in home.coverages.values()
-        if compatible_payers(one.payer_id, one.payer_name, member.payer_id, member.payer_name)
+        for one in draft.subject.coverages.values()
+        if compatible_payers(draft, one.payer_id, one.payer_name, member.payer_id, member.payer_name)
         and (one.member_id == member.member_id or member.member_id is None)
     ]
     if member.member_id is None:

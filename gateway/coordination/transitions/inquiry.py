@@ -27,7 +27,7 @@ def answered_inquiry(draft: Draft, member: MemberFacts, kind: str) -> Inquiry | 
         one
         for one in draft.subject.inquiries.values()
         if (one.kind == ELIGIBILITY) is (kind == ELIGIBILITY)
-        and compatible_payers(one.payer_id, one.payer_name, member.payer_id, member.payer_name)
+        and compatible_payers(draft, one.payer_id, one.payer_name, member.payer_id, member.payer_name)
     ]
     for found in (
         [one for one in held if one.trace and one.trace in member.traces],

@@ -80,7 +80,7 @@ def coverage_asked(draft: Draft, member: MemberFacts) -> Coverage | None:
         one
         for one in draft.subject.coverages.values()
         if one.member_id == member.member_id
-        and compatible_payers(one.payer_id, one.payer_name, member.payer_id, member.payer_name)
+        and compatible_payers(draft, one.payer_id, one.payer_name, member.payer_id, member.payer_name)
     ]
     return min(same, key=lambda one: (not one.active, one.priority or 99), default=None)
 
@@ -111,7 +111,7 @@ def _authorization_asked(
 ) -> Authorization | None:
     """The authorization that the request is about; a new one for a new request, none for a bare notification."""
     known = draft.subject.authorizations.get(inquiry.authorization_id or "")
-    known = known or find_authorization(draft.subject, member, _as_answer(facts))
+    known = known or find_authorization(draft, member, _as_answer(facts))
     if facts.kind == "notification" and known is None:
         return None
     if facts.appeal and known is not None:

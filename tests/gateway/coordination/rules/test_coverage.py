@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from gateway.coordination.asking.settings import AskingSettings
+from mappings.partners import Payer, TradingPartner
+
 VERIFY, INACTIVE = "verify-coverage-on-admit", "coverage-inactive-upcoming"
 
 
@@ -213,3 +216,14 @@ def test_verification_asked_for_by_a_conversion_goes_with_it(bench) -> None:
     assert bench.task(VERIFY).open
     bench.hear(bench.cancel_admit("2026-07-02 11:00"))
     assert bench.task(VERIFY).status == "entered-in-error"
+
+
+def test_answer_under_another_identifier_of_the_payer_is_about_the_same_coverage(make_bench) -> None:
+    partner = TradingPartner(payers=(Payer(id="60054", name="AETNA", aliases=("AETNA",)),))
+    bench = make_bench(asking=AskingSettings(partners=(partner,)))
+    bench.hear(bench.admit("2026-07-01 09:00", coverages=bench.insurance(payer_name="Aetna Better Health")))
+    bench.hear(bench.decision("2026-07-01 10:00", "certified", number="A1"))
+    bench.hear(bench.eligibility("2026-07-01 11:00", "active", payer="60054"))
+    assert bench.only("coverages").eligibility == "active"
+    bench.hear(bench.decision("2026-07-02 10:00", "denied", payer="60054", number="A1", tracking_number="TRK9"))
+    assert bench.only("authorizations").status == "denied"
