@@ -6,6 +6,7 @@ Core.  SQLAlchemy is in AUTOCOMMIT, so that BEGIN and COMMIT are ours.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -74,7 +75,8 @@ class PostgresPool:
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[PostgresConnection]:
         """One connection, without a transaction.  StoreUnavailable.  One that comes back inside a transaction is cut:
-        its locks must go."""
+        its locks must go.  So is one whose user was cancelled: a BEGIN on its way would open a transaction that the
+        connection does not know of, and the next user would find himself in it."""
         if not self._open:
             raise StoreUnavailable("the store is closed")
         with translated():
@@ -82,6 +84,9 @@ class PostgresPool:
                 raw: Any = (await core.get_raw_connection()).driver_connection
                 try:
                     yield PostgresConnection(raw, core)
+                except (asyncio.CancelledError, TimeoutError):
+                    raw.terminate()
+                    raise
                 finally:
                     if not raw.is_closed() and raw.is_in_transaction():
                         raw.terminate()

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from gateway.store import access
 from gateway.store.ports import LoadRequest, SchemaMismatch, StoreUnavailable, UnsafeStore, WriteSet
 from gateway.store.postgres import PostgresStore
 from tests.gateway.store.conftest import Clock
@@ -55,6 +56,18 @@ async def test_store_works_again_after_the_server_was_away(
         await again.load(LoadRequest(patient_ids=["pat_1"]))
     assert [item.event_id for item in await store.outbox_claim("bus", 5)] == ["e1"]
     assert (await store.ledger()).balanced
+
+
+async def test_reader_who_is_cancelled_leaves_no_transaction_to_the_next(store: PostgresStore, clock: Clock) -> None:
+    for turns in range(60):  # cancelled a little later each time: also while its BEGIN is on its way
+        reading = asyncio.create_task(store.ledger())
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        reading.cancel()
+        await asyncio.gather(reading, return_exceptions=True)
+        await access.add_audit(store, access.NewAudit(at=clock(), action="test", object=str(turns), actor="jdoe"))
+    rows, _ = await access.audit_rows(store, None, access.AuditFilter(), None, 100)
+    assert len(rows) == 60
 
 
 async def test_session_whose_server_crashed_leaves_nothing_of_its_commit(
