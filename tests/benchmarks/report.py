@@ -109,7 +109,7 @@ def _targets(rows: Sequence[Target]) -> Iterator[str]:
 def _rates(found: Measured, plan: Plan) -> Iterator[str]:
     yield (
         "\nIntake: acknowledged after the synced commit. End to end: until every message ended, its tasks written and its "
-        "events confirmed by the bus (embedded: in the event log). Each message admits a new patient: 3 events, 1 task.\n"
+        "events confirmed by the bus (embedded: in the event log). Each message admits a new patient: 4 events, 2 tasks.\n"
     )
     yield "| | connections | msg/s | rounds | of the floor | ACK p50 / p99 ms | processor µs per message | sum |"
     yield "|---|---|---|---|---|---|---|---|"
